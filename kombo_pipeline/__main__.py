@@ -1,0 +1,5 @@
+"""`python -m kombo_pipeline`."""
+
+from kombo_pipeline.cli import main
+
+main()

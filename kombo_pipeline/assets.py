@@ -1,0 +1,156 @@
+"""raw_job_pages -> jobs, one partition an integration: each a transaction and what to show of it."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from kombo_pipeline import settings
+from kombo_pipeline.kombo.errors import KomboRefused, KomboUnavailable
+from kombo_pipeline.resources import KomboApi, Warehouse
+from kombo_pipeline.sync.apply import Applied, apply_landed_fetches
+from kombo_pipeline.sync.fetch import Landed, land_fetch
+from kombo_pipeline.warehouse import catalog, fetches, integrations
+from kombo_pipeline.warehouse import jobs as job_tables
+from kombo_pipeline.warehouse.connection import Connection, IntegrationBusyError
+
+integration = dg.DynamicPartitionsDefinition(name="integration")
+
+# Seconds of outage are waited for inside the client, minutes here, hours by the poll.
+_RETRIES = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+class FetchConfig(dg.Config):
+    """How to fetch."""
+
+    full: bool = False
+    """Fetch every job, not only those that changed since the watermark."""
+
+
+@dg.asset(partitions_def=integration, group_name="ats_jobs", kinds={"kombo", "postgres"}, retry_policy=_RETRIES)
+def raw_job_pages(
+    context: dg.AssetExecutionContext, config: FetchConfig, warehouse: Warehouse, kombo: KomboApi
+) -> dg.MaterializeResult[None]:
+    """Pages of Kombo's GET /ats/jobs as received: all jobs the first time, then what changed since the watermark."""
+    started = time.monotonic()
+    overlap = timedelta(seconds=settings.load().overlap_seconds)
+    with warehouse.connect() as conn, kombo.client() as client:
+        try:
+            landed = land_fetch(
+                conn,
+                client,
+                context.partition_key,
+                overlap=overlap,
+                full=config.full,
+                dagster_run_id=context.run_id,
+            )
+        except KomboRefused as error:
+            # Asking again brings the same answer; the poll asks again when somebody may have acted.
+            raise dg.Failure(
+                f"{error} To be mended by {error.who_must_act}.",
+                metadata=_links(error.log_url),
+                allow_retries=False,
+            ) from error
+        except KomboUnavailable as error:
+            raise dg.RetryRequested(max_retries=2, seconds_to_wait=error.retry_after or 60) from error
+        except IntegrationBusyError as error:
+            raise dg.RetryRequested(max_retries=10, seconds_to_wait=15) from error
+        state = integrations.get(conn, context.partition_key)
+    assert state is not None
+    if landed.status == "waiting":
+        context.log.info("Waiting for the first sync: %s", landed.why)
+    return dg.MaterializeResult(
+        metadata={
+            "status": landed.status,
+            "fetch": landed.kind or "none",
+            "why": landed.why,
+            "watermark_before": _moment(state["kombo_last_sync_started_at"]),
+            "updated_after": _moment(landed.updated_after),
+            "pages": landed.pages,
+            "records": landed.records,
+            "seconds": round(time.monotonic() - started, 3),
+            "organization": state["organization_name"] or "unknown",
+            **_links(landed.log_url or state["last_sync_log_url"]),
+            **_fetch_id(landed),
+            "dagster/table_name": "raw.job_pages",
+        }
+    )
+
+
+@dg.asset(
+    deps=[raw_job_pages],
+    partitions_def=integration,
+    group_name="ats_jobs",
+    kinds={"postgres"},
+    retry_policy=_RETRIES,
+)
+def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    """The customer's jobs, current and typed, with their history: every landed fetch, applied in one transaction."""
+    started = time.monotonic()
+    integration_id = context.partition_key
+    with warehouse.connect() as conn:
+        before = integrations.get(conn, integration_id) or {}
+        conn.commit()
+        with conn.transaction():
+            applied = apply_landed_fetches(conn, integration_id)
+        after = integrations.get(conn, integration_id) or {}
+        metadata = {
+            **_counts(applied),
+            "watermark_before": _moment(before.get("kombo_last_sync_started_at")),
+            "watermark_after": _moment(after.get("kombo_last_sync_started_at")),
+            "open_jobs": job_tables.open_job_count(conn, integration_id),
+            "dagster/partition_row_count": job_tables.job_count(conn, integration_id),
+            "dagster/table_name": "core.jobs",
+            "dagster/column_schema": _column_schema(conn, "core", "jobs"),
+            "changes": _changes(conn, applied),
+            "seconds": round(time.monotonic() - started, 3),
+            **_links(after.get("last_sync_log_url")),
+        }
+    for note in [note for each in applied for note in each.notes]:
+        context.log.warning(note)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def _counts(applied: list[Applied]) -> dict[str, Any]:
+    names = (*fetches.APPLIED_COUNTS, "held")
+    counts: dict[str, Any] = {name: sum(getattr(each, name) for each in applied) for name in names}
+    counts["fetches_applied"] = ", ".join(f"{each.fetch_id} ({each.kind})" for each in applied) or "none"
+    if notes := [note for each in applied for note in each.notes]:
+        counts["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in notes))
+    return counts
+
+
+def _changes(conn: Connection, applied: list[Applied]) -> dg.MetadataValue:
+    columns = ("kombo_job_id", "name", "event", "field", "old_value", "new_value")
+    rows = [row for each in applied for row in job_tables.changes_of(conn, each.fetch_id, limit=20)][:20]
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: row[name] or "" for name in columns}) for row in rows],
+        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
+    )
+
+
+def _column_schema(conn: Connection, schema: str, table: str) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column["name"],
+                column["type"],
+                description=column["comment"],
+                constraints=dg.TableColumnConstraints(nullable=column["nullable"]),
+            )
+            for column in catalog.columns(conn, schema, table)
+        ]
+    )
+
+
+def _moment(value: Any) -> Any:
+    return dg.MetadataValue.timestamp(value) if value else "none"
+
+
+def _links(log_url: str | None) -> dict[str, dg.MetadataValue]:
+    return {"kombo_log": dg.MetadataValue.url(log_url)} if log_url else {}
+
+
+def _fetch_id(landed: Landed) -> dict[str, int]:
+    return {"fetch_id": landed.fetch_id} if landed.fetch_id is not None else {}

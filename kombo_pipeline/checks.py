@@ -1,0 +1,112 @@
+"""What must hold after a run, integration by integration, and once an hour for all of them together."""
+
+import warnings
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from kombo_pipeline.assets import integration, jobs
+from kombo_pipeline.resources import Warehouse
+from kombo_pipeline.warehouse import audits
+
+# Partitioned checks are a preview in Dagster 1.13. Without them the newest integration's result hides all others'.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+STALE_AFTER = timedelta(hours=24)
+
+
+@dg.asset_check(asset=jobs, partitions_def=integration)
+def job_ids_are_unique(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Each job has one row, and each nested entry belongs to a job that exists."""
+    with warehouse.connect() as conn:
+        orphans = audits.orphans(conn, context.partition_key)
+        duplicates = audits.remote_id_duplicates(conn, context.partition_key)
+    return dg.AssetCheckResult(
+        passed=not orphans,
+        metadata={"orphaned_entries": sum(orphans.values()), "open_jobs_sharing_a_remote_id": duplicates},
+    )
+
+
+@dg.asset_check(asset=jobs, partitions_def=integration)
+def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """The watermark is that of the newest applied fetch, and no landed fetch is left behind."""
+    with warehouse.connect() as conn:
+        state = audits.watermark(conn, context.partition_key)
+    waiting = state["fetch_state"] in ("never", "waiting") or state["deleted_at"] is not None
+    moved = state["watermark"] is not None and state["watermark"] >= state["newest_applied"]
+    return dg.AssetCheckResult(
+        passed=waiting or (moved and not state["left_behind"]),
+        metadata={
+            "watermark": str(state["watermark"]),
+            "newest_applied_fetch_began": str(state["newest_applied"]),
+            "landed_but_not_applied": state["left_behind"],
+        },
+    )
+
+
+@dg.asset_check(asset=jobs, partitions_def=integration)
+def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Every record could be read."""
+    with warehouse.connect() as conn:
+        records = audits.quarantined(conn, context.partition_key)
+    return dg.AssetCheckResult(
+        passed=not records,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "records": len(records),
+            "what_to_do": "Mend the reader, then `kombo-pipeline release records`." if records else "nothing",
+            "sample": _table(records[:10], ("quarantine_id", "kombo_job_id", "reason", "quarantined_at")),
+        },
+    )
+
+
+@dg.asset_check(asset=jobs, partitions_def=integration)
+def sync_is_healthy(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Nobody has to act on the integration, and no closure waits for a person."""
+    with warehouse.connect() as conn:
+        state = audits.health(conn, context.partition_key)
+    return dg.AssetCheckResult(
+        passed=state["who_must_act"] is None and not state["held_jobs"],
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            name: str(state[name] if state[name] is not None else "nobody" if name == "who_must_act" else "-")
+            for name in (
+                "health",
+                "who_must_act",
+                "what_to_do",
+                "last_sync_state",
+                "fetch_state",
+                "held_jobs",
+            )
+        },
+    )
+
+
+@dg.asset_check(asset=jobs)
+def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Every integration was fetched within a day.
+
+    Dagster judges freshness per asset, so that one busy customer would keep all of them green.
+    """
+    with warehouse.connect() as conn:
+        stale = audits.stale_integrations(conn, STALE_AFTER)
+        total = audits.live_integrations(conn)
+    return dg.AssetCheckResult(
+        passed=not stale,
+        metadata={
+            "integrations": total,
+            "stale": len(stale),
+            "sample": _table(
+                stale[:20],
+                ("integration_id", "organization_name", "fresh_as_of", "who_must_act", "what_to_do"),
+            ),
+        },
+    )
+
+
+def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> dg.MetadataValue:
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: str(row[name] or "") for name in columns}) for row in rows],
+        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
+    )

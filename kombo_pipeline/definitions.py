@@ -1,0 +1,39 @@
+"""The whole Dagster location.
+
+webhook_sensor, poll_silent_integrations ─▶ sync_integration: raw_job_pages ─▶ jobs
+reconcile_weekly ─────────────────────────▶ full_reconcile:   the same, every job
+freshness_hourly ─▶ check_freshness      prune_daily ─▶ prune      by hand ─▶ replay_events
+"""
+
+import dagster as dg
+
+from kombo_pipeline import assets, checks, triggers
+from kombo_pipeline.resources import KomboApi, Warehouse
+
+defs = dg.Definitions(
+    assets=[assets.raw_job_pages, assets.jobs],
+    asset_checks=[
+        checks.job_ids_are_unique,
+        checks.watermark_moved,
+        checks.nothing_is_quarantined,
+        checks.sync_is_healthy,
+        checks.every_integration_fresh,
+    ],
+    jobs=[
+        triggers.sync_integration,
+        triggers.full_reconcile,
+        triggers.check_freshness,
+        triggers.replay_events,
+        triggers.prune,
+    ],
+    sensors=[triggers.webhook_sensor],
+    schedules=[
+        triggers.poll_silent_integrations,
+        triggers.reconcile_weekly,
+        triggers.freshness_hourly,
+        triggers.prune_daily,
+    ],
+    resources={"warehouse": Warehouse(), "kombo": KomboApi()},
+    # A run of small steps costs 2.5 CPU-seconds in one process, 9 in one process a step.
+    executor=dg.in_process_executor,
+)

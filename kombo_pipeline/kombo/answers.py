@@ -1,0 +1,226 @@
+"""Kombo's answers: what comes back over the wire, checked for size and shape, and split into raw records."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+import httpx
+import msgspec
+from isal import igzip, isal_zlib
+
+from kombo_pipeline.kombo.errors import KomboProtocolError, http_date
+
+T = TypeVar("T")
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of one answer, on the wire and decompressed each; a page of 250 jobs is about 2 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as received, and this machine's clock (UTC) before the request and after the last byte."""
+
+    wire: bytes = field(repr=False)
+    headers: httpx.Headers
+    requested_at: datetime
+    fetched_at: datetime
+
+    @property
+    def gzipped(self) -> bool:
+        """Whether `wire` is gzip."""
+        return self.headers.get("content-encoding", "").lower() in {"gzip", "x-gzip"}
+
+    def text(self) -> bytes:
+        """The decompressed body; raises KomboProtocolError when it is damaged, too large or oddly encoded."""
+        if self.gzipped:
+            return _gunzip(self.wire)
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise KomboProtocolError("an answer in a content encoding that was not asked for")
+        return self.wire
+
+    def data(self, kind: type[T]) -> T:
+        """The `data` of a success envelope; raises a retryable KomboProtocolError if it is anything else."""
+        return _data(kind, self.text())
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of `GET /ats/jobs`.
+
+    `number` counts from 1. `body` is gzip: the wire's own bytes, or compressed here when the wire was not.
+    `records` are any JSON values, undecoded, and keep the decompressed page alive. `cursor` is what was sent;
+    `next_cursor` is None on the last page. `requested_at` and `fetched_at` are this machine's clock around
+    the request, `kombo_date` is Kombo's (the Date header, whole seconds, None if there was none); all UTC.
+    """
+
+    number: int
+    body: bytes = field(repr=False)
+    records: list[msgspec.Raw] = field(repr=False)
+    cursor: str | None
+    next_cursor: str | None
+    requested_at: datetime
+    fetched_at: datetime
+    kombo_date: datetime | None
+
+    @classmethod
+    def of(cls, answer: Answer, *, number: int, cursor: str | None) -> "Page":
+        """Read a page; raises KomboProtocolError when it is none."""
+        text = answer.text()
+        listing = _listing(text)
+        return cls(
+            number=number,
+            body=answer.wire if answer.gzipped else igzip.compress(text, 1, mtime=0),
+            records=listing.results,
+            cursor=cursor,
+            next_cursor=listing.next,
+            requested_at=answer.requested_at,
+            fetched_at=answer.fetched_at,
+            kombo_date=http_date(answer.headers.get("date")),
+        )
+
+
+def read_page(body: bytes) -> list[msgspec.Raw]:
+    """The records of a landed page, as when it was fetched; raises KomboProtocolError when it is damaged."""
+    return _listing(_gunzip(body)).results
+
+
+def page_text(body: bytes) -> str:
+    """The JSON text of a landed page; bytes that are no UTF-8 show as U+FFFD."""
+    return _gunzip(body).decode("utf-8", "replace")
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """The environment that an API key belongs to."""
+
+    environment_id: str
+
+
+class SyncRequest(msgspec.Struct, frozen=True):
+    """Kombo's answer to a forced sync; `type` is that of the sync to come and may differ from the request."""
+
+    already_queued: bool
+    sync_id: str
+    type: str
+
+
+class IntegrationDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What Kombo tells about an integration: `tool` is a slug, states are open strings, None is not told.
+
+    `jobs_model_enabled` is False when the jobs model is unavailable, switched off or opted out of: Kombo then
+    marks every job as deleted (docs.kombo.dev), although none is gone.
+    """
+
+    id: str
+    tool: str
+    tool_label: str | None
+    category: str | None
+    status: str | None
+    setup_status: str | None
+    organization_name: str | None
+    origin_id: str | None
+    data_expired_at: datetime | None
+    created_at: datetime | None
+    jobs_model_enabled: bool | None
+
+    @classmethod
+    def of(cls, answer: Answer) -> "IntegrationDetails":
+        """Read `GET /integrations/{id}`; raises KomboProtocolError when it is something else."""
+        wire = answer.data(_Integration)
+        end_user = wire.end_user or _EndUser()
+        jobs = next((model for model in wire.read_models or [] if model.id == "ats_jobs"), _ReadModel("ats_jobs"))
+        disabled = jobs.scope_config_setting == "DISABLED" or jobs.opted_out_by_customer
+        return cls(
+            id=wire.id,
+            tool=wire.tool.id,
+            tool_label=wire.tool.label,
+            category=wire.category,
+            status=wire.status,
+            setup_status=wire.setup_status,
+            organization_name=end_user.organization_name,
+            origin_id=end_user.origin_id,
+            data_expired_at=wire.data_expired_at,
+            created_at=wire.created_at,
+            jobs_model_enabled=False if disabled else jobs.is_available,
+        )
+
+
+class _Tool(msgspec.Struct):
+    id: str
+    label: str | None = None
+
+
+class _EndUser(msgspec.Struct):
+    organization_name: str | None = None
+    origin_id: str | None = None
+
+
+class _ReadModel(msgspec.Struct):
+    id: str
+    is_available: bool | None = None
+    scope_config_setting: str | None = None
+    opted_out_by_customer: bool | None = None
+
+
+class _Integration(msgspec.Struct):
+    id: str
+    tool: _Tool
+    category: str | None = None
+    status: str | None = None
+    setup_status: str | None = None
+    end_user: _EndUser | None = None
+    data_expired_at: datetime | None = None
+    created_at: datetime | None = None
+    read_models: list[_ReadModel] | None = None
+
+
+class _Envelope(msgspec.Struct, Generic[T]):
+    status: Literal["success"]
+    data: T
+
+
+class _Listing(msgspec.Struct):
+    # Required although it may be null: a listing that does not say how it goes on must not count as its end.
+    next: str | None
+    results: list[msgspec.Raw]
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+
+
+def _listing(text: bytes) -> _Listing:
+    # JavaScript writes half an emoji of a truncated title as a lone surrogate escape: no Unicode text, fit
+    # for no database, enough to make a whole page unreadable. It becomes U+FFFD; the landed page keeps it.
+    if rb"\ud" in text or rb"\uD" in text:
+        text = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
+    return _data(_Listing, text)
+
+
+def _data(kind: type[T], text: bytes) -> T:
+    envelope: Any = _Envelope
+    try:
+        data: T = msgspec.json.decode(text, type=envelope[kind]).data
+    except (ValueError, RecursionError) as error:
+        raise KomboProtocolError(f"not the answer that Kombo documents: {error}", retryable=True) from error
+    return data
+
+
+def _gunzip(wire: bytes) -> bytes:
+    """Decompress, stopping at MAX_BYTES: gzip can swell a thousandfold."""
+    members: list[bytes] = []
+    room = MAX_BYTES
+    while wire or not members:
+        member = isal_zlib.decompressobj(wbits=31)
+        try:
+            members.append(member.decompress(wire, room + 1))
+        except isal_zlib.error as error:  # type: ignore[misc]  # isal's stub declares it as an instance
+            raise KomboProtocolError(f"damaged gzip: {error}", retryable=True) from error
+        room -= len(members[-1])
+        if room < 0:
+            raise KomboProtocolError(f"an answer of more than {MAX_BYTES} bytes once decompressed")
+        if not member.eof:
+            raise KomboProtocolError("truncated gzip", retryable=True)
+        wire = member.unused_data
+    return b"".join(members)

@@ -1,0 +1,373 @@
+"""Kombo's API as this pipeline uses it: pages of jobs, particular jobs, the state of an integration.
+
+Every failure is a `KomboError`; what may pass by itself has been retried before it is raised.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import tenacity
+
+from kombo_pipeline.kombo.answers import (
+    MAX_BYTES,
+    Answer,
+    Environment,
+    IntegrationDetails,
+    Page,
+    SyncRequest,
+    page_text,
+    read_page,
+)
+from kombo_pipeline.kombo.errors import (
+    KomboError,
+    KomboProtocolError,
+    KomboUnavailable,
+    error_from_response,
+    seconds,
+)
+from kombo_pipeline.kombo.webhooks import valid_integration_id
+
+__all__ = ["IntegrationDetails", "Kombo", "Page", "SyncRequest", "page_text", "read_page", "utc_now"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PAGE_SIZE = 250
+"""Kombo's maximum; the guide asks for few calls with large pages."""
+MAX_PAGES = 10_000
+MAX_RETRY_WAIT = 300.0
+"""Seconds: the longest single wait, whatever a header asks for."""
+MAX_RESPONSE_SECONDS = 300.0
+"""Against an answer that trickles and so never trips the read time-out."""
+TIMEOUT = httpx.Timeout(connect=5, read=60, write=10, pool=5)
+
+_MAX_CURSOR_LENGTH = 4000
+_MAX_FILTER_VALUES = 100
+_MAX_FILTER_LENGTH = 4000
+"""URL-encoded characters; servers commonly refuse a request line beyond 8,000."""
+
+
+def utc_now() -> datetime:
+    """This machine's clock, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class Kombo:
+    """A connection to Kombo's API for the length of one run; use it as a context manager.
+
+    `api_url` ends in the version (`https://api.kombo.dev/v1`). A call that may pass by itself is tried
+    `max_attempts` times, with at most `max_total_wait` seconds of waiting in between. `sleep` takes seconds;
+    without one, a wait ends at once when the traversal it belongs to is closed. Raises ValueError for a URL
+    or a key that cannot be sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        api_key: str,
+        now: Callable[[], datetime] = utc_now,
+        timeout: httpx.Timeout = TIMEOUT,
+        max_attempts: int = 6,
+        max_total_wait: float = 300,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        url = httpx.URL(api_url)
+        # httpx would send credentials in the URL in place of the key.
+        if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+            raise ValueError("the API URL must be http(s)://HOST/…, without credentials in it")
+        # Checked here because the transport's own complaint would print the key.
+        if not re.fullmatch(r"[!-~]+", api_key):
+            raise ValueError("the API key is empty or contains a blank, a line break or a non-ASCII character")
+        self._api_key = api_key
+        self._now = now
+        self._max_attempts = max_attempts
+        self._max_total_wait = max_total_wait
+        self._sleep = sleep
+        self._budget_resets_at = 0.0
+        self._http = httpx.Client(
+            base_url=url,
+            headers={
+                "Authorization": f"Bearer {api_key}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "User-Agent": "kombo_pipeline",
+            },
+            timeout=timeout,
+            follow_redirects=False,
+            # The environment's proxy and CA bundle are how many companies reach the internet (httpx does not
+            # read .netrc by itself), but no proxy reaches a sandbox on this machine.
+            trust_env=url.host not in {"localhost", "127.0.0.1", "::1"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections; the client is of no use afterwards."""
+        self._http.close()
+
+    def job_pages(self, integration_id: str, *, updated_after: datetime | None = None) -> Generator[Page, None, None]:
+        """Every page of the integration's jobs, of every status and deleted ones too, in Kombo's order.
+
+        With `updated_after` (aware), only jobs that changed since, themselves or in nested data. There is no
+        status filter, for it would hide closures. The same job may come twice. The next page is fetched while
+        the caller handles this one; close the generator to stop early.
+        """
+        params = {"updated_after": _timestamp(updated_after)} if updated_after else {}
+        return self._traverse(_checked(integration_id), params)
+
+    def find_jobs(
+        self,
+        integration_id: str,
+        *,
+        ids: Sequence[str] = (),
+        remote_ids: Sequence[str] = (),
+        job_codes: Sequence[str] = (),
+        post_urls: Sequence[str] = (),
+        name_contains: str | None = None,
+    ) -> list[msgspec.Raw]:
+        """The jobs that any of the identifiers names, once each, deleted ones too.
+
+        One request per kind of identifier and batch, since Kombo ANDs different filters. An empty answer is
+        no proof of absence: for a tool that does not provide the field, Kombo filters everything out
+        (`ignore_unsupported_filters` would instead answer with every job there is). Raises ValueError for a
+        blank value, and for a comma in an id or a code, which Kombo would read as two values.
+        """
+        _checked(integration_id)
+        queries: list[dict[str, str]] = []
+        for name, values in (("ids", ids), ("remote_ids", remote_ids), ("job_codes", job_codes)):
+            queries += [{name: ",".join(batch)} for batch in _batches(values)]
+        queries += [{"post_url": _filled(url)} for url in dict.fromkeys(post_urls)]
+        if name_contains is not None:
+            queries.append({"name_contains": _filled(name_contains)})
+        found: dict[str | bytes, msgspec.Raw] = {}
+        for query in queries:
+            with closing(self._traverse(integration_id, query)) as pages:
+                for page in pages:
+                    # Copied, lest a handful of jobs keeps whole pages in memory.
+                    found |= {_identity(record): record.copy() for record in page.records}
+        return list(found.values())
+
+    def integration(self, integration_id: str) -> IntegrationDetails:
+        """State and owner of an integration, also before its first sync has finished."""
+        path = f"/integrations/{quote(_checked(integration_id), safe=':')}"
+        return self._call(_Request("GET", path, integration_id), IntegrationDetails.of)
+
+    def check_api_key(self) -> str:
+        """The id of the environment that the key belongs to; KomboRefused when the key is not accepted."""
+        return self._call(_Request("GET", "/check-api-key"), lambda a: a.data(Environment)).environment_id
+
+    def force_sync(self, integration_id: str, *, kind: Literal["FULL", "DELTA"] = "FULL") -> SyncRequest:
+        """Ask Kombo to read the customer's tool now; a webhook tells when that is done, perhaps hours later.
+
+        Safe to repeat, as Kombo queues one sync of a type at a time; not meant for periodic use (SDK 1.4.0).
+        """
+        scope = {"X-Integration-Id": _checked(integration_id)}
+        request = _Request("POST", "/force-sync", integration_id, headers=scope, json={"type": kind})
+        return self._call(request, lambda answer: answer.data(SyncRequest))
+
+    def _traverse(self, integration_id: str, params: Mapping[str, str]) -> Generator[Page, None, None]:
+        closed = threading.Event()
+        seen: set[str] = set()
+        scope = {"X-Integration-Id": integration_id}
+        # The cursor carries no filters: every parameter goes out again with every page (docs.kombo.dev).
+        params = {**params, "include_deleted": "true", "page_size": str(PAGE_SIZE)}
+
+        def fetch(number: int, cursor: str | None) -> Page:
+            query = params
+            if cursor is not None:
+                if cursor in seen or number > MAX_PAGES or not 0 < len(cursor) <= _MAX_CURSOR_LENGTH:
+                    raise KomboProtocolError(
+                        f"page {number} cannot be asked for: its cursor was used before, or is blank or too "
+                        f"long, or there are more than {MAX_PAGES} pages",
+                        integration_id=integration_id,
+                    )
+                seen.add(cursor)
+                query = {**params, "cursor": cursor}
+            request = _Request("GET", "/ats/jobs", integration_id, headers=scope, params=query)
+            return self._call(request, lambda a: Page.of(a, number=number, cursor=cursor), closed)
+
+        # One worker and one page ahead: errors arrive in order and memory holds two pages.
+        with ThreadPoolExecutor(1, thread_name_prefix="kombo-prefetch") as prefetch:
+            try:
+                upcoming = prefetch.submit(fetch, 1, None)
+                while True:
+                    page = upcoming.result()
+                    if page.next_cursor is None:
+                        yield page
+                        return
+                    upcoming = prefetch.submit(fetch, page.number + 1, page.next_cursor)
+                    yield page
+            finally:
+                closed.set()
+
+    def _call(self, request: "_Request", read: Callable[[Answer], T], closed: threading.Event | None = None) -> T:
+        """Ask until an answer can be read, as long as asking again may help."""
+        closed = closed or threading.Event()
+        sleep = self._sleep or tenacity.sleep_using_event(closed)
+
+        def attempt() -> T:
+            if (pause := self._budget_resets_at - time.monotonic()) > 0:
+                self._budget_resets_at = 0.0
+                sleep(pause)
+            if closed.is_set():
+                raise _ClosedError
+            try:
+                return read(self._exchange(request, closed))
+            except KomboProtocolError as error:
+                error.integration_id = request.integration_id
+                raise
+
+        def exhausted(state: tenacity.RetryCallState) -> bool:
+            waited = state.idle_for + state.upcoming_sleep
+            return state.attempt_number >= self._max_attempts or waited > self._max_total_wait
+
+        def report(state: tenacity.RetryCallState) -> None:
+            log.warning(
+                "%s %s, integration %s: attempt %d of %d failed, next in %.1f s: %s",
+                *(request.method, request.path, request.integration_id),
+                *(state.attempt_number, self._max_attempts, state.upcoming_sleep, _error_of(state)),
+            )
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, KomboError) and error.retryable),
+            wait=_wait,
+            stop=exhausted,
+            before_sleep=report,
+            sleep=sleep,
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def _exchange(self, request: "_Request", closed: threading.Event) -> Answer:
+        """One request and its whole answer; any status but 200 is raised as the KomboError it stands for."""
+        requested_at, started = self._now(), time.monotonic()
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            with self._http.stream(
+                request.method,
+                request.path,
+                params=request.params,
+                headers=request.headers,
+                json=request.json,
+            ) as response:
+                for chunk in response.iter_raw():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > MAX_BYTES:
+                        raise KomboProtocolError(f"an answer of more than {MAX_BYTES} bytes")
+                    if closed.is_set():
+                        raise _ClosedError
+                    if time.monotonic() - started > MAX_RESPONSE_SECONDS:
+                        raise httpx.ReadTimeout(f"the answer took more than {MAX_RESPONSE_SECONDS:.0f} s")
+        except httpx.TransportError as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise KomboUnavailable(reason, integration_id=request.integration_id) from error
+        answer = Answer(b"".join(chunks), response.headers, requested_at, self._now())
+        if response.status_code != 200:
+            raise self._error(response.status_code, answer, request.integration_id)
+        if response.headers.get("ratelimit-remaining") == "0":
+            # To wait before the next request costs no more than a 429, and leaves no failure behind.
+            reset = seconds(response.headers.get("ratelimit-reset")) or 0.0
+            self._budget_resets_at = time.monotonic() + min(reset, MAX_RETRY_WAIT)
+        return answer
+
+    def _error(self, status: int, answer: Answer, integration_id: str | None) -> KomboError:
+        try:
+            body = answer.text()
+        except KomboProtocolError:
+            body = b""
+        # An error page on the way may echo the request's headers.
+        body = body.replace(self._api_key.encode(), b"[API key]")
+        return error_from_response(status, answer.headers, body, integration_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    integration_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    json: object = None
+
+
+class _ClosedError(Exception):
+    """The traversal was closed; nobody waits for the answer any more."""
+
+
+_BACKOFF = tenacity.wait_random_exponential(multiplier=1, max=60)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Seconds of full jitter, after what the answer asked for: all who wait for one reset wake at once."""
+    error = _error_of(state)
+    asked = error.retry_after if isinstance(error, KomboError) else None
+    return min((asked or 0.0) + _BACKOFF(state), MAX_RETRY_WAIT)
+
+
+def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _timestamp(at: datetime) -> str:
+    """Kombo's date-time: UTC, cut to the millisecond, as rounding up would skip changes."""
+    if at.tzinfo is None:
+        raise ValueError(f"a time without a time zone: {at}")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _checked(integration_id: str) -> str:
+    if not valid_integration_id(integration_id):
+        raise ValueError(f"not an integration id: {integration_id[:200]!r}")
+    return integration_id
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a blank value would be no filter at all")
+    return value
+
+
+def _batches(values: Iterable[str]) -> Iterator[list[str]]:
+    """Distinct values in groups that fit one URL."""
+    batch: list[str] = []
+    length = 0
+    for value in dict.fromkeys(values):
+        if "," in value:
+            raise ValueError(f"Kombo would read the comma in {value!r} as two values")
+        needed = len(quote(_filled(value), safe="")) + len("%2C")
+        if batch and (len(batch) == _MAX_FILTER_VALUES or length + needed > _MAX_FILTER_LENGTH):
+            yield batch
+            batch, length = [], 0
+        batch.append(value)
+        length += needed
+    if batch:
+        yield batch
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+def _identity(record: msgspec.Raw) -> str | bytes:
+    try:
+        return msgspec.json.decode(record, type=_Identified).id
+    except ValueError:
+        return bytes(record)

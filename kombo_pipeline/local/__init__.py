@@ -1,0 +1,1 @@
+"""The one-machine stack: an embedded Postgres and the processes of `kombo-pipeline up`."""

@@ -1,0 +1,231 @@
+"""`kombo-pipeline up`: everything on one machine, and the summary of what landed."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kombo_pipeline.local import databases, postgres
+from kombo_pipeline.local.stack import Stack, StackError, answers, free_port, listens, running_up, script
+from kombo_pipeline.settings import RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT, Settings
+from kombo_pipeline.warehouse.connection import Connection, connect, redacted
+from kombo_pipeline.warehouse.migrate import migrate
+
+_PROJECT = Path(__file__).parents[2]
+_SANDBOX_KEY, _SANDBOX_SECRET = "sandbox-key", "kombo-sandbox-webhook-secret"
+ONCE_WITHIN_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class SandboxSize:
+    """How large the sandbox's world is, and which one."""
+
+    integrations: int
+    jobs: int
+    seed: int
+
+
+def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -> int:
+    """Start everything, show what lands, stop everything at Ctrl-C; return the exit code.
+
+    With `once`, stop as soon as every integration's first incremental chain has finished. Raises StackError
+    when something does not come up.
+    """
+    if pid := running_up(settings.data_dir):
+        raise StackError(f"`kombo-pipeline up` runs already (process {pid}); stop it, or use another KOMBO_DATA_DIR")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    embedded = settings.data_dir / "postgres"
+    uses_embedded = settings.warehouse_url is None or settings.dagster_url is None
+    was_running = uses_embedded and postgres.status(embedded) is not None
+    stack = Stack(settings.data_dir)
+    try:
+        with _terminated_like_interrupted():
+            warehouse = _start(stack, settings, size, console)
+            return _watch(stack, warehouse, settings, once=once, console=console)
+    except KeyboardInterrupt:
+        console.print("Stopping.")
+        return 0
+    finally:
+        stack.stop()
+        if uses_embedded and not was_running:
+            postgres.stop(embedded)
+
+
+def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console) -> str:
+    warehouse, dagster = databases.warehouse_url(settings), databases.dagster_url(settings)
+    console.print(f"Postgres      {redacted(warehouse)}", highlight=False, soft_wrap=True)
+    migrate(warehouse)
+    home = settings.data_dir / "dagster"
+    home.mkdir(exist_ok=True)
+    shutil.copyfile(_PROJECT / "dagster.yaml", home / "dagster.yaml")
+    ports = {
+        name: free_port(preferred)
+        for name, preferred in (
+            ("receiver", RECEIVER_PORT),
+            ("sandbox", SANDBOX_PORT),
+            ("webserver", WEBSERVER_PORT),
+            ("code server", 4266),
+        )
+    }
+    environment = os.environ | {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "KOMBO_DATA_DIR": str(settings.data_dir),
+        "KOMBO_WAREHOUSE_URL": warehouse,
+        "KOMBO_DAGSTER_URL": dagster,
+        "KOMBO_API_URL": settings.kombo_api_url,
+    }
+    if settings.kombo_api_key is None:
+        environment |= {
+            "KOMBO_API_URL": f"http://127.0.0.1:{ports['sandbox']}/v1",
+            "KOMBO_API_KEY": _SANDBOX_KEY,
+            "KOMBO_WEBHOOK_SECRETS": ",".join(settings.webhook_secrets) or _SANDBOX_SECRET,
+        }
+    command = [sys.executable, "-m", "kombo_pipeline"]
+    receiver = f"http://127.0.0.1:{ports['receiver']}"
+    stack.start(
+        "receiver",
+        [*command, "receiver", "--port", str(ports["receiver"])],
+        environment=environment,
+        is_ready=lambda: answers(f"{receiver}/healthz"),
+    )
+    console.print(f"Receiver      {receiver}/webhooks/kombo", highlight=False)
+    _start_dagster(stack, ports, home, environment)
+    console.print(f"Dagster       http://127.0.0.1:{ports['webserver']}", highlight=False)
+    if settings.kombo_api_key is None:
+        sandbox = f"http://127.0.0.1:{ports['sandbox']}/sandbox"
+        stack.start(
+            "sandbox",
+            [
+                *(*command, "sandbox", "--port", str(ports["sandbox"])),
+                *("--integrations", str(size.integrations), "--jobs", str(size.jobs), "--seed", str(size.seed)),
+                *("--webhook-url", f"{receiver}/webhooks/kombo"),
+            ],
+            environment=environment,
+            is_ready=lambda: answers(sandbox),
+        )
+        console.print(f"Sandbox       {sandbox}", highlight=False)
+    return warehouse
+
+
+def _start_dagster(stack: Stack, ports: dict[str, int], home: Path, environment: dict[str, str]) -> None:
+    code_server = str(ports["code server"])
+    workspace = home / "workspace.yaml"
+    workspace.write_text(
+        f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {code_server}, location_name: kombo_pipeline}}\n"
+    )
+    # A code server of its own: the daemon would start one anew every minute, at 2 CPU-seconds each.
+    stack.start(
+        "code-server",
+        [
+            *(script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", code_server),
+            *("-m", "kombo_pipeline.definitions", "--location-name", "kombo_pipeline"),
+        ],
+        environment=environment,
+        is_ready=lambda: listens(ports["code server"]),
+    )
+    stack.start(
+        "daemon",
+        [script("dagster-daemon"), "run", "-w", str(workspace)],
+        environment=environment,
+        is_ready=lambda: True,
+    )
+    webserver = str(ports["webserver"])
+    stack.start(
+        "webserver",
+        [script("dagster-webserver"), "-h", "127.0.0.1", "-p", webserver, "-w", str(workspace)],
+        environment=environment,
+        is_ready=lambda: answers(f"http://127.0.0.1:{webserver}/server_info"),
+    )
+
+
+def _watch(stack: Stack, warehouse: str, settings: Settings, *, once: bool, console: Console) -> int:
+    """Show what lands until interrupted, or until every integration has had its first incremental chain."""
+    deadline = time.monotonic() + ONCE_WITHIN_SECONDS
+    shown: tuple[int, ...] = ()
+    complete = False
+    while True:
+        for name in stack.revive():
+            console.print(f"{name} had ended and was started again; see {settings.data_dir}/logs/{name}.log")
+        with connect(warehouse) as conn:
+            progress = _progress(conn)
+            rows = _summary_rows(conn) if progress["complete"] else []
+        counts = (progress["integrations"], progress["jobs"], progress["changes"], progress["fetches"])
+        if counts != shown and counts[0]:
+            shown = counts
+            console.print("{} integrations, {:,} jobs, {:,} changes, {:,} fetches".format(*counts), highlight=False)
+        if progress["complete"] and not complete:
+            complete = True
+            console.print(_summary(rows))
+            if once:
+                return 0
+            console.print("Changes go on arriving. Ctrl-C stops everything.")
+        if once and time.monotonic() > deadline:
+            raise StackError(f"Not every integration was fetched within {ONCE_WITHIN_SECONDS} s: {progress}")
+        time.sleep(1 if once or not complete else 5)
+
+
+def _progress(conn: Connection) -> dict[str, Any]:
+    row = conn.execute(
+        "select count(*) as integrations, (select count(*) from core.jobs) as jobs, "
+        "(select count(*) from core.job_changes where event <> 'created') as changes, "
+        "(select count(*) from raw.fetches where status = 'applied') as fetches, "
+        "count(*) > 0 and bool_and(deleted_at is not null or exists (select from raw.fetches f "
+        "where f.integration_id = i.integration_id and f.status = 'applied' and f.kind = 'incremental')) as complete "
+        "from core.integrations i"
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def _summary_rows(conn: Connection) -> list[dict[str, Any]]:
+    return conn.execute(
+        "select h.*, (select count(*) from core.job_changes c where c.integration_id = h.integration_id "
+        "and c.event <> 'created') as changes from marts.integration_health h order by jobs desc"
+    ).fetchall()
+
+
+def _summary(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="What landed")
+    for column, justify in (
+        ("Organization", "left"),
+        ("Tool", "left"),
+        ("Jobs", "right"),
+        ("Open", "right"),
+        ("Changes", "right"),
+        ("Fresh as of (Kombo's clock)", "left"),
+        ("Health", "left"),
+    ):
+        table.add_column(column, justify="right" if justify == "right" else "left")
+    for row in rows:
+        table.add_row(
+            row["organization_name"],
+            row["tool"],
+            f"{row['jobs']:,}",
+            f"{row['open_jobs']:,}",
+            f"{row['changes']:,}",
+            f"{row['fresh_as_of']:%Y-%m-%d %H:%M:%S}" if row["fresh_as_of"] else "-",
+            row["health"] + (f" ({row['who_must_act']} must act)" if row["who_must_act"] else ""),
+        )
+    return table
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

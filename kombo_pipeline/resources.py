@@ -1,0 +1,69 @@
+"""The warehouse and Kombo as Dagster sees them, and Dagster's own storage."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+
+from kombo_pipeline import settings
+from kombo_pipeline.kombo.client import Kombo
+from kombo_pipeline.local import databases
+from kombo_pipeline.settings import SettingsError
+from kombo_pipeline.warehouse.connection import Connection, connect
+
+
+class Warehouse(dg.ConfigurableResource[None]):
+    """The Postgres database with the schemas raw, core and marts."""
+
+    url: str = ""
+    """Empty: KOMBO_WAREHOUSE_URL, else the embedded Postgres."""
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open a connection for a block; what it did not commit is rolled back when it raises."""
+        with connect(self.url or databases.warehouse_url(settings.load())) as conn:
+            yield conn
+
+
+class KomboApi(dg.ConfigurableResource[None]):
+    """Kombo's API under one key."""
+
+    api_url: str = ""
+    """Empty: KOMBO_API_URL."""
+    api_key: str = ""
+    """Empty: KOMBO_API_KEY."""
+
+    def client(self) -> Kombo:
+        """Return a client for one run; raises SettingsError when no key is set."""
+        environment = settings.load()
+        api_key = self.api_key or environment.kombo_api_key
+        if api_key is None:
+            raise SettingsError(
+                "KOMBO_API_KEY is not set; create a key in the Kombo dashboard, or use `kombo-pipeline up`"
+            )
+        return Kombo(api_url=self.api_url or environment.kombo_api_url, api_key=api_key)
+
+
+class PipelineStorage(DagsterPostgresStorage):
+    """Dagster's storage in the database of KOMBO_DAGSTER_URL, else in the embedded Postgres.
+
+    Spares every process that loads dagster.yaml an environment variable in the one spelling that
+    dagster-postgres accepts.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Return the configuration schema: there is nothing to configure."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003
+    ) -> "PipelineStorage":
+        """Build the storage that dagster.yaml names."""
+        return cls(databases.dagster_url(settings.load()), inst_data=inst_data)

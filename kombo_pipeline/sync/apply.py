@@ -1,0 +1,244 @@
+"""Applies the landed pages of a fetch to core.jobs, its children and its history."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+
+from kombo_pipeline.kombo.client import read_page
+from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
+from kombo_pipeline.sync import health, lifecycle
+from kombo_pipeline.sync.fetch import land_records
+from kombo_pipeline.sync.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
+from kombo_pipeline.warehouse import events, fetches, integrations, jobs
+from kombo_pipeline.warehouse.connection import Connection, only_one_fetch
+
+# 2,000 records: about 13 MB of JSON, which keeps memory flat and each COPY long enough to be cheap.
+_PAGES_A_BATCH = 8
+# What Postgres says of a value that it cannot store: the record's fault, not ours.
+_UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a fetch did to core.jobs, in numbers of jobs."""
+
+    fetch_id: int
+    kind: str
+    new: int
+    changed: int
+    unchanged: int
+    closed: int
+    quarantined: int
+    repaired: int
+    held: int
+    notes: list[str]
+
+
+def apply_landed_fetches(conn: Connection, integration_id: str) -> list[Applied]:
+    """Apply every landed fetch of an integration, oldest first, in the caller's transaction.
+
+    Nothing is visible, and the watermark does not move, until the caller commits. What is applied follows
+    from the tables alone, so a killed run is repeated by the next one.
+    """
+    integration = integrations.get(conn, integration_id, lock=True)
+    if integration is None:
+        return []
+    applied = []
+    for fetch in fetches.landed(conn, integration_id):
+        if integration["deleted_at"] is not None:
+            fetches.abandon(conn, fetch["fetch_id"], "The integration was deleted in Kombo.")
+        else:
+            applied.append(_apply(conn, integration, fetch))
+    return applied
+
+
+def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str, Any]) -> Applied:
+    integration_id, fetch_id = integration["integration_id"], fetch["fetch_id"]
+    sorted_jobs = jobs.classify(conn, integration_id=integration_id, fetch_id=fetch_id)
+    open_jobs = jobs.open_job_count(conn, integration_id)
+    records = RecordWriter(conn, integration_id=integration_id, fetch_id=fetch_id)
+    unidentified = _write_pages(conn, records, fetch_id)
+    jobs.record_creations(conn, integration_id=integration_id, fetch_id=fetch_id)
+    held = lifecycle.hold_staged_deletions(conn, integration, fetch_id=fetch_id, open_jobs=open_jobs)
+    records.merge_changes()
+    repaired = jobs.changed_before(conn, fetch_id, integration["kombo_last_sync_started_at"])
+    notes = []
+    if fetch["kind"] == "full":
+        vanished = lifecycle.close_vanished(conn, integration, fetch, unidentified=unidentified, open_jobs=open_jobs)
+        held, repaired, notes = held + vanished.held, repaired + vanished.closed, vanished.notes
+    if held:
+        notes.append(f"The closure of {held} jobs waits for a person: see `kombo-pipeline release closure`.")
+    fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id)
+    counts = {
+        "new": sorted_jobs["new"] - records.quarantined_unseen,
+        "changed": jobs.changed_by(conn, fetch_id),
+        "unchanged": sorted_jobs["unchanged"],
+        "closed": jobs.closed_by(conn, fetch_id),
+        "quarantined": records.quarantined,
+        "repaired": repaired if fetch["kind"] == "full" else 0,
+    }
+    fetches.mark_applied(conn, fetch_id, counts)
+    if fetch["kind"] != "release":
+        integrations.mark_fetched(conn, integration_id=integration_id, fetch=fetch)
+        health.diagnose_and_store(conn, integration_id)
+        events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
+    return Applied(fetch_id=fetch_id, kind=fetch["kind"], held=held, notes=notes, **counts)
+
+
+class Record(NamedTuple):
+    """A record of a page on its way to the tables; `rows` is None when it could not be read."""
+
+    raw: msgspec.Raw | bytes
+    record_hash: str
+    page_number: int
+    is_known: bool  # core.jobs has the job
+    rows: JobRows | None
+    reason: str = ""
+
+
+def _write_pages(conn: Connection, writer: "RecordWriter", fetch_id: int) -> int:
+    """Write every record that is new or changed; return how many records have no readable id.
+
+    One batch is decoded while the one before it is written.
+    """
+    wanted = jobs.records_to_read(conn, fetch_id)
+    numbers = list(wanted)
+    batch: list[Record] = []
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        for start in range(0, len(numbers), _PAGES_A_BATCH):
+            pages = fetches.read_pages(conn, fetch_id, numbers[start : start + _PAGES_A_BATCH])
+            writing = pool.submit(writer.write, batch)
+            batch = [record for page in pages for record in writer.decode(page, wanted[page.number])]
+            writing.result()
+    writer.write(batch)
+    return sum(len(places.unidentified) for places in wanted.values())
+
+
+class RecordWriter:
+    """Writes records: those of unseen jobs to core, those of known jobs to staging tables, odd ones to quarantine."""
+
+    def __init__(self, conn: Connection, *, integration_id: str, fetch_id: int) -> None:
+        self._conn = conn
+        self._integration_id = integration_id
+        self._fetch_id = fetch_id
+        self._rows = RowWriter(integration_id, fetch_id)
+        self._emptied_tombstones: dict[str, datetime] = {}
+        self.quarantined = 0
+        self.quarantined_unseen = 0
+        jobs.prepare_incoming(conn)
+
+    def decode(self, page: fetches.LandedPage, places: jobs.Places) -> Iterator[Record]:
+        """Yield the records of a page that stand at `places`, decoded."""
+        records = read_page(page.body)
+        for positions, is_known in ((places.new, False), (places.changed, True), (places.unidentified, True)):
+            for position in positions:
+                raw, record_hash = records[position - 1], page.record_hashes[position - 1]
+                yield self.read(raw, record_hash, page_number=page.number, is_known=is_known)
+
+    def read(self, raw: msgspec.Raw | bytes, record_hash: str, *, page_number: int, is_known: bool) -> Record:
+        """Decode one record."""
+        try:
+            rows = self._rows.rows(raw, record_hash)
+        except UnreadableRecordError as error:
+            return Record(raw, record_hash, page_number, is_known, None, str(error))
+        return Record(raw, record_hash, page_number, is_known, rows)
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Write records; each one that cannot be stored goes to quarantine alone."""
+        unseen: list[Record] = []
+        known: list[Record] = []
+        for record in records:
+            if record.rows is None:
+                self._quarantine(record, record.reason)
+            elif record.is_known and record.rows.emptied_at is not None:
+                self._emptied_tombstones[record.rows.kombo_job_id] = record.rows.emptied_at
+            else:
+                (known if record.is_known else unseen).append(record)
+        self._copy(unseen, incoming=False)
+        self._copy(known, incoming=True)
+
+    def merge_changes(self) -> None:
+        """Bring the staged changes into core.jobs and its children, with their history.
+
+        Kombo empties a tombstone 14 days after the deletion. Such a record only dates the deletion: the
+        copy we have is better than the empty one.
+        """
+        jobs.merge_changed_jobs(self._conn, fetch_id=self._fetch_id, columns=JOB_COLUMNS)
+        for field, (table, columns) in CHILD_TABLES.items():
+            jobs.merge_changed_children(
+                self._conn,
+                field=field,
+                table=table,
+                columns=columns,
+                integration_id=self._integration_id,
+                fetch_id=self._fetch_id,
+            )
+        jobs.mark_gone(
+            self._conn,
+            integration_id=self._integration_id,
+            column="remote_deleted_at",
+            gone_at=self._emptied_tombstones,
+            fetch_id=self._fetch_id,
+        )
+
+    def _copy(self, records: Sequence[Record], *, incoming: bool) -> None:
+        if not records:
+            return
+        try:
+            with self._conn.transaction():
+                self._copy_all([record.rows for record in records if record.rows], incoming=incoming)
+        except _UNSTORABLE as error:
+            if len(records) == 1:
+                self._quarantine(records[0], str(error).splitlines()[0])
+            else:
+                middle = len(records) // 2
+                self._copy(records[:middle], incoming=incoming)
+                self._copy(records[middle:], incoming=incoming)
+
+    def _copy_all(self, rows: Sequence[JobRows], *, incoming: bool) -> None:
+        jobs.copy_rows(self._conn, "jobs", JOB_COLUMNS, [row.job for row in rows], incoming=incoming)
+        for field, (table, columns) in CHILD_TABLES.items():
+            lines = [row.children[field] or "" for row in rows]
+            jobs.copy_rows(self._conn, table, columns, lines, incoming=incoming)
+        if incoming:
+            untold = [(row.kombo_job_id, field) for row in rows for field, text in row.children.items() if text is None]
+            jobs.note_untold_lists(self._conn, untold)
+
+    def _quarantine(self, record: Record, reason: str) -> None:
+        fetches.quarantine(
+            self._conn,
+            integration_id=self._integration_id,
+            fetch_id=self._fetch_id,
+            page_number=record.page_number,
+            kombo_job_id=read_id(record.raw),
+            record_hash=record.record_hash,
+            record=bytes(record.raw),
+            reason=reason,
+        )
+        self.quarantined += 1
+        self.quarantined_unseen += not record.is_known
+
+
+def release_records(conn: Connection, quarantine_ids: Sequence[int] | None = None) -> tuple[int, list[dict[str, Any]]]:
+    """Apply quarantined records once the code can read them (all of them when no ids are given).
+
+    They are landed as a fetch of their own and go the way of every record. Commits integration by
+    integration. Returns how many were applied, and the rows that stay, with the reason that holds today.
+    """
+    by_integration: dict[str, list[dict[str, Any]]] = {}
+    for row in fetches.quarantined(conn, quarantine_ids):
+        by_integration.setdefault(row["integration_id"], []).append(row)
+    conn.commit()
+    for integration_id, rows in by_integration.items():
+        with only_one_fetch(conn, integration_id), conn.transaction():
+            fetches.mark_released(conn, [row["quarantine_id"] for row in rows])
+            land_records(conn, integration_id, [row["record"] for row in rows])
+            apply_landed_fetches(conn, integration_id)
+    asked = [row["quarantine_id"] for rows in by_integration.values() for row in rows]
+    staying = fetches.quarantined(conn, asked)
+    return len(asked) - len(staying), staying

@@ -1,0 +1,222 @@
+"""Fetches an integration's jobs and lands the pages as received."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from isal import igzip
+
+from kombo_pipeline.kombo.client import Kombo, Page, read_page
+from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboProtocolError, KomboRefused
+from kombo_pipeline.kombo.record import read_id
+from kombo_pipeline.sync import health
+from kombo_pipeline.warehouse import fetches, integrations
+from kombo_pipeline.warehouse.connection import Connection, only_one_fetch
+
+logger = logging.getLogger(__name__)
+
+# Kombo purges tombstones 14 days after a deletion; a full fetch that fails must still find time for another.
+FULL_FETCH_FORCED_AFTER = timedelta(days=10)
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which jobs to ask for: all, or those updated after an instant of Kombo's clock (UTC)."""
+
+    kind: str
+    updated_after: datetime | None
+    why: str
+
+
+def plan(integration: Mapping[str, Any], *, now: datetime, overlap: timedelta, full: bool = False) -> Plan:
+    """Decide between a full and an incremental fetch.
+
+    The overlap covers what nobody documents: whether `updated_after` is inclusive, and changes that become
+    visible some time after their timestamp. What it brings twice is recognised by its hash.
+    """
+    watermark, full_fetched_at = integration["kombo_last_sync_started_at"], integration["full_fetched_at"]
+    if full:
+        return Plan("full", None, "a full fetch was asked for")
+    if watermark is None or full_fetched_at is None:
+        return Plan("full", None, "nothing was fetched before")
+    if now - full_fetched_at > FULL_FETCH_FORCED_AFTER:
+        return Plan("full", None, "the newest full fetch is so old that purged tombstones may have been missed")
+    if max(watermark, full_fetched_at) > now + _CLOCK_TOLERANCE:
+        return Plan("full", None, "the newest fetch lies in the future, so a clock has jumped")
+    return Plan("incremental", watermark - overlap, "changes since the watermark, less the overlap")
+
+
+@dataclass(frozen=True)
+class Landed:
+    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (integration deleted)."""
+
+    status: str
+    fetch_id: int | None = None
+    kind: str | None = None
+    why: str = ""
+    updated_after: datetime | None = None
+    pages: int = 0
+    records: int = 0
+    log_url: str | None = None
+
+
+def land_fetch(
+    conn: Connection,
+    kombo: Kombo,
+    integration_id: str,
+    *,
+    overlap: timedelta,
+    full: bool = False,
+    dagster_run_id: str | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Landed:
+    """Traverse GET /ats/jobs for an integration and land each page in a transaction of its own.
+
+    A first sync that has not finished is a state, not a failure: it returns with status `waiting`. Raises
+    KomboRefused and KomboUnavailable after noting them as the integration's state, IntegrationBusyError when
+    another process fetches the integration.
+    """
+    with only_one_fetch(conn, integration_id):
+        integrations.register(conn, integration_id)
+        integrations.update(conn, integration_id, {"fetch_attempted_at": now()})
+        integration = integrations.get(conn, integration_id)
+        assert integration is not None
+        if integration["deleted_at"] is not None:
+            conn.commit()
+            return Landed("gone", why="the integration was deleted in Kombo")
+        chosen = plan(integration, now=now(), overlap=overlap, full=full)
+        fetch_id = fetches.start(
+            conn,
+            integration_id=integration_id,
+            kind=chosen.kind,
+            updated_after=chosen.updated_after,
+            requested_at=now(),
+            dagster_run_id=dagster_run_id,
+        )
+        conn.commit()
+        try:
+            _refresh_details(conn, kombo, integration_id)
+            with closing(kombo.job_pages(integration_id, updated_after=chosen.updated_after)) as pages:
+                for page in pages:
+                    _land(conn, fetch_id, page)
+        except KomboError as error:
+            conn.rollback()
+            status = _note_failure(conn, integration_id, fetch_id, error)
+            if status == "waiting":
+                return Landed("waiting", fetch_id, chosen.kind, str(error), log_url=error.log_url)
+            raise
+        fetches.finish(conn, fetch_id, "landed")
+        fetch = fetches.newest(conn, integration_id)
+        conn.commit()
+    assert fetch is not None
+    return Landed("landed", fetch_id, chosen.kind, chosen.why, chosen.updated_after, fetch["pages"], fetch["records"])
+
+
+def land_records(conn: Connection, integration_id: str, records: Sequence[bytes]) -> int:
+    """Land records as a fetch of their own that moves no watermark, in the caller's transaction; return its id."""
+    fetch_id = fetches.start(
+        conn,
+        integration_id=integration_id,
+        kind="release",
+        updated_after=None,
+        requested_at=datetime.now(UTC),
+        dagster_run_id=None,
+    )
+    body = b'{"status":"success","data":{"next":null,"results":[' + b",".join(records) + b"]}}"
+    compressed = igzip.compress(body, 1, mtime=0)
+    _insert_page(conn, fetch_id, 1, None, None, datetime.now(UTC), compressed, read_page(compressed))
+    fetches.finish(conn, fetch_id, "landed")
+    return fetch_id
+
+
+def hash_record(record: msgspec.Raw | bytes) -> str:
+    """Return the 128-bit BLAKE2b of a record's bytes, in hexadecimal."""
+    return hashlib.blake2b(record, digest_size=16).hexdigest()
+
+
+def _land(conn: Connection, fetch_id: int, page: Page) -> None:
+    # A page that a crash of Postgres takes back is fetched again; the end of the fetch is what must be durable.
+    conn.execute("set local synchronous_commit = off")
+    if page.number == 1:
+        fetches.set_started_at(conn, fetch_id, started_at(page))
+    _insert_page(conn, fetch_id, page.number, page.cursor, page.next_cursor, page.fetched_at, page.body, page.records)
+    conn.commit()
+
+
+def started_at(first_page: Page) -> datetime:
+    """Return the instant on Kombo's clock at which a traversal began, never later than our own clock.
+
+    Kombo compares `updated_after` with its own clock, and the Date header tells it; were ours to run ahead,
+    the changes in between would be lost.
+    """
+    if first_page.kombo_date is None:
+        return first_page.requested_at
+    return min(first_page.kombo_date, first_page.requested_at)
+
+
+def _insert_page(
+    conn: Connection,
+    fetch_id: int,
+    number: int,
+    cursor: str | None,
+    next_cursor: str | None,
+    fetched_at: datetime,
+    body: bytes,
+    records: Sequence[msgspec.Raw],
+) -> None:
+    fetches.land_page(
+        conn,
+        fetch_id,
+        page_number=number,
+        cursor=cursor,
+        next_cursor=next_cursor,
+        fetched_at=fetched_at,
+        body=body,
+        record_ids=[read_id(record) for record in records],
+        record_hashes=[hash_record(record) for record in records],
+    )
+
+
+def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str) -> None:
+    try:
+        details = kombo.integration(integration_id)
+    except KomboProtocolError as error:
+        logger.warning("The details of %s cannot be read; its jobs are fetched all the same: %s", integration_id, error)
+        return
+    integrations.update(
+        conn,
+        integration_id,
+        {
+            "customer_id": details.origin_id,
+            "organization_name": details.organization_name,
+            "tool": details.tool,
+            "category": details.category,
+            "state": details.status,
+            "setup_status": details.setup_status,
+            "jobs_model_enabled": details.jobs_model_enabled,
+            "data_expired_at": details.data_expired_at,
+        },
+    )
+    conn.commit()
+
+
+def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: KomboError) -> str:
+    if isinstance(error, KomboNotReady):
+        status = "waiting"
+    else:
+        status = "refused" if isinstance(error, KomboRefused) else "unavailable"
+    fetches.finish(conn, fetch_id, status, error=str(error), log_url=error.log_url)
+    integrations.update(
+        conn,
+        integration_id,
+        {"fetch_state": status, "fetch_error_code": error.code, "fetch_error": error.message},
+    )
+    health.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
+    conn.commit()
+    return status

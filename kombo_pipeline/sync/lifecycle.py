@@ -1,0 +1,144 @@
+"""How jobs end: deleted, vanished, gone with their integration; and the hold on closures too large to believe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from kombo_pipeline.warehouse import integrations, jobs
+from kombo_pipeline.warehouse.connection import Connection
+
+# Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
+HELD_ABOVE_JOBS = 10
+HELD_ABOVE_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """What a full fetch said of jobs that it did not show."""
+
+    closed: int = 0
+    held: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def is_held(*, closing: int, open_jobs: int) -> bool:
+    """Whether a closure of `closing` open jobs at once must wait for a person."""
+    return closing > HELD_ABOVE_JOBS and closing > HELD_ABOVE_SHARE * open_jobs
+
+
+def hold_staged_deletions(conn: Connection, integration: Mapping[str, Any], *, fetch_id: int, open_jobs: int) -> int:
+    """Hold staged deletions that a changed scope configuration explains better than recruiters do.
+
+    Kombo marks every job deleted when the jobs model is switched off, and its data is out of step while
+    data_expired_at is set. A tombstone without such a reason is a fact and is applied at once, however
+    many come: applications to a deleted job must stop. Returns the number of jobs held.
+    """
+    reason = "jobs_model_off"
+    if integration["jobs_model_enabled"] is not False and integration["data_expired_at"] is None:
+        integrations.supersede_holds(conn, integration_id=integration["integration_id"], reason=reason)
+        return 0
+    gone_at = jobs.staged_deletions(conn)
+    if not is_held(closing=len(gone_at), open_jobs=open_jobs):
+        return 0
+    jobs.unstage(conn, list(gone_at))
+    integrations.hold_closure(
+        conn,
+        integration_id=integration["integration_id"],
+        fetch_id=fetch_id,
+        reason=reason,
+        gone_at=gone_at,
+        open_jobs=open_jobs,
+    )
+    return len(gone_at)
+
+
+def close_vanished(
+    conn: Connection,
+    integration: Mapping[str, Any],
+    fetch: Mapping[str, Any],
+    *,
+    unidentified: int,
+    open_jobs: int,
+) -> Vanished:
+    """Mark the jobs that a complete full fetch did not show as vanished, or hold them if they are too many.
+
+    Kombo removes a tombstone 14 days after the deletion; then absence is the only sign. It is one only
+    when the answer is complete and the data behind it healthy; otherwise nothing closes and a note says why.
+    """
+    doubts = absence_doubts(integration)
+    if unidentified:
+        doubts.append(f"{unidentified} records have no readable id, so any job may be among them")
+    integration_id, fetch_id = integration["integration_id"], fetch["fetch_id"]
+    absent = jobs.absent_jobs(conn, integration_id=integration_id)
+    if not absent:
+        integrations.supersede_holds(conn, integration_id=integration_id, reason="vanished")
+        return Vanished()
+    if doubts:
+        return Vanished(notes=[f"{len(absent)} jobs did not appear but were left as they are: {'; '.join(doubts)}."])
+    open_absent = sum(is_open for is_open in absent.values())
+    gone_at = dict.fromkeys(absent, fetch["started_at"] or datetime.now(UTC))
+    nothing_came = fetch["records"] == 0 and open_absent > 0
+    if nothing_came or is_held(closing=open_absent, open_jobs=open_jobs):
+        integrations.hold_closure(
+            conn,
+            integration_id=integration_id,
+            fetch_id=fetch_id,
+            reason="vanished",
+            gone_at=gone_at,
+            open_jobs=open_jobs,
+        )
+        return Vanished(held=len(absent))
+    integrations.supersede_holds(conn, integration_id=integration_id, reason="vanished")
+    jobs.mark_gone(conn, integration_id=integration_id, column="vanished_at", gone_at=gone_at, fetch_id=fetch_id)
+    return Vanished(closed=len(absent))
+
+
+def absence_doubts(integration: Mapping[str, Any]) -> list[str]:
+    """Say why a job's absence from a complete answer proves nothing; empty when it does prove something."""
+    doubts = []
+    if integration["state"] not in (None, "ACTIVE"):
+        doubts.append(f"the integration is {integration['state']}")
+    if integration["setup_status"] not in (None, "COMPLETED"):
+        doubts.append(f"its setup is {integration['setup_status']}")
+    if integration["jobs_model_enabled"] is False:
+        doubts.append("the jobs model is switched off in Kombo")
+    if integration["data_expired_at"] is not None:
+        doubts.append("its data awaits a sync after a change of scopes or filters")
+    if integration["last_sync_state"] not in (None, "SUCCEEDED"):
+        doubts.append(f"its newest sync ended {integration['last_sync_state']}")
+    return doubts
+
+
+def close_integration(conn: Connection, integration_id: str, deleted_at: datetime) -> None:
+    """End an integration that was deleted in Kombo: its jobs go with it, for no tombstones will come.
+
+    Deletion is final; connecting anew gives another integration and other job ids (Kombo's documentation).
+    """
+    integrations.register(conn, integration_id)
+    integrations.update(conn, integration_id, {"deleted_at": deleted_at})
+    jobs.mark_integration_gone(conn, integration_id=integration_id, gone_at=deleted_at)
+
+
+def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: bool = False) -> int | None:
+    """Close the jobs of a held closure, or refuse to; return how many closed, None when the hold does not wait.
+
+    Exactly the set that was held is closed, less vanished jobs that an applied fetch has shown since.
+    """
+    decision = "refused" if refuse else "released"
+    hold = integrations.decide_hold(conn, hold_id, decision=decision, decided_by=decided_by)
+    if hold is None:
+        return None
+    if refuse:
+        return 0
+    integration_id, fetch_id = hold["integration_id"], hold["fetch_id"]
+    gone_at = dict(zip(hold["kombo_job_ids"], hold["gone_at"], strict=True))
+    column = "remote_deleted_at"
+    if hold["reason"] == "vanished":
+        column = "vanished_at"
+        for job in integrations.seen_since(
+            conn, integration_id=integration_id, fetch_id=fetch_id, kombo_job_ids=list(gone_at)
+        ):
+            del gone_at[job]
+    jobs.mark_gone(conn, integration_id=integration_id, column=column, gone_at=gone_at, fetch_id=fetch_id)
+    return len(gone_at)

@@ -1,0 +1,87 @@
+"""Read-only questions that the asset checks ask."""
+
+from datetime import timedelta
+from typing import Any
+
+from psycopg import sql
+
+from kombo_pipeline.warehouse.connection import Connection
+
+_CHILDREN = ("job_stages", "job_screening_questions", "job_postings", "job_hiring_team")
+
+
+def orphans(conn: Connection, integration_id: str) -> dict[str, int]:
+    """Return how many nested entries belong to no job, by table; empty when there are none."""
+    found = {}
+    for table in _CHILDREN:
+        row = conn.execute(
+            sql.SQL(
+                "select count(*) as n from core.{} c where c.integration_id = %s and not exists ("
+                "select from core.jobs j where j.integration_id = c.integration_id and j.kombo_job_id = c.kombo_job_id)"
+            ).format(sql.Identifier(table)),
+            (integration_id,),
+        ).fetchone()
+        if row and row["n"]:
+            found[table] = row["n"]
+    return found
+
+
+def remote_id_duplicates(conn: Connection, integration_id: str) -> int:
+    """Return how many open jobs share their remote id with another one."""
+    return _number(
+        conn,
+        "select coalesce(sum(n), 0) as n from (select count(*) as n from core.jobs where integration_id = %s "
+        "and lifecycle = 'open' and remote_id is not null group by remote_id having count(*) > 1) shared",
+        integration_id,
+    )
+
+
+def watermark(conn: Connection, integration_id: str) -> dict[str, Any]:
+    """Return an integration's watermark, the start of its newest applied fetch, and how many landed ones wait."""
+    row = conn.execute(
+        "select kombo_last_sync_started_at as watermark, fetch_state, deleted_at, "
+        "(select max(started_at) from raw.fetches f where f.integration_id = i.integration_id "
+        "and status = 'applied') as newest_applied, (select count(*) from raw.fetches f "
+        "where f.integration_id = i.integration_id and status = 'landed') as left_behind "
+        "from core.integrations i where integration_id = %s",
+        (integration_id,),
+    ).fetchone()
+    return row or dict.fromkeys(("watermark", "fetch_state", "deleted_at", "newest_applied", "left_behind"))
+
+
+def quarantined(conn: Connection, integration_id: str) -> list[dict[str, Any]]:
+    """Return the records of an integration that are in quarantine, the newest first."""
+    return conn.execute(
+        "select quarantine_id, kombo_job_id, reason, quarantined_at from raw.quarantined_records "
+        "where integration_id = %s and released_at is null order by quarantine_id desc",
+        (integration_id,),
+    ).fetchall()
+
+
+def health(conn: Connection, integration_id: str) -> dict[str, Any]:
+    """Return an integration's row of marts.integration_health; raises LookupError when there is none."""
+    row = conn.execute("select * from marts.integration_health where integration_id = %s", (integration_id,)).fetchone()
+    if row is None:
+        raise LookupError(f"{integration_id} is not registered")
+    return row
+
+
+def stale_integrations(conn: Connection, after: timedelta) -> list[dict[str, Any]]:
+    """Return the live integrations without a complete fetch for longer than `after`, the stalest first."""
+    return conn.execute(
+        "select integration_id, organization_name, kombo_last_sync_started_at as fresh_as_of, who_must_act, what_to_do "
+        "from core.integrations where deleted_at is null and coalesce(fetched_at, registered_at) < now() - %s "
+        "order by fetched_at nulls first",
+        (after,),
+    ).fetchall()
+
+
+def live_integrations(conn: Connection) -> int:
+    """Return how many integrations have not been deleted in Kombo."""
+    return _number(conn, "select count(*) as n from core.integrations where deleted_at is null")
+
+
+def _number(conn: Connection, statement: str, *parameters: Any) -> int:
+    row = conn.execute(statement, parameters).fetchone()
+    assert row is not None
+    return int(row["n"])

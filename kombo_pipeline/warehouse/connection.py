@@ -1,0 +1,72 @@
+"""Connections to the warehouse, and the lock that keeps one fetch an integration at a time."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
+
+
+def with_driver(url: str, driver: str = "") -> str:
+    """Return a Postgres URL of any spelling (postgres://, postgresql+psycopg2://) with `driver` in its scheme.
+
+    Raises ValueError when `url` is no Postgres URL.
+    """
+    if not _SCHEME.match(url):
+        raise ValueError(f"{redacted(url)!r} is no Postgres URL; write postgresql://user:password@host:5432/database")
+    return _SCHEME.sub(f"postgresql{'+' + driver if driver else ''}://", url)
+
+
+def redacted(url: str) -> str:
+    """Return `url` without its password, for messages."""
+    return re.sub(r"(//[^/@:]*):[^/]*@", r"\1:***@", url)
+
+
+def connect(url: str) -> Connection:
+    """Open a connection that returns rows as dicts, in UTC, with transactions begun by the first statement.
+
+    Raises psycopg.OperationalError when the server cannot be reached.
+    """
+    return psycopg.connect(
+        with_driver(url),
+        row_factory=dict_row,
+        application_name="kombo_pipeline",
+        connect_timeout=10,
+        options="-c timezone=UTC -c idle_in_transaction_session_timeout=1h",
+        # A server that vanished without a word is noticed in about a minute, not in two hours.
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+    )
+
+
+class IntegrationBusyError(RuntimeError):
+    """Another process is fetching or applying this integration; ask again in some seconds."""
+
+
+@contextmanager
+def only_one_fetch(conn: Connection, integration_id: str) -> Iterator[None]:
+    """Hold the integration's lock for a block that may span several transactions.
+
+    Two overlapping fetches would let the slower one write older data. Dagster's tag limit already keeps
+    runs apart; this lock also covers the command line, partition ranges and runs outside the queue.
+    Raises IntegrationBusyError when somebody else holds the lock.
+    """
+    key = f"kombo_pipeline fetch {integration_id}"
+    row = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0)) as locked", (key,)).fetchone()
+    conn.commit()
+    if row is None or not row["locked"]:
+        raise IntegrationBusyError(f"{integration_id} is being fetched by another process")
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.rollback()
+            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (key,))
+            conn.commit()

@@ -1,0 +1,211 @@
+"""Statements on raw.fetches, raw.job_pages and raw.quarantined_records."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from kombo_pipeline.warehouse.connection import Connection
+
+APPLIED_COUNTS = ("new", "changed", "unchanged", "closed", "quarantined", "repaired")
+
+
+class FetchAbandonedError(RuntimeError):
+    """A later fetch of the integration has begun: what this one still brings must not be stored."""
+
+
+def start(
+    conn: Connection,
+    *,
+    integration_id: str,
+    kind: str,
+    updated_after: datetime | None,
+    requested_at: datetime,
+    dagster_run_id: str | None,
+) -> int:
+    """Open a fetch and return its id; fetches of the integration that never ended become abandoned.
+
+    Covers every event that has landed: one that commits later with a smaller number was received before
+    this statement, so the change behind it is already in Kombo.
+    """
+    conn.execute(
+        "update raw.fetches set status = 'abandoned', finished_at = clock_timestamp(), "
+        "error = 'The run that fetched ended before its last page.' "
+        "where integration_id = %s and status = 'running'",
+        (integration_id,),
+    )
+    row = conn.execute(
+        "insert into raw.fetches (integration_id, kind, updated_after, requested_at, dagster_run_id, covers_event_seq) "
+        "values (%(integration)s, %(kind)s, %(updated_after)s, %(requested_at)s, %(run)s, coalesce("
+        "(select max(event_seq) from raw.webhook_events where integration_id = %(integration)s), 0)) "
+        "returning fetch_id",
+        {
+            "integration": integration_id,
+            "kind": kind,
+            "updated_after": updated_after,
+            "requested_at": requested_at,
+            "run": dagster_run_id,
+        },
+    ).fetchone()
+    assert row is not None
+    return int(row["fetch_id"])
+
+
+def land_page(
+    conn: Connection,
+    fetch_id: int,
+    *,
+    page_number: int,
+    cursor: str | None,
+    next_cursor: str | None,
+    fetched_at: datetime,
+    body: bytes,
+    record_ids: Sequence[str | None],
+    record_hashes: Sequence[str],
+) -> None:
+    """Keep a page as received. Raises FetchAbandonedError when a later fetch has begun."""
+    landed = conn.execute(
+        "insert into raw.job_pages select fetch_id, %s, %s, %s, %s, %b, %s::text[], %s::uuid[] "
+        "from raw.fetches where fetch_id = %s and status = 'running'",
+        (
+            page_number,
+            cursor,
+            next_cursor,
+            fetched_at,
+            body,
+            list(record_ids),
+            _array(record_hashes),
+            fetch_id,
+        ),
+    )
+    if landed.rowcount == 0:
+        raise FetchAbandonedError(f"Fetch {fetch_id} is no longer running: a later fetch has taken its place")
+
+
+def set_started_at(conn: Connection, fetch_id: int, started_at: datetime) -> None:
+    """Note when the fetch began on Kombo's clock: the watermark once it is applied."""
+    conn.execute("update raw.fetches set started_at = %s where fetch_id = %s", (started_at, fetch_id))
+
+
+def finish(
+    conn: Connection, fetch_id: int, status: str, *, error: str | None = None, log_url: str | None = None
+) -> None:
+    """End a running fetch as landed, waiting, refused or unavailable, and count what landed.
+
+    Raises FetchAbandonedError when a later fetch has begun.
+    """
+    finished = conn.execute(
+        "update raw.fetches f set status = %s, finished_at = clock_timestamp(), error = %s, log_url = %s, "
+        "pages = p.pages, records = p.records "
+        "from (select count(*) as pages, coalesce(sum(cardinality(record_ids)), 0) as records "
+        "from raw.job_pages where fetch_id = %s) p where f.fetch_id = %s and f.status = 'running'",
+        (status, error, log_url, fetch_id, fetch_id),
+    )
+    if finished.rowcount == 0:
+        raise FetchAbandonedError(f"Fetch {fetch_id} is no longer running: a later fetch has taken its place")
+
+
+def landed(conn: Connection, integration_id: str) -> list[dict[str, Any]]:
+    """Return the fetches whose pages are complete and not applied, oldest first, locked until the transaction ends."""
+    return conn.execute(
+        "select * from raw.fetches where integration_id = %s and status = 'landed' order by fetch_id for update",
+        (integration_id,),
+    ).fetchall()
+
+
+def newest(conn: Connection, integration_id: str) -> dict[str, Any] | None:
+    """Return the integration's newest fetch, whatever its status."""
+    return conn.execute(
+        "select * from raw.fetches where integration_id = %s order by fetch_id desc limit 1",
+        (integration_id,),
+    ).fetchone()
+
+
+def mark_applied(conn: Connection, fetch_id: int, counts: Mapping[str, int]) -> None:
+    """Note that core.jobs shows the fetch, and what it brought."""
+    conn.execute(
+        "update raw.fetches set status = 'applied', applied_at = clock_timestamp(), jobs_new = %s, "
+        "jobs_changed = %s, jobs_unchanged = %s, jobs_closed = %s, jobs_quarantined = %s, jobs_repaired = %s "
+        "where fetch_id = %s",
+        (*(counts[name] for name in APPLIED_COUNTS), fetch_id),
+    )
+
+
+def abandon(conn: Connection, fetch_id: int, reason: str) -> None:
+    """Set a landed fetch aside: it will not be applied."""
+    conn.execute("update raw.fetches set status = 'abandoned', error = %s where fetch_id = %s", (reason, fetch_id))
+
+
+class LandedPage(NamedTuple):
+    """A page as it was kept."""
+
+    number: int
+    body: bytes  # gzip
+    record_hashes: list[str]
+
+
+def read_pages(conn: Connection, fetch_id: int, page_numbers: Sequence[int]) -> list[LandedPage]:
+    """Return some pages of a fetch, in order."""
+    rows = conn.execute(
+        "select page_number, body, record_hashes::text[] from raw.job_pages "
+        "where fetch_id = %s and page_number = any(%s) order by page_number",
+        (fetch_id, list(page_numbers)),
+        binary=True,
+    ).fetchall()
+    return [LandedPage(row["page_number"], row["body"], row["record_hashes"]) for row in rows]
+
+
+def quarantine(
+    conn: Connection,
+    *,
+    integration_id: str,
+    fetch_id: int,
+    page_number: int,
+    kombo_job_id: str | None,
+    record_hash: str,
+    record: bytes,
+    reason: str,
+) -> None:
+    """Set a record aside; one that is in quarantine already stays there once, and is no longer released."""
+    conn.execute(
+        "insert into raw.quarantined_records "
+        "(integration_id, kombo_job_id, fetch_id, page_number, record_hash, record, reason) "
+        "values (%s, %s, %s, %s, %s, %b, %s) on conflict (integration_id, record_hash) "
+        "do update set fetch_id = excluded.fetch_id, page_number = excluded.page_number, "
+        "reason = excluded.reason, released_at = null",
+        (integration_id, kombo_job_id, fetch_id, page_number, record_hash, record, reason),
+    )
+
+
+def quarantined(conn: Connection, quarantine_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """Return records in quarantine, oldest first; all of them when no ids are given."""
+    return conn.execute(
+        "select * from raw.quarantined_records where released_at is null "
+        "and (%(ids)s::bigint[] is null or quarantine_id = any(%(ids)s)) order by fetch_id, quarantine_id",
+        {"ids": None if quarantine_ids is None else list(quarantine_ids)},
+    ).fetchall()
+
+
+def mark_released(conn: Connection, quarantine_ids: Sequence[int]) -> None:
+    """Take records out of quarantine; those that still cannot be read come back when they are applied."""
+    conn.execute(
+        "update raw.quarantined_records set released_at = now() where quarantine_id = any(%s)",
+        (list(quarantine_ids),),
+    )
+
+
+def release_overtaken(conn: Connection, *, integration_id: str, fetch_id: int, shows_all: bool) -> None:
+    """Release quarantined records that the fetch being applied has overtaken.
+
+    Those of jobs that it shows in a readable version; all others too when it `shows_all` there is, for then
+    their jobs are gone.
+    """
+    conn.execute(
+        "update raw.quarantined_records set released_at = now() where integration_id = %s and released_at is null "
+        "and fetch_id < %s and (%s or kombo_job_id in (select kombo_job_id from fetched_jobs))",
+        (integration_id, fetch_id, shows_all),
+    )
+
+
+def _array(values: Sequence[str]) -> str:
+    """A Postgres array literal of values that need no quoting."""
+    return "{" + ",".join(values) + "}"

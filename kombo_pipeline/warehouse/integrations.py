@@ -1,0 +1,140 @@
+"""Statements on core.integrations, its issues and core.held_closures."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+
+from kombo_pipeline.warehouse.connection import Connection
+
+
+def get(conn: Connection, integration_id: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """Return an integration's row, None when it is not registered; locked until the transaction ends on demand."""
+    return conn.execute(
+        f"select * from core.integrations where integration_id = %s {'for update' if lock else ''}",  # noqa: S608
+        (integration_id,),
+    ).fetchone()
+
+
+def register(conn: Connection, integration_id: str) -> None:
+    """Make sure that the integration has a row."""
+    conn.execute("insert into core.integrations (integration_id) values (%s) on conflict do nothing", (integration_id,))
+
+
+def registered(conn: Connection) -> list[str]:
+    """Return the ids of all integrations, the oldest first."""
+    rows = conn.execute("select integration_id from core.integrations order by registered_at, integration_id")
+    return [row["integration_id"] for row in rows]
+
+
+def rhythms(conn: Connection) -> list[dict[str, Any]]:
+    """Return each integration with the times of its newest 20 trigger events (`event_times`, oldest first)."""
+    return conn.execute(
+        "select i.*, coalesce((select array_agg(received_at order by received_at) from ("
+        "select received_at from raw.webhook_events e where e.integration_id = i.integration_id and e.starts_fetch "
+        "order by received_at desc limit 20) newest), '{}') as event_times "
+        "from core.integrations i order by fetch_attempted_at nulls first, integration_id"
+    ).fetchall()
+
+
+def update(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of an integration."""
+    if not values:
+        return
+    conn.execute(
+        sql.SQL("update core.integrations set {} where integration_id = %(integration_id)s").format(
+            sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values
+            )
+        ),
+        {**values, "integration_id": integration_id},
+    )
+
+
+def mark_fetched(conn: Connection, *, integration_id: str, fetch: Mapping[str, Any]) -> None:
+    """Move the watermark to the start of a fetch, in the transaction that applies it; it never moves back."""
+    conn.execute(
+        "update core.integrations set "
+        "kombo_last_sync_started_at = greatest(kombo_last_sync_started_at, %(started_at)s), "
+        "full_fetched_at = case when %(kind)s = 'full' then %(requested_at)s else full_fetched_at end, "
+        "fetched_at = clock_timestamp(), fetch_state = 'current', fetch_error_code = null, fetch_error = null "
+        "where integration_id = %(integration_id)s",
+        {
+            "integration_id": integration_id,
+            "started_at": fetch["started_at"],
+            "kind": fetch["kind"],
+            "requested_at": fetch["requested_at"],
+        },
+    )
+
+
+def upsert_issue(conn: Connection, issue: Mapping[str, Any]) -> None:
+    """Keep an issue as Kombo told it; one that is resolved is not opened again by a late event."""
+    conn.execute(
+        "insert into core.integration_issues values (%(issue_id)s, %(integration_id)s, %(issue_type)s, %(title)s, "
+        "%(status)s, %(message)s, %(first_observed_at)s, %(resolved_at)s) on conflict (issue_id) do update set "
+        "status = excluded.status, resolved_at = excluded.resolved_at, message = excluded.message "
+        "where core.integration_issues.status is distinct from 'RESOLVED'",
+        issue,
+    )
+
+
+def hold_closure(
+    conn: Connection,
+    *,
+    integration_id: str,
+    fetch_id: int,
+    reason: str,
+    gone_at: Mapping[str, datetime],
+    open_jobs: int,
+) -> None:
+    """Hold a closure for a person's decision; an earlier one for the same reason is superseded unless it is equal."""
+    ids = sorted(gone_at)
+    same = conn.execute(
+        "select hold_id from core.held_closures where integration_id = %s and reason = %s and kombo_job_ids = %s "
+        "and (decision is null or decision = 'refused')",
+        (integration_id, reason, ids),
+    ).fetchone()
+    if same:
+        return
+    supersede_holds(conn, integration_id=integration_id, reason=reason)
+    conn.execute(
+        "insert into core.held_closures (integration_id, fetch_id, reason, kombo_job_ids, gone_at, open_jobs) "
+        "values (%s, %s, %s, %s, %s::timestamptz[], %s)",
+        (integration_id, fetch_id, reason, ids, [gone_at[id_] for id_ in ids], open_jobs),
+    )
+
+
+def supersede_holds(conn: Connection, *, integration_id: str, reason: str) -> None:
+    """Withdraw a waiting hold that a later fetch has made void."""
+    conn.execute(
+        "update core.held_closures set decision = 'superseded', decided_at = now() "
+        "where integration_id = %s and reason = %s and decision is null",
+        (integration_id, reason),
+    )
+
+
+def waiting_holds(conn: Connection) -> list[dict[str, Any]]:
+    """Return the holds that wait for a decision, oldest first."""
+    return conn.execute("select * from core.held_closures where decision is null order by hold_id").fetchall()
+
+
+def decide_hold(conn: Connection, hold_id: int, *, decision: str, decided_by: str) -> dict[str, Any] | None:
+    """Decide a waiting hold and return it; None when there is none of that id."""
+    return conn.execute(
+        "update core.held_closures set decision = %s, decided_by = %s, decided_at = now() "
+        "where hold_id = %s and decision is null returning *",
+        (decision, decided_by, hold_id),
+    ).fetchone()
+
+
+def seen_since(conn: Connection, *, integration_id: str, fetch_id: int, kombo_job_ids: Sequence[str]) -> set[str]:
+    """Return which of the jobs an applied fetch later than `fetch_id` has shown."""
+    rows = conn.execute(
+        "select distinct r.id from raw.fetches f join raw.job_pages p using (fetch_id) "
+        "cross join lateral unnest(p.record_ids) r (id) where f.integration_id = %s and f.fetch_id > %s "
+        "and f.status = 'applied' and p.record_ids && %s and r.id = any(%s)",
+        (integration_id, fetch_id, list(kombo_job_ids), list(kombo_job_ids)),
+    )
+    return {row["id"] for row in rows}

@@ -1,0 +1,124 @@
+"""Brings a warehouse to the newest schema."""
+
+import hashlib
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+
+from kombo_pipeline.warehouse.ddl import execute
+
+_HERE = Path(__file__).parent
+# A name of its own, for a database that another Alembic project shares.
+_VERSION_TABLE = "kombo_pipeline_revision"
+_LOCK = "select pg_advisory_xact_lock(hashtextextended('kombo_pipeline migrate', 0))"
+
+
+class SchemaError(RuntimeError):
+    """The warehouse's schema does not fit this version of the code; the message says what to do."""
+
+
+def migrate(url: str) -> str:
+    """Bring the warehouse at `url` to the newest schema and return the revision.
+
+    Everything happens in one transaction under a lock, so several processes may migrate at once and a
+    killed migration leaves nothing behind. Raises SchemaError when the schema is newer than the code.
+    """
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_LOCK)
+            refuse_newer_schema(connection)
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            _replace_views(connection)
+    finally:
+        engine.dispose()
+    return newest_revision()
+
+
+def newest_revision() -> str:
+    """Return the revision of the schema that this code was written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def current_revision(url: str) -> str | None:
+    """Return the revision of the warehouse at `url`; None when it was never migrated."""
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    try:
+        with engine.connect() as connection:
+            return _context(connection).get_current_revision()
+    finally:
+        engine.dispose()
+
+
+def refuse_newer_schema(connection: sa.Connection) -> None:
+    """Raise SchemaError when the database has a revision that this code does not know."""
+    revision = _context(connection).get_current_revision()
+    if revision is None:
+        return
+    try:
+        ScriptDirectory.from_config(_config()).get_revision(revision)
+    except CommandError:
+        raise SchemaError(
+            f"The warehouse has schema revision {revision}, which this version of kombo_pipeline does not know "
+            f"(its newest is {newest_revision()}). Install the version that migrated it, or a later one."
+        ) from None
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_HERE / "migrations"))
+    config.attributes["version_table"] = _VERSION_TABLE
+    return config
+
+
+def _context(connection: sa.Connection) -> MigrationContext:
+    return MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
+
+
+def _replace_views(connection: sa.Connection) -> None:
+    ddl = (_HERE / "views.sql").read_text()
+    revision = hashlib.sha256(ddl.encode()).hexdigest()[:12]
+    known = connection.exec_driver_sql("select obj_description('marts'::regnamespace)").scalar() or ""
+    if revision in known:
+        return
+    for (view,) in connection.exec_driver_sql("select viewname from pg_views where schemaname = 'marts'").all():
+        connection.exec_driver_sql(f'drop view if exists marts."{view}" cascade')
+    execute(connection, ddl)
+    for _ in ("views of tables", "views of views"):
+        execute(connection, _INHERIT_COMMENTS)
+    text = known.split(" Views: ")[0]
+    execute(connection, f"comment on schema marts is '{text} Views: revision {revision}.'")
+
+
+_INHERIT_COMMENTS = """
+do $$
+declare
+    missing record;
+begin
+    for missing in
+        select v.relname, a.attname, min(d.description) as description
+        from pg_class v
+        join pg_attribute a on a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped
+        join pg_rewrite r on r.ev_class = v.oid
+        join pg_depend p on p.classid = 'pg_rewrite'::regclass and p.objid = r.oid and p.refobjid <> v.oid
+        join pg_attribute b on b.attrelid = p.refobjid and b.attnum = p.refobjsubid and b.attname = a.attname
+        join pg_description d on d.classoid = 'pg_class'::regclass and d.objoid = b.attrelid and d.objsubid = b.attnum
+        where v.relnamespace = 'marts'::regnamespace and v.relkind = 'v'
+            and col_description(v.oid, a.attnum) is null
+        group by v.oid, v.relname, a.attname
+        order by v.oid
+    loop
+        execute format('comment on column marts.%I.%I is %L', missing.relname, missing.attname, missing.description);
+    end loop;
+end $$
+"""

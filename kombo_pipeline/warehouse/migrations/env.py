@@ -1,0 +1,10 @@
+"""Alembic's entry point: runs on the connection that warehouse/migrate.py hands over."""
+
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    version_table=context.config.attributes["version_table"],
+    transaction_per_migration=False,
+)
+context.run_migrations()

@@ -1,0 +1,55 @@
+"""Servers shared by the whole suite: one Postgres, a fresh warehouse a test, a Kombo of one's own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+for name in [name for name in os.environ if name.startswith(("KOMBO_", "DAGSTER_"))]:
+    del os.environ[name]
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+from kombo_pipeline.local import postgres  # noqa: E402
+from kombo_pipeline.warehouse.connection import Connection, connect  # noqa: E402
+from kombo_pipeline.warehouse.migrate import migrate  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A Postgres server for the session; nothing of it remains."""
+    data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-tests-"))
+    data_dir.chmod(0o711)  # as root, the server runs under another account
+    try:
+        yield postgres.ensure(data_dir / "postgres")
+    finally:
+        postgres.stop(data_dir / "postgres")
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: postgres.Server) -> str:
+    """The name of a migrated database that fresh ones are copied from."""
+    migrate(postgres.ensure_database(postgres_server, "template_warehouse"))
+    return "template_warehouse"
+
+
+@pytest.fixture
+def warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated, empty warehouse of the test's own."""
+    name = f"warehouse_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create database {name} template {migrated_template}")
+        yield postgres_server.url(name)
+        admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def conn(warehouse_url: str) -> Iterator[Connection]:
+    """A connection to the test's warehouse."""
+    with connect(warehouse_url) as connection:
+        yield connection

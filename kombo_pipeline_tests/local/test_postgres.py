@@ -1,0 +1,387 @@
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from kombo_pipeline.local import postgres
+from kombo_pipeline.local.postgres import EmbeddedPostgresError, Server
+
+REPOSITORY = Path(__file__).parents[2]
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for other accounts")
+
+IMPORTS = """
+import os, sys, time
+from pathlib import Path
+from kombo_pipeline.local import postgres
+data_dir = Path(sys.argv[1])
+"""
+ENSURE = "print(postgres.ensure_database(postgres.ensure(data_dir), 'warehouse'), flush=True)\n"
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that any account can enter; whatever server is started below it is stopped."""
+    directory = Path(tempfile.mkdtemp(prefix="kombo-test-"))
+    directory.chmod(0o711)
+    yield directory
+    for cluster in directory.rglob("pgdata"):
+        postgres.stop(cluster.parent)
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def data_dir(place: Path) -> Path:
+    return place / "postgres"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Server]:
+    directory = Path(tempfile.mkdtemp(prefix="kombo-test-"))
+    directory.chmod(0o711)
+    data_dir = directory / "postgres"
+    postgres.ensure(data_dir)
+    postgres.stop(data_dir)
+    # Apart from the ports that other servers on this machine take while this one is down.
+    (data_dir / "port").write_text(str(random.randrange(17000, 32000)))
+    yield postgres.ensure(data_dir)
+    assert postgres.stop(data_dir) is True
+    shutil.rmtree(directory)
+
+
+def starter(data_dir: Path, code: str = ENSURE, **options) -> subprocess.Popen[str]:
+    """Another process, leader of its own session as under a terminal of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", IMPORTS + code, str(data_dir)],
+        text=True,
+        **{"stdout": subprocess.PIPE, "start_new_session": True, "cwd": REPOSITORY} | options,
+    )
+
+
+def output_of(process: subprocess.Popen[str]) -> str:
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return out.strip()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def postmaster_pid(data_dir: Path) -> int:
+    return int((data_dir / "pgdata" / "postmaster.pid").read_text().split()[0])
+
+
+def run_as(data_dir: Path, *argv: str) -> subprocess.Popen[bytes]:
+    """A process of the account the server runs under."""
+    owner = (data_dir / "pgdata").stat()
+    account = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
+    return subprocess.Popen(argv, cwd="/", **account)
+
+
+def answer(url: str, query: str) -> object:
+    with psycopg.connect(url) as conn:
+        row = conn.execute(query).fetchone()
+        assert row is not None
+        return row[0]
+
+
+def insert_rows(url: str, count: int) -> None:
+    with psycopg.connect(url) as conn:
+        conn.execute("CREATE TABLE IF NOT EXISTS kept (n int)")
+        conn.execute("INSERT INTO kept SELECT generate_series(1, %s)", [count])
+
+
+def test_several_processes_share_one_server_over_tcp_and_socket(shared: Server):
+    url = output_of(starter(shared.data_dir))
+    insert_rows(url, 3)
+    assert answer(shared.socket_url("warehouse"), "SELECT count(*) FROM kept") == 3
+    started = "SELECT pg_postmaster_start_time()"
+    assert answer(url, started) == answer(shared.socket_url("postgres"), started)
+    assert postgres.ensure(shared.data_dir) == postgres.status(shared.data_dir) == shared
+
+
+def test_tcp_asks_for_the_password(shared: Server, monkeypatch):
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    address = urlsplit(shared.url("postgres"))
+    for password in ("", ":wrong"):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(
+                f"postgresql://postgres{password}@127.0.0.1:{address.port}/postgres?passfile=/dev/null"
+            )
+    assert answer(shared.url("postgres"), "SELECT 1") == 1
+
+
+def test_password_socket_and_rows_are_closed_to_other_accounts(shared: Server):
+    modes = {
+        name: stat.S_IMODE((shared.data_dir / name).stat().st_mode)
+        for name in ("password", "run", "pgdata", "log")
+    }
+    assert modes == {"password": 0o600, "run": 0o700, "pgdata": 0o700, "log": 0o700}
+    assert shared.password not in repr(shared)
+    assert answer(shared.url("postgres"), "SHOW listen_addresses") == "127.0.0.1"
+
+
+def test_a_commit_is_on_disk_and_settings_fit_the_pipeline(shared: Server):
+    wanted = {
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "on",
+        "shared_buffers": "256MB",
+        "max_wal_size": "4GB",
+        "checkpoint_timeout": "15min",
+        "max_connections": "200",
+        "TimeZone": "UTC",
+        "logging_collector": "on",
+        "server_encoding": "UTF8",
+    }
+    assert {name: answer(shared.url("postgres"), f"SHOW {name}") for name in wanted} == wanted
+    assert answer(shared.url("postgres"), "SELECT upper('é')") == "É"
+    assert list((shared.data_dir / "log").glob("postgres-*.log"))
+
+
+def test_a_database_is_created_once_and_may_have_any_name(shared: Server):
+    for name in ("plain", 'o\'brien "x"/50%', "-q"):
+        url = postgres.ensure_database(shared, name)
+        assert postgres.ensure_database(shared, name) == url
+        assert answer(url, "SELECT current_database()") == name
+        assert answer(shared.socket_url(name), "SELECT current_database()") == name
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_the_server_outlives_the_end_of_its_starter(shared: Server, end: signal.Signals):
+    postgres.stop(shared.data_dir)
+    process = starter(shared.data_dir, ENSURE + "time.sleep(60)", stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    os.killpg(process.pid, end)
+    process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert answer(url, "SELECT 1") == 1
+
+
+def test_stop_disconnects_idle_clients_and_says_whether_there_was_anything_to_stop(
+    shared: Server, place: Path
+):
+    assert postgres.stop(place / "never-made") is False
+    assert postgres.status(place / "never-made") is None
+    assert not (place / "never-made").exists()
+    with psycopg.connect(shared.url("postgres")):
+        assert postgres.stop(shared.data_dir) is True
+    assert postgres.status(shared.data_dir) is None
+    assert postgres.stop(shared.data_dir) is False
+    assert postgres.ensure(shared.data_dir) == shared
+
+
+def test_committed_rows_survive_kill_9_of_the_postmaster(shared: Server):
+    url = postgres.ensure_database(shared, "crash")
+    insert_rows(url, 1000)
+    os.kill(postmaster_pid(shared.data_dir), signal.SIGKILL)
+    assert postgres.ensure(shared.data_dir) == shared
+    assert answer(url, "SELECT count(*) FROM kept") == 1000
+
+
+def test_a_busy_backend_that_outlives_its_postmaster_is_waited_for(shared: Server):
+    busy = (
+        "DO $$ BEGIN WHILE clock_timestamp() < statement_timestamp() + interval '1.5 s' LOOP END LOOP; END $$"
+    )
+    query = subprocess.Popen(
+        [postgres.binaries() / "psql", shared.socket_url("postgres"), "-qc", busy], stderr=subprocess.DEVNULL
+    )
+    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'"
+    until(lambda: answer(shared.socket_url("postgres"), running) == 1)
+    os.kill(postmaster_pid(shared.data_dir), signal.SIGKILL)
+    assert postgres.ensure(shared.data_dir) == shared
+    assert query.wait(timeout=20) is not None
+    assert answer(shared.url("postgres"), "SELECT 1") == 1
+
+
+@pytest.mark.parametrize("stranger", [["sleep", "60"], ["true"]], ids=["process", "zombie"])
+def test_a_pid_that_was_given_to_somebody_else_does_not_block_the_start(shared: Server, stranger: list[str]):
+    pid_file = shared.data_dir / "pgdata" / "postmaster.pid"
+    killed = postmaster_pid(shared.data_dir)
+    socket_lock = shared.socket_dir / f".s.PGSQL.{shared.port}.lock"
+    os.kill(killed, signal.SIGKILL)
+    process = run_as(shared.data_dir, *stranger)
+    for file in (pid_file, socket_lock):
+        file.write_text(file.read_text().replace(str(killed), str(process.pid), 1))
+    try:
+        assert postgres.status(shared.data_dir) is None
+        assert postgres.stop(shared.data_dir) is False
+        assert postgres.ensure(shared.data_dir) == shared
+        assert postmaster_pid(shared.data_dir) != process.pid
+        assert stranger == ["true"] or process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_empty_postmaster_pid_does_not_block_the_start(shared: Server):
+    os.kill(postmaster_pid(shared.data_dir), signal.SIGKILL)
+    (shared.data_dir / "pgdata" / "postmaster.pid").write_text("")
+    assert postgres.ensure(shared.data_dir) == shared
+
+
+def test_a_killed_initdb_leaves_nothing_that_matters(data_dir: Path):
+    process = starter(data_dir)
+    until(lambda: list(data_dir.glob("initdb-*/PG_VERSION")))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (data_dir / "pgdata").exists()
+    assert answer(postgres.ensure(data_dir).url("postgres"), "SELECT 1") == 1
+    assert not list(data_dir.glob("initdb-*"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/".join(["a-rather-long-directory-name"] * 10), 'it\'s "my" $HOME\\ 50% data', "one,two"],
+    ids=["long", "quoted", "comma"],
+)
+def test_a_data_directory_may_have_any_path(place: Path, name: str, monkeypatch):
+    monkeypatch.chdir(place)
+    server = postgres.ensure(Path(name))
+    try:
+        assert server.data_dir == place / name
+        for url in (server.url("postgres"), server.socket_url("postgres")):
+            assert answer(url, "SHOW data_directory") == str(place / name / "pgdata")
+    finally:
+        postgres.stop(Path(name))
+        shutil.rmtree(server.socket_dir)
+
+
+def test_a_socket_directory_that_somebody_put_in_tmp_is_refused(place: Path):
+    data_dir = place / ("long-" * 20)
+    server = postgres.ensure(data_dir)
+    postgres.stop(data_dir)
+    assert not server.socket_dir.is_relative_to(place)
+    server.socket_dir.rmdir()
+    server.socket_dir.symlink_to(place)
+    try:
+        with pytest.raises(EmbeddedPostgresError, match="another account"):
+            postgres.ensure(data_dir)
+    finally:
+        server.socket_dir.unlink()
+
+
+def test_six_cold_starts_at_once_make_one_server(data_dir: Path):
+    urls = [output_of(process) for process in [starter(data_dir) for _ in range(6)]]
+    server = postgres.status(data_dir)
+    assert server is not None
+    assert urls == [server.url("warehouse")] * 6
+    assert [path.name for path in data_dir.glob("initdb*")] == ["initdb.log"]
+
+
+def test_the_environment_of_the_caller_is_of_no_account(data_dir: Path):
+    hostile = {
+        "PGHOST": "192.0.2.1",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGPORT": "1",
+        "PGDATA": "/nonexistent",
+        "PGUSER": "mallory",
+        "PGDATABASE": "nowhere",
+        "PGSERVICE": "none",
+        "PGOPTIONS": "-c nonsense=1",
+        "PGSSLMODE": "verify-full",
+        "PG_GRANDPARENT_PID": "x",
+        "LC_ALL": "xx_YY.bad",
+        "LANG": "tr_TR.UTF-8",
+        "LD_LIBRARY_PATH": "/nonexistent",
+        "TZ": "Mars/Olympus",
+    }
+    url = output_of(starter(data_dir, env=os.environ | hostile))
+    assert answer(url, "SHOW lc_messages") == "C"
+    assert answer(url, "SHOW TimeZone") == "UTC"
+
+
+def test_a_busy_port_gives_way_to_the_next_which_is_remembered(shared: Server):
+    postgres.stop(shared.data_dir)
+    with socket.create_server(("127.0.0.1", shared.port)):
+        moved = postgres.ensure(shared.data_dir)
+        assert moved.port > shared.port
+        assert answer(moved.url("postgres"), "SELECT 1") == 1
+    postgres.stop(shared.data_dir)
+    assert postgres.ensure(shared.data_dir) == moved
+    postgres.stop(shared.data_dir)
+    (shared.data_dir / "port").write_text(str(shared.port))
+    assert postgres.ensure(shared.data_dir) == shared
+
+
+def test_a_server_that_cannot_start_says_why(data_dir: Path):
+    postgres.ensure(data_dir)
+    postgres.stop(data_dir)
+    with (data_dir / "pgdata" / "postgresql.conf").open("a") as settings:
+        settings.write("no_such_setting = 1\n")
+    with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
+        postgres.ensure(data_dir)
+
+
+@as_root
+def test_for_root_the_server_runs_as_an_account_without_rights(shared: Server):
+    assert (shared.data_dir / "pgdata").stat().st_uid != 0
+    assert Path(f"/proc/{postmaster_pid(shared.data_dir)}").stat().st_uid != 0
+
+
+@as_root
+def test_for_root_a_server_starts_where_only_root_can_enter_and_no_mode_is_changed(tmp_path: Path):
+    if subprocess.run(["unshare", "--user", "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("user namespaces are not permitted here")
+    tmp_path.chmod(0o700)
+    server = postgres.ensure(tmp_path / "postgres")
+    try:
+        insert_rows(server.url("postgres"), 5)
+        os.kill(postmaster_pid(server.data_dir), signal.SIGKILL)
+        assert (
+            answer(postgres.ensure(server.data_dir).socket_url("postgres"), "SELECT count(*) FROM kept") == 5
+        )
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    finally:
+        assert postgres.stop(server.data_dir) is True
+
+
+@as_root
+def test_an_ordinary_account_starts_and_stops_its_own_server_and_no_other(place: Path, shared: Server):
+    nobody = pwd.getpwnam("nobody")
+    # The interpreter may lie under /root: the account is changed when it has been loaded.
+    become = f"os.setgroups([]); os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
+    home = place / "nobody"
+    home.mkdir()
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    assert answer(output_of(starter(home / "postgres", become + ENSURE)), "SELECT 1") == 1
+    assert Path(f"/proc/{postmaster_pid(home / 'postgres')}").stat().st_uid == nobody.pw_uid
+    assert output_of(starter(home / "postgres", become + "print(postgres.stop(data_dir))")) == "True"
+
+    refused = starter(shared.data_dir, become + ENSURE, stderr=subprocess.PIPE)
+    _, error = refused.communicate(timeout=20)
+    assert "another account" in error
+    assert "KOMBO_DATA_DIR" in error
+
+
+def test_missing_binaries_are_named_with_the_command_that_installs_them(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("KOMBO_POSTGRES_BIN", str(tmp_path))
+    with pytest.raises(EmbeddedPostgresError, match=r"KOMBO_POSTGRES_BIN"):
+        postgres.binaries()
+    monkeypatch.delenv("KOMBO_POSTGRES_BIN")
+    without_packages = [sys.executable, "-S", "-c", IMPORTS + ENSURE, str(tmp_path)]
+    failed = subprocess.run(without_packages, check=False, cwd=REPOSITORY, capture_output=True, text=True)
+    assert "pip install 'kombo_pipeline[local]'" in failed.stderr
+
+
+def test_binaries_of_another_postgres_can_be_named(monkeypatch):
+    packaged = postgres.binaries()
+    monkeypatch.setenv("KOMBO_POSTGRES_BIN", os.path.relpath(packaged))
+    assert postgres.binaries() == packaged

@@ -1,0 +1,502 @@
+"""What is acknowledged is in the warehouse; what is not signed leaves no trace; whatever fails here is a 503."""
+
+import http.client
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kombo_pipeline import receiver
+from kombo_pipeline.kombo.webhooks import sign
+from kombo_pipeline.local import postgres
+from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.warehouse.migrate import migrate
+
+NEW, OLD = "the-newest-secret-of-kombo", "the-one-before-that-secret"
+GREENHOUSE = "greenhouse:CBNMt7dSNCzBdnRTx87dev4E"
+UNPARSABLE = (b"", b"no json", b"[1]", b"\xff", b'{"type":"data-changed"}', b"[" * 100_000)
+on_the_same_server = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def event(event_id: str, **data: object) -> bytes:
+    body = {"id": event_id, "type": "data-changed", "data": {"integration_id": GREENHOUSE} | data}
+    return json.dumps(body, indent=2).encode()
+
+
+def signed(raw: bytes, secret: str = NEW) -> dict[str, str]:
+    return {"X-Kombo-Signature": sign(secret, raw)}
+
+
+def rows(conn: Connection, columns: str = "event_id") -> list:
+    found = conn.execute(f"select {columns} from raw.webhook_events order by event_seq").fetchall()
+    conn.commit()
+    return [tuple(row.values()) if "," in columns else next(iter(row.values())) for row in found]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@contextmanager
+def serving(warehouse_url: str) -> Iterator[str]:
+    """The receiver on a free port, in a thread."""
+    server = receiver.server(warehouse_url=warehouse_url, secrets=(NEW, OLD))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def url(warehouse_url: str) -> Iterator[str]:
+    with serving(warehouse_url) as origin:
+        yield origin
+
+
+@pytest.fixture
+def kombo(url: str) -> Iterator["Kombo"]:
+    with httpx.Client(base_url=url, timeout=20) as client:
+        yield Kombo(client)
+
+
+class Kombo:
+    """The sender's side."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def deliver(self, raw: bytes, secret: str = NEW) -> int:
+        return self.post(raw, signed(raw, secret)).status_code
+
+    def post(self, raw, headers=None) -> httpx.Response:
+        return self.client.post("/webhooks/kombo", content=raw, headers=headers)
+
+
+@contextmanager
+def raw_request(url: str, *headers: str, body: bytes = b"") -> Iterator[socket.socket]:
+    """A request as it stands on the wire, perhaps unfinished."""
+    host, port = url.removeprefix("http://").split(":")
+    head = "\r\n".join(["POST /webhooks/kombo HTTP/1.1", "Host: receiver", *headers, "", ""])
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head.encode() + body)
+        yield connection
+
+
+# -- landing -----------------------------------------------------------------------------------------------
+
+
+def test_a_signed_event_is_landed_with_its_body_kept_exactly_as_received(kombo, conn):
+    raw = b'{ "type":"data-changed",\r\n"id":"e1", "data":{"integration_id":"a:b","x":1.0,"x":"\\u00e9"} }\n'
+    assert kombo.deliver(raw) == 200
+    [(event_id, event_type, integration_id, body, payload, secret, handled)] = rows(
+        conn, "event_id, event_type, integration_id, body, payload, secret_index, handled_at"
+    )
+    assert (event_id, event_type, integration_id) == ("e1", "data-changed", "a:b")
+    assert bytes(body) == raw
+    assert payload == {"id": "e1", "type": "data-changed", "data": {"integration_id": "a:b", "x": "é"}}
+    assert (secret, handled) == (0, None)
+
+
+def test_every_active_secret_is_accepted_and_the_one_that_matched_recorded(kombo, conn):
+    assert [kombo.deliver(event("e1"), NEW), kombo.deliver(event("e2"), OLD)] == [200, 200]
+    assert rows(conn, "event_id, secret_index") == [("e1", 0), ("e2", 1)]
+
+
+@pytest.mark.parametrize("event_type", ["assessment:order-received", "a-type-of-next-year"])
+def test_an_event_of_unknown_type_or_without_integration_is_landed_all_the_same(kombo, conn, event_type):
+    assert kombo.deliver(json.dumps({"id": "e1", "type": event_type, "data": None}).encode()) == 200
+    assert rows(conn, "event_type, integration_id") == [(event_type, None)]
+
+
+@pytest.mark.parametrize("raw", UNPARSABLE, ids=repr)
+def test_a_signed_body_that_is_no_event_is_landed_under_its_hash(kombo, conn, raw):
+    assert kombo.deliver(raw) == kombo.deliver(raw) == 200
+    [(event_id, event_type, body, payload)] = rows(conn, "event_id, event_type, body, payload")
+    assert event_id.startswith("sha256:") and len(event_id) == 71
+    assert (event_type, bytes(body), payload) == (None, raw, None)
+
+
+def test_an_event_that_jsonb_cannot_hold_is_landed_without_payload(kombo, conn):
+    raw = b'{"id":"e1","type":"data-changed","data":"\\u0000"}'
+    assert kombo.deliver(raw) == 200
+    assert rows(conn, "event_id, event_type, payload") == [("e1", "data-changed", None)]
+
+
+def test_a_repeated_event_is_acknowledged_and_adds_nothing(kombo, conn):
+    first, other_body = event("e1"), event("e1", note="sent again")
+    assert [kombo.deliver(raw) for raw in (first, first, other_body)] == [200, 200, 200]
+    assert [bytes(body) for body in rows(conn, "body")] == [first]
+
+
+def test_hundreds_of_simultaneous_deliveries_of_one_event_make_one_row(kombo, conn):
+    together = threading.Barrier(200)
+
+    def deliver(_: int) -> int:
+        with raw_request(str(kombo.client.base_url).rstrip("/")) as connection:
+            raw = event("e1")
+            signature = f"X-Kombo-Signature: {sign(NEW, raw)}"
+            together.wait()
+        with raw_request(
+            str(kombo.client.base_url).rstrip("/"), signature, f"Content-Length: {len(raw)}", body=raw
+        ) as connection:
+            return http_status(connection)
+
+    with ThreadPoolExecutor(200) as threads:
+        assert set(threads.map(deliver, range(200))) == {200}
+    assert rows(conn) == ["e1"]
+
+
+def http_status(connection: socket.socket) -> int:
+    return response_of(connection).status
+
+
+def response_of(connection: socket.socket) -> http.client.HTTPResponse:
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return response
+
+
+def test_two_receivers_with_the_same_events_never_wait_for_each_other_in_a_ring(warehouse_url, conn):
+    raws = [event(f"e{number}") for number in range(300)]
+    with serving(warehouse_url) as one, serving(warehouse_url) as other, ThreadPoolExecutor(40) as threads:
+        answers = threads.map(
+            lambda target: (
+                httpx.post(f"{target[0]}/webhooks/kombo", content=target[1], headers=signed(target[1])).status_code
+            ),
+            [(one, raw) for raw in raws] + [(other, raw) for raw in reversed(raws)],
+        )
+        assert set(answers) == {200}
+    assert len(rows(conn)) == 300
+
+
+@on_the_same_server
+@given(
+    raw=st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda children: st.lists(children) | st.dictionaries(st.sampled_from(["id", "type", "data"]), children),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_whatever_is_signed_is_landed(kombo, conn, raw):
+    assert kombo.deliver(raw) == 200
+    assert raw in [bytes(body) for body in rows(conn, "body")] or json.loads(raw)["id"] in rows(conn)
+
+
+# -- signatures --------------------------------------------------------------------------------------------
+
+RAW = event("e1")
+GOOD = sign(NEW, RAW)
+BAD_HEADERS = {
+    "missing": [],
+    "empty": [b""],
+    "wrong": [sign("another secret entirely", RAW)],
+    "of another body": [sign(NEW, RAW + b"\n")],
+    "truncated": [GOOD[:-1]],
+    "padded": [GOOD + "="],
+    "another spelling of the same bytes": [GOOD[:-1] + chr(ord(GOOD[-1]) + 1)],
+    "hex": [__import__("hmac").new(NEW.encode(), RAW, "sha256").hexdigest()],
+    "not ASCII": ["é".encode() * 20],
+    "not UTF-8": [b"\xff" * 43],
+    "twice": [GOOD, GOOD],
+}
+
+
+@pytest.mark.parametrize("signatures", BAD_HEADERS.values(), ids=BAD_HEADERS.keys())
+def test_a_bad_signature_is_answered_401_without_a_reason_and_lands_nothing(kombo, conn, signatures):
+    answers = [
+        kombo.post(RAW, [(b"X-Kombo-Signature", s if isinstance(s, bytes) else s.encode()) for s in given])
+        for given in (signatures, [sign("another secret entirely", RAW)])
+    ]
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert answers[0].content == answers[1].content
+    assert [set(answer.headers) for answer in answers] == [set(answers[1].headers)] * 2
+    assert rows(conn) == []
+
+
+@on_the_same_server
+@given(
+    header=st.binary(max_size=60).map(lambda b: bytes(c for c in b if c == 9 or 31 < c != 127)),
+    raw=st.binary(max_size=300),
+)
+def test_no_made_up_signature_ever_lands_anything(kombo, conn, header, raw):
+    assert kombo.post(raw, [(b"X-Kombo-Signature", header)]).status_code == 401
+    assert rows(conn) == []
+
+
+@pytest.mark.parametrize("secrets", [(), ("",), ("fifteen letters",), (NEW, "short")])
+def test_it_is_not_built_without_secrets_that_cannot_be_guessed(warehouse_url, secrets):
+    with pytest.raises(ValueError, match="KOMBO_WEBHOOK_SECRETS") as refusal:
+        receiver.app(warehouse_url=warehouse_url, secrets=secrets)
+    assert not any(secret and secret in str(refusal.value) for secret in secrets)
+
+
+# -- requests nobody should send ---------------------------------------------------------------------------
+
+
+def test_other_methods_and_other_paths_are_refused(kombo, conn):
+    headers = signed(RAW)
+    assert {
+        (method, path): kombo.client.request(method, path, content=RAW, headers=headers).status_code
+        for method, path in [
+            ("GET", "/webhooks/kombo"),
+            ("PUT", "/webhooks/kombo"),
+            ("POST", "/healthz"),
+            ("POST", "/webhooks/kombo/"),
+            ("POST", "/"),
+            ("GET", "/docs"),
+        ]
+    } == {
+        ("GET", "/webhooks/kombo"): 405,
+        ("PUT", "/webhooks/kombo"): 405,
+        ("POST", "/healthz"): 405,
+        ("POST", "/webhooks/kombo/"): 404,
+        ("POST", "/"): 404,
+        ("GET", "/docs"): 404,
+    }
+    assert rows(conn) == []
+
+
+def test_a_body_of_256_kib_is_landed_and_one_byte_more_is_refused(kombo, conn):
+    largest = b"x" * 256 * 1024
+    assert kombo.deliver(largest) == 200
+    assert kombo.deliver(largest + b"x") == 413
+    assert [bytes(body) for body in rows(conn, "body")] == [largest]
+
+
+def test_a_chunked_body_is_refused_as_soon_as_it_is_too_long_although_it_does_not_end(url, conn):
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    with raw_request(url, "Transfer-Encoding: chunked", body=chunk * 5) as connection:
+        assert http_status(connection) == 413
+    assert rows(conn) == []
+
+
+def test_a_chunked_body_is_landed_as_one(kombo, conn):
+    assert kombo.post(iter([RAW[:7], RAW[7:]]), signed(RAW)).status_code == 200
+    assert [bytes(body) for body in rows(conn, "body")] == [RAW]
+
+
+def test_a_body_that_takes_too_long_ends_in_408_and_a_closed_connection(url, conn, monkeypatch):
+    monkeypatch.setattr(receiver, "BODY_SECONDS", 0.3)
+    signature = f"X-Kombo-Signature: {GOOD}"
+    with raw_request(url, signature, f"Content-Length: {len(RAW)}", body=RAW[:-1]) as connection:
+        assert response_of(connection).status == 408
+        connection.settimeout(5)
+        until(lambda: connection.recv(1024) == b"")
+    assert rows(conn) == []
+
+
+def test_a_client_that_leaves_in_mid_body_lands_nothing_and_makes_no_noise(kombo, conn, capfd, caplog):
+    for _ in range(5):
+        headers = [f"X-Kombo-Signature: {GOOD}", f"Content-Length: {len(RAW)}"]
+        with raw_request(str(kombo.client.base_url).rstrip("/"), *headers, body=RAW[:-1]):
+            pass
+    assert kombo.client.get("/healthz").status_code == 200
+    assert rows(conn) == []
+    assert (capfd.readouterr().err, caplog.records) == ("", [])
+
+
+def test_answers_do_not_name_the_server(kombo):
+    assert "server" not in kombo.post(RAW, signed(RAW)).headers
+
+
+# -- a warehouse in trouble --------------------------------------------------------------------------------
+
+
+def test_a_delivery_that_cannot_be_committed_in_time_is_503_and_many_more_keep_no_place(url, conn, monkeypatch):
+    monkeypatch.setattr(receiver, "LANDING_SECONDS", 1)
+    conn.execute("lock raw.webhook_events")
+
+    def deliver(number: int) -> httpx.Response:
+        raw = event(f"e{number}")
+        return httpx.post(f"{url}/webhooks/kombo", content=raw, headers=signed(raw), timeout=20)
+
+    with ThreadPoolExecutor(150) as threads:
+        answers = list(threads.map(deliver, range(150)))
+    assert {(answer.status_code, answer.headers.get("retry-after")) for answer in answers} == {(503, "5")}
+    conn.rollback()
+    until(lambda: deliver(0).status_code == 200)
+    assert rows(conn).count("e0") == 1
+
+
+def test_an_event_that_postgres_refuses_takes_no_other_along(url, conn, caplog):
+    conn.execute("alter table raw.webhook_events add constraint no_poison check (event_id <> 'poison')")
+    conn.commit()
+    conn.execute("lock raw.webhook_events in share mode")
+    raws = [event(event_id) for event_id in ("e1", "e2", "poison", "e3", "e4")]
+    with ThreadPoolExecutor(5) as threads:
+        answers = threads.map(
+            lambda raw: httpx.post(f"{url}/webhooks/kombo", content=raw, headers=signed(raw)).status_code, raws
+        )
+        # The first waits for the lock; the others gather behind it.
+        time.sleep(0.5)
+        conn.commit()
+        assert list(answers) == [200, 200, 503, 200, 200]
+    assert sorted(rows(conn)) == ["e1", "e2", "e3", "e4"]
+    assert ["Failing row" in record.getMessage() for record in caplog.records] == [False]
+
+
+def test_a_connection_that_died_in_the_meantime_costs_no_delivery(kombo, conn):
+    assert kombo.deliver(event("e1")) == 200
+    for number in range(3):
+        conn.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where application_name = 'kombo_pipeline receiver' and datname = current_database()"
+        )
+        conn.commit()
+        assert kombo.deliver(event(f"after {number}")) == 200
+    assert rows(conn) == ["e1", "after 0", "after 1", "after 2"]
+
+
+def test_a_warehouse_that_cannot_be_written_is_not_healthy(kombo, conn, url):
+    assert kombo.client.get("/healthz").status_code == 200
+    conn.execute("alter table raw.webhook_events rename to elsewhere")
+    conn.commit()
+    assert kombo.client.get("/healthz").status_code == 503
+    assert rows_elsewhere(conn) == 0
+    conn.execute("alter table raw.elsewhere rename to webhook_events")
+    conn.commit()
+    assert kombo.client.get("/healthz").status_code == 200
+
+
+def rows_elsewhere(conn: Connection) -> int:
+    row = conn.execute("select count(*) from raw.elsewhere").fetchone()
+    conn.commit()
+    assert row
+    return row["count"]
+
+
+@pytest.fixture
+def own_server() -> Iterator[postgres.Server]:
+    """A Postgres that the test may stop."""
+    directory = Path(tempfile.mkdtemp(prefix="kombo-test-"))
+    directory.chmod(0o711)
+    yield postgres.ensure(directory / "postgres")
+    postgres.stop(directory / "postgres")
+    shutil.rmtree(directory)
+
+
+def test_without_its_warehouse_it_answers_503_and_recovers_by_itself(own_server, caplog):
+    warehouse_url = postgres.ensure_database(own_server, "warehouse")
+    migrate(warehouse_url)
+    postgres.stop(own_server.data_dir)
+    with serving(warehouse_url) as url, httpx.Client(base_url=url) as client:
+        kombo = Kombo(client)
+
+        def answers() -> tuple[int, int]:
+            return client.get("/healthz").status_code, kombo.deliver(RAW)
+
+        assert answers() == (503, 503)
+        postgres.ensure(own_server.data_dir)
+        assert answers() == (200, 200)
+        postgres.stop(own_server.data_dir)
+        assert answers() == (503, 503)
+        assert kombo.post(RAW, signed(RAW)).headers["retry-after"] == "5"
+        assert kombo.post(RAW, {"X-Kombo-Signature": "bad"}).status_code == 401
+        postgres.ensure(own_server.data_dir)
+        assert answers() == (200, 200)
+    messages = " ".join(record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
+    assert "not landed" in messages
+    assert not [secret for secret in (NEW, OLD, own_server.password) if secret in messages]
+
+
+# -- kill -9 -----------------------------------------------------------------------------------------------
+
+
+def start_receiver(warehouse_url: str, port: int, log: Path) -> subprocess.Popen[bytes]:
+    code = (
+        "import os; from kombo_pipeline.receiver import serve; serve(warehouse_url=os.environ['WAREHOUSE'], "
+        f"secrets=os.environ['SECRETS'].split(','), host='127.0.0.1', port={port})"
+    )
+    environment = os.environ | {"WAREHOUSE": warehouse_url, "SECRETS": f"{NEW},{OLD}"}
+    with log.open("ab") as output:
+        process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=output, stderr=output)
+    until(lambda: process.poll() is not None or is_listening(port))
+    assert process.poll() is None, log.read_text()
+    return process
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_no_acknowledged_event_is_lost_when_the_receiver_is_killed_under_load(warehouse_url, conn, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log, stopping = tmp_path / "log", threading.Event()
+
+    def deliver(worker: int) -> list[str]:
+        acknowledged, number = [], 0
+        while not stopping.is_set():
+            number += 1
+            raw = event(f"{worker}-{number}")
+            try:
+                answer = client.post("/webhooks/kombo", content=raw, headers=signed(raw))
+            except httpx.TransportError:
+                time.sleep(0.01)
+            else:
+                assert answer.status_code == 200
+                acknowledged.append(f"{worker}-{number}")
+        return acknowledged
+
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        load = [threads.submit(deliver, worker) for worker in range(8)]
+        try:
+            for end in [signal.SIGKILL] * 4 + [signal.SIGTERM]:
+                process = start_receiver(warehouse_url, port, log)
+                before = len(rows(conn))
+                until(lambda landed=before: len(rows(conn)) > landed + 50)
+                process.send_signal(end)
+                process.wait(20)
+        finally:
+            stopping.set()
+            process.kill()
+        acknowledged = {event_id for worker in load for event_id in worker.result()}
+    assert len(acknowledged) > 200
+    assert acknowledged <= set(rows(conn))
+    assert log.read_text() == ""
+
+
+def test_a_taken_port_is_an_error(warehouse_url):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        receiver.serve(warehouse_url=warehouse_url, secrets=[NEW], host="127.0.0.1", port=taken.getsockname()[1])
+
+
+def test_a_warehouse_url_of_another_kind_is_refused_without_its_password():
+    with pytest.raises(ValueError, match="no Postgres URL") as refusal:
+        receiver.app(warehouse_url="mysql://root:hunter2hunter2@host/db", secrets=[NEW])
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_message_to_the_database_is_not_needed_to_refuse_a_signature():
+    with serving("postgresql://nobody@127.0.0.1:1/none") as url:
+        assert httpx.post(f"{url}/webhooks/kombo", content=RAW).status_code == 401
+        assert httpx.post(f"{url}/webhooks/kombo", content=RAW, headers=signed(RAW)).status_code == 503
+        assert httpx.get(f"{url}/healthz").status_code == 503
+        assert psycopg.__version__
