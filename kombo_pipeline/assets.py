@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from kombo_pipeline import settings
-from kombo_pipeline.kombo.errors import KomboRefused, KomboUnavailable
+from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.sync.apply import Applied, apply_landed_fetches
 from kombo_pipeline.sync.fetch import Landed, land_fetch
@@ -17,8 +17,9 @@ from kombo_pipeline.warehouse.connection import Connection, IntegrationBusyError
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
 
-# Seconds of outage are waited for inside the client, minutes here, hours by the poll.
-_RETRIES = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+# For what nobody foresaw, such as a database that restarts. Kombo's outages are waited for in the client
+# (seconds) and by the poll (minutes, hours): a run that waits keeps its slot from other integrations.
+_RETRIES = dg.RetryPolicy(max_retries=1, delay=10, jitter=dg.Jitter.PLUS_MINUS)
 
 
 class FetchConfig(dg.Config):
@@ -45,15 +46,9 @@ def raw_job_pages(
                 full=config.full,
                 dagster_run_id=context.run_id,
             )
-        except KomboRefused as error:
-            # Asking again brings the same answer; the poll asks again when somebody may have acted.
-            raise dg.Failure(
-                f"{error} To be mended by {error.who_must_act}.",
-                metadata=_links(error.log_url),
-                allow_retries=False,
-            ) from error
-        except KomboUnavailable as error:
-            raise dg.RetryRequested(max_retries=2, seconds_to_wait=error.retry_after or 60) from error
+        except KomboError as error:
+            # The client has repeated what may pass; the poll asks again, later still where a person must act.
+            raise dg.Failure(_what_to_do(error), metadata=_links(error.log_url), allow_retries=False) from error
         except IntegrationBusyError as error:
             raise dg.RetryRequested(max_retries=10, seconds_to_wait=15) from error
         state = integrations.get(conn, context.partition_key)
@@ -110,6 +105,12 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
     for note in [note for each in applied for note in each.notes]:
         context.log.warning(note)
     return dg.MaterializeResult(metadata=metadata)
+
+
+def _what_to_do(error: KomboError) -> str:
+    if isinstance(error, KomboRefused):
+        return f"Refused: {error}. To be mended by: {error.who_must_act}."
+    return f"Unavailable: {error}. The poll asks again in some minutes."
 
 
 def _counts(applied: list[Applied]) -> dict[str, Any]:

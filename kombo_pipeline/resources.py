@@ -14,6 +14,9 @@ from kombo_pipeline.local import databases
 from kombo_pipeline.settings import SettingsError
 from kombo_pipeline.warehouse.connection import Connection, connect
 
+MAX_TOTAL_WAIT_SECONDS = 120
+"""How long a run waits for Kombo in all, over any number of retries: it keeps a slot from other integrations."""
+
 
 class Warehouse(dg.ConfigurableResource[None]):
     """The Postgres database with the schemas raw, core and marts."""
@@ -44,7 +47,9 @@ class KomboApi(dg.ConfigurableResource[None]):
             raise SettingsError(
                 "KOMBO_API_KEY is not set; create a key in the Kombo dashboard, or use `kombo-pipeline up`"
             )
-        return Kombo(api_url=self.api_url or environment.kombo_api_url, api_key=api_key)
+        return Kombo(
+            api_url=self.api_url or environment.kombo_api_url, api_key=api_key, max_total_wait=MAX_TOTAL_WAIT_SECONDS
+        )
 
 
 class PipelineStorage(DagsterPostgresStorage):

@@ -26,6 +26,7 @@ _UNFINISHED = [
 ]
 _PARTITION = "dagster/partition"
 
+RETRY_UNAVAILABLE_AFTER = timedelta(minutes=10)
 POLL_AT_MOST_EVERY = timedelta(hours=1)
 POLL_AT_LEAST_EVERY = timedelta(hours=6)
 FULL_FETCH_EVERY = timedelta(days=7)
@@ -67,16 +68,19 @@ def silence_allowed(event_times: Sequence[datetime]) -> timedelta:
 def is_silent(state: Mapping[str, Any], *, now: datetime) -> bool:
     """Whether an integration must be polled: neither an event nor a fetch of ours for longer than its rhythm allows.
 
-    A refused one is asked at the slowest pace: somebody has to act first.
+    One whose fetch failed for a passing reason is asked again soon, for a run that waited would keep others
+    from its slot; a refused one at the slowest pace, for somebody has to act first.
     """
+    attempted_at, fetch_state = state["fetch_attempted_at"], state["fetch_state"]
     if state["deleted_at"] is not None:
         return False
-    allowed = POLL_AT_LEAST_EVERY if state["fetch_state"] == "refused" else silence_allowed(state["event_times"])
-    newest = state["event_times"][-1] if state["event_times"] else None
-    heard = max(filter(None, (state["fetch_attempted_at"], newest)), default=None)
-    if state["fetch_attempted_at"] and now - state["fetch_attempted_at"] >= POLL_AT_LEAST_EVERY:
+    if attempted_at is None:
         return True
-    return heard is None or now - heard >= allowed
+    if fetch_state in ("unavailable", "refused"):
+        pause = RETRY_UNAVAILABLE_AFTER if fetch_state == "unavailable" else POLL_AT_LEAST_EVERY
+        return bool(now - attempted_at >= pause)
+    heard_at = max([attempted_at, *state["event_times"][-1:]])
+    return bool(now - heard_at >= silence_allowed(state["event_times"]))
 
 
 def full_fetch_is_due(state: Mapping[str, Any], *, now: datetime) -> bool:

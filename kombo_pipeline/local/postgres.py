@@ -278,9 +278,7 @@ def _wait_until(server: Server, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise EmbeddedPostgresError(
-                f"Postgres is not done yet; see {server.data_dir / 'log'} and try again"
-            )
+            raise EmbeddedPostgresError(f"Postgres is not done yet; see {server.data_dir / 'log'} and try again")
         time.sleep(0.03)
 
 

@@ -165,15 +165,22 @@ def free_port(preferred: int) -> int:
     raise StackError(f"No free port from {preferred} to {preferred + 199}")
 
 
-def answers(url: str) -> bool:
-    """Whether something answers at a URL with a status below 500."""
+def ask(url: str, *, method: str = "GET") -> int | None:
+    """Return the status with which a loopback address answers; None when it does not."""
+    request = urllib.request.Request(url, method=method, data=b"{}" if method == "POST" else None)  # noqa: S310
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 -- our own loopback addresses
-            return int(response.status) < 500
+        with urllib.request.urlopen(request, timeout=2) as response:  # noqa: S310 -- our own addresses
+            return int(response.status)
     except urllib.error.HTTPError as error:
-        return error.code < 500
+        return error.code
     except OSError:
-        return False
+        return None
+
+
+def answers(url: str) -> bool:
+    """Whether something answers at a loopback address with a status below 500."""
+    status = ask(url)
+    return status is not None and status < 500
 
 
 def listens(port: int) -> bool:

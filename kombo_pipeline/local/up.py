@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kombo_pipeline.local import databases, postgres
-from kombo_pipeline.local.stack import Stack, StackError, answers, free_port, listens, running_up, script
+from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
 from kombo_pipeline.settings import RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT, Settings
+from kombo_pipeline.warehouse import integrations
 from kombo_pipeline.warehouse.connection import Connection, connect, redacted
 from kombo_pipeline.warehouse.migrate import migrate
 
@@ -49,8 +50,9 @@ def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -
     stack = Stack(settings.data_dir)
     try:
         with _terminated_like_interrupted():
-            warehouse = _start(stack, settings, size, console)
-            return _watch(stack, warehouse, settings, once=once, console=console)
+            warehouse, sandbox = _start(stack, settings, size, console)
+            first = _FirstChains(at_least=size.integrations if sandbox else 1, sandbox=sandbox)
+            return _watch(stack, warehouse, settings, first, once=once, console=console)
     except KeyboardInterrupt:
         console.print("Stopping.")
         return 0
@@ -60,7 +62,7 @@ def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -
             postgres.stop(embedded)
 
 
-def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console) -> str:
+def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console) -> tuple[str, str | None]:
     warehouse, dagster = databases.warehouse_url(settings), databases.dagster_url(settings)
     console.print(f"Postgres      {redacted(warehouse)}", highlight=False, soft_wrap=True)
     migrate(warehouse)
@@ -101,6 +103,7 @@ def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console
     console.print(f"Receiver      {receiver}/webhooks/kombo", highlight=False)
     _start_dagster(stack, ports, home, environment)
     console.print(f"Dagster       http://127.0.0.1:{ports['webserver']}", highlight=False)
+    sandbox = None
     if settings.kombo_api_key is None:
         sandbox = f"http://127.0.0.1:{ports['sandbox']}/sandbox"
         stack.start(
@@ -111,10 +114,10 @@ def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console
                 *("--webhook-url", f"{receiver}/webhooks/kombo"),
             ],
             environment=environment,
-            is_ready=lambda: answers(sandbox),
+            is_ready=lambda: answers(f"{sandbox}"),
         )
         console.print(f"Sandbox       {sandbox}", highlight=False)
-    return warehouse
+    return warehouse, sandbox
 
 
 def _start_dagster(stack: Stack, ports: dict[str, int], home: Path, environment: dict[str, str]) -> None:
@@ -148,7 +151,9 @@ def _start_dagster(stack: Stack, ports: dict[str, int], home: Path, environment:
     )
 
 
-def _watch(stack: Stack, warehouse: str, settings: Settings, *, once: bool, console: Console) -> int:
+def _watch(
+    stack: Stack, warehouse: str, settings: Settings, first: "_FirstChains", *, once: bool, console: Console
+) -> int:
     """Show what lands until interrupted, or until every integration has had its first incremental chain."""
     deadline = time.monotonic() + ONCE_WITHIN_SECONDS
     shown: tuple[int, ...] = ()
@@ -157,34 +162,63 @@ def _watch(stack: Stack, warehouse: str, settings: Settings, *, once: bool, cons
         for name in stack.revive():
             console.print(f"{name} had ended and was started again; see {settings.data_dir}/logs/{name}.log")
         with connect(warehouse) as conn:
-            progress = _progress(conn)
-            rows = _summary_rows(conn) if progress["complete"] else []
-        counts = (progress["integrations"], progress["jobs"], progress["changes"], progress["fetches"])
+            counts = _counts(conn)
+            if not complete and first.are_complete(conn):
+                complete = True
+                console.print(_summary(_summary_rows(conn)))
+                if once:
+                    return 0
+                console.print("Changes go on arriving. Ctrl-C stops everything.")
         if counts != shown and counts[0]:
             shown = counts
-            console.print("{} integrations, {:,} jobs, {:,} changes, {:,} fetches".format(*counts), highlight=False)
-        if progress["complete"] and not complete:
-            complete = True
-            console.print(_summary(rows))
-            if once:
-                return 0
-            console.print("Changes go on arriving. Ctrl-C stops everything.")
+            text = "{} integrations, {:,} jobs, {:,} changes, {:,} fetches".format(*counts)
+            console.print(text, highlight=False)
         if once and time.monotonic() > deadline:
-            raise StackError(f"Not every integration was fetched within {ONCE_WITHIN_SECONDS} s: {progress}")
+            raise StackError(
+                f"Not every integration was fetched within {ONCE_WITHIN_SECONDS} s; see marts.integration_health "
+                f"and {settings.data_dir}/logs"
+            )
         time.sleep(1 if once or not complete else 5)
 
 
-def _progress(conn: Connection) -> dict[str, Any]:
+class _FirstChains:
+    """Whether the integrations there were at the start have had a full and then an incremental fetch."""
+
+    def __init__(self, *, at_least: int, sandbox: str | None) -> None:
+        self._at_least = at_least
+        self._sandbox = sandbox
+        self._awaited: list[str] | None = None
+
+    def are_complete(self, conn: Connection) -> bool:
+        """Look once. When all have been fetched in full, the sandbox is asked to sync them, so that webhooks come."""
+        if self._awaited is None:
+            registered = integrations.registered(conn)
+            if len(registered) < self._at_least or not self._have_applied(conn, registered, "full"):
+                return False
+            self._awaited = registered
+            for integration_id in registered if self._sandbox else ():
+                ask(f"{self._sandbox}/integrations/{integration_id}/sync", method="POST")
+        return self._have_applied(conn, self._awaited, "incremental")
+
+    @staticmethod
+    def _have_applied(conn: Connection, integration_ids: list[str], kind: str) -> bool:
+        row = conn.execute(
+            "select bool_and(deleted_at is not null or exists (select from raw.fetches f "
+            "where f.integration_id = i.integration_id and f.status = 'applied' and f.kind = %s)) as all_have "
+            "from core.integrations i where integration_id = any(%s)",
+            (kind, integration_ids),
+        ).fetchone()
+        return row is not None and bool(row["all_have"])
+
+
+def _counts(conn: Connection) -> tuple[int, ...]:
     row = conn.execute(
-        "select count(*) as integrations, (select count(*) from core.jobs) as jobs, "
+        "select (select count(*) from core.integrations) as integrations, (select count(*) from core.jobs) as jobs, "
         "(select count(*) from core.job_changes where event <> 'created') as changes, "
-        "(select count(*) from raw.fetches where status = 'applied') as fetches, "
-        "count(*) > 0 and bool_and(deleted_at is not null or exists (select from raw.fetches f "
-        "where f.integration_id = i.integration_id and f.status = 'applied' and f.kind = 'incremental')) as complete "
-        "from core.integrations i"
+        "(select count(*) from raw.fetches where status = 'applied') as fetches"
     ).fetchone()
     assert row is not None
-    return row
+    return tuple(row.values())
 
 
 def _summary_rows(conn: Connection) -> list[dict[str, Any]]:

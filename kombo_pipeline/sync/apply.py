@@ -64,16 +64,20 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
     records = RecordWriter(conn, integration_id=integration_id, fetch_id=fetch_id)
     unidentified = _write_pages(conn, records, fetch_id)
     jobs.record_creations(conn, integration_id=integration_id, fetch_id=fetch_id)
-    held = lifecycle.hold_staged_deletions(conn, integration, fetch_id=fetch_id, open_jobs=open_jobs)
+    held = lifecycle.hold_staged_deletions(
+        conn, integration, fetch_id=fetch_id, emptied=records.emptied_tombstones, open_jobs=open_jobs
+    )
     records.merge_changes()
     repaired = jobs.changed_before(conn, fetch_id, integration["kombo_last_sync_started_at"])
     notes = []
-    if fetch["kind"] == "full":
+    shows_all = fetch["kind"] == "full"
+    if shows_all:
         vanished = lifecycle.close_vanished(conn, integration, fetch, unidentified=unidentified, open_jobs=open_jobs)
         held, repaired, notes = held + vanished.held, repaired + vanished.closed, vanished.notes
+        shows_all = not (vanished.held or vanished.notes)
     if held:
         notes.append(f"The closure of {held} jobs waits for a person: see `kombo-pipeline release closure`.")
-    fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id)
+    fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id, shows_all=shows_all)
     counts = {
         "new": sorted_jobs["new"] - records.quarantined_unseen,
         "changed": jobs.changed_by(conn, fetch_id),
@@ -127,7 +131,7 @@ class RecordWriter:
         self._integration_id = integration_id
         self._fetch_id = fetch_id
         self._rows = RowWriter(integration_id, fetch_id)
-        self._emptied_tombstones: dict[str, datetime] = {}
+        self.emptied_tombstones: dict[str, datetime] = {}
         self.quarantined = 0
         self.quarantined_unseen = 0
         jobs.prepare_incoming(conn)
@@ -156,7 +160,7 @@ class RecordWriter:
             if record.rows is None:
                 self._quarantine(record, record.reason)
             elif record.is_known and record.rows.emptied_at is not None:
-                self._emptied_tombstones[record.rows.kombo_job_id] = record.rows.emptied_at
+                self.emptied_tombstones[record.rows.kombo_job_id] = record.rows.emptied_at
             else:
                 (known if record.is_known else unseen).append(record)
         self._copy(unseen, incoming=False)
@@ -182,7 +186,7 @@ class RecordWriter:
             self._conn,
             integration_id=self._integration_id,
             column="remote_deleted_at",
-            gone_at=self._emptied_tombstones,
+            gone_at=self.emptied_tombstones,
             fetch_id=self._fetch_id,
         )
 
@@ -230,15 +234,18 @@ def release_records(conn: Connection, quarantine_ids: Sequence[int] | None = Non
     They are landed as a fetch of their own and go the way of every record. Commits integration by
     integration. Returns how many were applied, and the rows that stay, with the reason that holds today.
     """
-    by_integration: dict[str, list[dict[str, Any]]] = {}
-    for row in fetches.quarantined(conn, quarantine_ids):
-        by_integration.setdefault(row["integration_id"], []).append(row)
+    asked: list[int] = []
+    found = fetches.quarantined(conn, quarantine_ids)
     conn.commit()
-    for integration_id, rows in by_integration.items():
+    for integration_id in dict.fromkeys(row["integration_id"] for row in found):
         with only_one_fetch(conn, integration_id), conn.transaction():
-            fetches.mark_released(conn, [row["quarantine_id"] for row in rows])
-            land_records(conn, integration_id, [row["record"] for row in rows])
+            # What landed after these records must not be overwritten by them; it may even overtake them.
             apply_landed_fetches(conn, integration_id)
-    asked = [row["quarantine_id"] for rows in by_integration.values() for row in rows]
+            ids = [row["quarantine_id"] for row in found if row["integration_id"] == integration_id]
+            if rows := fetches.quarantined(conn, ids):
+                fetches.mark_released(conn, ids)
+                land_records(conn, integration_id, [row["record"] for row in rows])
+                apply_landed_fetches(conn, integration_id)
+            asked += [row["quarantine_id"] for row in rows]
     staying = fetches.quarantined(conn, asked)
     return len(asked) - len(staying), staying

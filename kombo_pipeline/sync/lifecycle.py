@@ -27,21 +27,31 @@ def is_held(*, closing: int, open_jobs: int) -> bool:
     return closing > HELD_ABOVE_JOBS and closing > HELD_ABOVE_SHARE * open_jobs
 
 
-def hold_staged_deletions(conn: Connection, integration: Mapping[str, Any], *, fetch_id: int, open_jobs: int) -> int:
+def hold_staged_deletions(
+    conn: Connection,
+    integration: Mapping[str, Any],
+    *,
+    fetch_id: int,
+    emptied: dict[str, datetime],
+    open_jobs: int,
+) -> int:
     """Hold staged deletions that a changed scope configuration explains better than recruiters do.
 
     Kombo marks every job deleted when the jobs model is switched off, and its data is out of step while
     data_expired_at is set. A tombstone without such a reason is a fact and is applied at once, however
-    many come: applications to a deleted job must stop. Returns the number of jobs held.
+    many come: applications to a deleted job must stop. Held jobs are taken out of the staged ones and out of
+    the `emptied` tombstones. Returns their number.
     """
     reason = "jobs_model_off"
     if integration["jobs_model_enabled"] is not False and integration["data_expired_at"] is None:
         integrations.supersede_holds(conn, integration_id=integration["integration_id"], reason=reason)
         return 0
-    gone_at = jobs.staged_deletions(conn)
+    gone_at = jobs.staged_deletions(conn, integration_id=integration["integration_id"], emptied=emptied)
     if not is_held(closing=len(gone_at), open_jobs=open_jobs):
         return 0
     jobs.unstage(conn, list(gone_at))
+    for job in gone_at:
+        emptied.pop(job, None)
     integrations.hold_closure(
         conn,
         integration_id=integration["integration_id"],

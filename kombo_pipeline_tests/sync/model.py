@@ -1,15 +1,13 @@
 """A customer between sandbox and warehouse, and plain pictures of what either side holds."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.sandbox.api import API_KEY
-from kombo_pipeline.sandbox.server import running
+from kombo_pipeline.sandbox.query import Cursor
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.webhooks import Webhook
 from kombo_pipeline.sandbox.world import World
@@ -42,13 +40,26 @@ INSTANTS = (
 Record = dict[str, Any]
 
 
+class Served(NamedTuple):
+    """A world on a port, and a client on the world's clock that does not sleep between its tries."""
+
+    world: World
+    kombo: Kombo
+    url: str
+
+    def restart(self, seed: int = 7) -> None:
+        """Begin anew; the server keeps the object."""
+        World.__init__(self.world, seed=seed)
+        self.world.behaviour.rate_limit = None
+
+
 class Customer:
     """One integration: its ATS and Kombo in a sandbox, its copy in a warehouse, the pipeline in between."""
 
-    def __init__(self, conn: Connection, world: World, kombo: Kombo, *, jobs: int) -> None:
-        self.conn, self.world, self.kombo = conn, world, kombo
-        self.id = world.add_integration(jobs=jobs)
-        world.drain()
+    def __init__(self, conn: Connection, served: Served, *, jobs: int) -> None:
+        self.conn, self.world, self.kombo = conn, served.world, served.kombo
+        self.id = self.world.add_integration(jobs=jobs)
+        self.world.drain()
 
     def land(self, *, full: bool = False, **options: Any) -> Landed:
         options = {"now": self.world.clock.now} | options
@@ -150,21 +161,11 @@ class Customer:
         self.conn.commit()
 
 
-@contextmanager
-def customer(conn: Connection, *, jobs: int = 12, seed: int = 7) -> Iterator[Customer]:
-    """A synced customer on a running sandbox whose clock stands still."""
-    world = World(seed=seed)
-    world.behaviour.rate_limit = None
-    with running(world) as sandbox, client(sandbox.url, world) as kombo:
-        yield Customer(conn, world, kombo, jobs=jobs)
-
-
 def client(url: str, world: World) -> Kombo:
-    """A client on the sandbox's clock that does not sleep between its tries."""
     return Kombo(
         api_url=url,
         api_key=API_KEY,
-        now=world.clock.now,
+        now=lambda: world.clock.now(),
         max_attempts=3,
         sleep=lambda seconds: None,
     )
@@ -172,8 +173,6 @@ def client(url: str, world: World) -> Kombo:
 
 def cursor_of(page: int) -> str:
     """A cursor of the sandbox's own making."""
-    from kombo_pipeline.sandbox.query import Cursor
-
     return Cursor(page=page).encode()
 
 

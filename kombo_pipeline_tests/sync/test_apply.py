@@ -6,42 +6,41 @@ from typing import Any
 import pytest
 
 from kombo_pipeline.kombo.errors import KomboError
+from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sync import lifecycle
 from kombo_pipeline.sync.apply import release_records
-from kombo_pipeline.sync.fetch import land_fetch
 from kombo_pipeline.warehouse import fetches
 from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.sync.model import (
     NESTED_TABLES,
-    OVERLAP,
     Customer,
     Record,
+    Served,
     as_stored,
     assert_equals_kombo,
     assert_history_has_no_gap,
-    customer,
     stored,
 )
 
 
 @pytest.fixture
-def acme(conn: Connection) -> Iterator[Customer]:
-    """A customer of twelve jobs, fetched once."""
-    with customer(conn) as acme:
-        acme.fetch()
-        acme.world.clock.advance(timedelta(hours=1))
-        yield acme
-        assert_history_has_no_gap(conn)
+def acme(conn: Connection, served: Served) -> Iterator[Customer]:
+    """A customer of twelve jobs, fetched long enough ago for nothing to be told twice."""
+    yield from settled(Customer(conn, served, jobs=12))
 
 
 @pytest.fixture
-def big(conn: Connection) -> Iterator[Customer]:
-    """A customer of forty jobs, fetched once: enough for a closure too large to believe."""
-    with customer(conn, jobs=40) as big:
-        big.fetch()
-        big.world.clock.advance(timedelta(hours=1))
-        yield big
-        assert_history_has_no_gap(conn)
+def big(conn: Connection, served: Served) -> Iterator[Customer]:
+    """A customer of forty jobs, enough for a closure too large to believe."""
+    yield from settled(Customer(conn, served, jobs=40))
+
+
+def settled(customer: Customer) -> Iterator[Customer]:
+    for _ in range(2):
+        customer.fetch()
+        customer.world.clock.advance(timedelta(hours=1))
+    yield customer
+    assert_history_has_no_gap(customer.conn)
 
 
 def odd(record: Record, *, key: str, text: bytes) -> bytes:
@@ -306,9 +305,9 @@ def test_only_the_id_is_needed_to_read_a_record(acme: Customer) -> None:
 def test_an_odd_record_that_comes_again_is_set_aside_once(acme: Customer) -> None:
     acme.distort(acme.ids()[0], name=7)
     acme.fetch()
-    acme.fetch(full=True)
+    applied = acme.fetch(full=True)
     (row,) = acme.quarantined()
-    assert row["fetch_id"] == 3
+    assert row["fetch_id"] == applied.fetch_id
 
 
 def test_an_odd_record_that_heals_leaves_quarantine(acme: Customer) -> None:
@@ -439,8 +438,7 @@ def test_an_incremental_fetch_closes_nothing_that_it_does_not_show(acme: Custome
 def test_a_full_fetch_that_breaks_off_closes_nothing(acme: Customer) -> None:
     watermark = acme.integration()["kombo_last_sync_started_at"]
     acme.answer([acme.kombo_job(acme.ids()[0])], [])
-    acme.world.faults.pop()
-    acme.world.faults[-1].body = acme.world.faults[-1].body.replace(b"null", b'"broken"', 1)
+    acme.world.faults[-1] = Fault("answer", status=503, path="/ats/jobs", page=2, times=9)
     with pytest.raises(KomboError):
         acme.land(full=True)
     assert acme.apply() == []
@@ -611,7 +609,7 @@ def test_an_apply_that_does_not_commit_leaves_nothing(acme: Customer) -> None:
 def test_a_fetch_that_a_later_one_overtook_may_not_land(acme: Customer, warehouse_url: str) -> None:
     watermark = acme.integration()["kombo_last_sync_started_at"]
 
-    def overtake(_: object) -> None:
+    def overtake(record: Record) -> Record:
         with connect(warehouse_url) as rival:
             fetches.start(
                 rival,
@@ -621,9 +619,11 @@ def test_a_fetch_that_a_later_one_overtook_may_not_land(acme: Customer, warehous
                 requested_at=acme.world.clock.now(),
                 dagster_run_id=None,
             )
+        return record
 
+    acme.world.set_raw(acme.id, acme.ids()[0], overtake)
     with pytest.raises(fetches.FetchAbandonedError):
-        land_fetch(acme.conn, acme.kombo, acme.id, overlap=OVERLAP, progress=overtake, now=acme.world.clock.now)
+        acme.land()
     assert acme.apply() == []
     assert acme.integration()["kombo_last_sync_started_at"] == watermark
 

@@ -1,0 +1,53 @@
+"""One warehouse and one sandbox server a module; every test begins with both of them empty."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from kombo_pipeline.local import postgres
+from kombo_pipeline.sandbox.server import running
+from kombo_pipeline.sandbox.world import World
+from kombo_pipeline.warehouse.connection import Connection, connect
+from kombo_pipeline_tests.sync.model import Served, client
+
+
+@pytest.fixture(scope="module")
+def module_warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+    name = f"warehouse_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create database {name} template {migrated_template}")
+        yield postgres_server.url(name)
+        admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def warehouse_url(module_warehouse_url: str) -> str:
+    with connect(module_warehouse_url) as conn:
+        tables = conn.execute(
+            "select string_agg(format('%I.%I', schemaname, tablename), ', ') as names from pg_tables "
+            "where schemaname in ('raw', 'core')"
+        ).fetchone()
+        assert tables is not None
+        conn.execute(f"truncate {tables['names']} restart identity cascade")
+    return module_warehouse_url
+
+
+@pytest.fixture
+def conn(warehouse_url: str) -> Iterator[Connection]:
+    with connect(warehouse_url) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def module_served() -> Iterator[Served]:
+    world = World()
+    with running(world) as sandbox, client(sandbox.url, world) as kombo:
+        yield Served(world, kombo, sandbox.url)
+
+
+@pytest.fixture
+def served(module_served: Served) -> Served:
+    module_served.restart()
+    return module_served
