@@ -165,7 +165,7 @@ def client(url: str, world: World) -> Kombo:
     return Kombo(
         api_url=url,
         api_key=API_KEY,
-        now=lambda: world.clock.now(),
+        now=lambda: world.clock.now(),  # noqa: PLW0108  (a restarted world has another clock)
         max_attempts=3,
         sleep=lambda seconds: None,
     )
