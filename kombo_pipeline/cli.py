@@ -30,8 +30,11 @@ class _Command(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click's own way out, a RuntimeError, and that of `kombo-pipeline page 1 1 | head`
         except _EXPECTED as error:
-            raise click.ClickException(str(error).strip() or type(error).__name__) from error
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise click.ClickException(lines[0] if isinstance(error, psycopg.Error) else "\n".join(lines)) from error
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -132,15 +135,15 @@ def sync(integration_id: str, full: bool) -> None:
 @click.option("--ids", default="", help="Kombo ids, comma-separated; likewise the next two.")
 @click.option("--remote-ids", default="")
 @click.option("--job-codes", default="")
-@click.option("--post-urls", default="")
+@click.option("--post-url", "post_urls", multiple=True, help="May be repeated.")
 @click.option("--name-contains", default=None)
-def lookup(integration_id: str, name_contains: str | None, **identifiers: str) -> None:
+def lookup(integration_id: str, post_urls: Sequence[str], name_contains: str | None, **identifiers: str) -> None:
     """Ask Kombo for particular jobs, with as few calls as possible; prints one JSON record a line."""
     wanted = {name: [part.strip() for part in text.split(",") if part.strip()] for name, text in identifiers.items()}
-    if not any(wanted.values()) and not name_contains:
+    if not any(wanted.values()) and not post_urls and not name_contains:
         raise click.UsageError("Name at least one identifier, for example --job-codes ENG-2026-041")
     with _kombo(settings.load()) as kombo:
-        records = kombo.find_jobs(integration_id, name_contains=name_contains, **wanted)
+        records = kombo.find_jobs(integration_id, post_urls=post_urls, name_contains=name_contains, **wanted)
     for record in records:
         click.echo(bytes(record))
     click.echo(

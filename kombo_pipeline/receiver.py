@@ -32,6 +32,8 @@ BODY_SECONDS = 10
 """A body that takes longer to arrive is answered 408, and its connection closed."""
 LANDING_SECONDS = 5
 """A delivery that is not committed by then is answered 503; it may still land, and its repetition is harmless."""
+RECONNECT_SECONDS = 0.2
+"""The pause after a lost warehouse: what arrives meanwhile shares the next attempt, and its line in the log."""
 MAX_IN_FLIGHT = 64
 """Deliveries handed to the writer at a time; others wait for a place as long as LANDING_SECONDS allows."""
 MAX_CONNECTIONS = 1024
@@ -161,13 +163,14 @@ class Writer:
 
     async def _settle(self, batch: Sequence[_Waiting]) -> None:
         """Commit a batch, or else each of it alone, so that what Postgres refuses takes nothing else along."""
-        committed = False
+        committed, pause = False, 0.0
         try:
             await self._commit([delivery for waiting in batch for delivery in waiting.deliveries])
             committed = True
         except Exception as error:
             await self._disconnect()
-            if len(batch) > 1 and not isinstance(error, psycopg.OperationalError):
+            pause = RECONNECT_SECONDS if isinstance(error, psycopg.OperationalError) else 0
+            if len(batch) > 1 and not pause:
                 for waiting in batch:
                     await self._settle([waiting])
                 return
@@ -177,6 +180,7 @@ class Writer:
         for waiting in batch:
             if not waiting.committed.done():
                 waiting.committed.set_result(committed)
+        await asyncio.sleep(pause)
 
     async def _commit(self, deliveries: Sequence[events.Delivery]) -> None:
         if self._conn is not None:

@@ -191,11 +191,14 @@ _ESCAPE = re.compile(
 
 
 def _listing(text: bytes) -> _Listing:
-    # JavaScript writes half an emoji of a truncated title as a lone surrogate escape: no Unicode text, fit
-    # for no database, enough to make a whole page unreadable. It becomes U+FFFD; the landed page keeps it.
-    if rb"\ud" in text or rb"\uD" in text:
-        text = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
-    return _data(_Listing, text)
+    try:
+        return _data(_Listing, text)
+    except KomboProtocolError:
+        # JavaScript writes half an emoji of a truncated title as a lone surrogate escape: no Unicode text, fit
+        # for no database, enough to make a whole page unreadable. It becomes U+FFFD; the landed page keeps it.
+        if rb"\ud" not in text and rb"\uD" not in text:
+            raise
+        return _data(_Listing, _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text))
 
 
 def _data(kind: type[T], text: bytes) -> T:

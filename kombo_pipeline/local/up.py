@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
@@ -161,14 +162,19 @@ def _watch(
     while True:
         for name in stack.revive():
             console.print(f"{name} had ended and was started again; see {settings.data_dir}/logs/{name}.log")
-        with connect(warehouse) as conn:
-            counts = _counts(conn)
-            if not complete and first.are_complete(conn):
-                complete = True
-                console.print(_summary(_summary_rows(conn)))
-                if once:
-                    return 0
-                console.print("Changes go on arriving. Ctrl-C stops everything.")
+        try:
+            with connect(warehouse) as conn:
+                counts = _counts(conn)
+                if not complete and first.are_complete(conn):
+                    complete = True
+                    console.print(_summary(_summary_rows(conn)))
+                    if once:
+                        return 0
+                    console.print("Changes go on arriving. Ctrl-C stops everything.")
+        except psycopg.OperationalError as error:
+            console.print(f"Postgres does not answer: {str(error).splitlines()[0]}", highlight=False)
+            databases.warehouse_url(settings)  # starts the embedded server again, where it was
+            counts = shown
         if counts != shown and counts[0]:
             shown = counts
             text = "{} integrations, {:,} jobs, {:,} changes, {:,} fetches".format(*counts)

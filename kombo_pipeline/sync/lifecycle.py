@@ -27,6 +27,11 @@ def is_held(*, closing: int, open_jobs: int) -> bool:
     return closing > HELD_ABOVE_JOBS and closing > HELD_ABOVE_SHARE * open_jobs
 
 
+def deletions_are_doubtful(integration: Mapping[str, Any]) -> bool:
+    """Whether a changed scope configuration may explain deletions better than recruiters do."""
+    return integration["jobs_model_enabled"] is False or integration["data_expired_at"] is not None
+
+
 def hold_staged_deletions(
     conn: Connection,
     integration: Mapping[str, Any],
@@ -43,7 +48,7 @@ def hold_staged_deletions(
     the `emptied` tombstones. Returns their number.
     """
     reason = "jobs_model_off"
-    if integration["jobs_model_enabled"] is not False and integration["data_expired_at"] is None:
+    if not deletions_are_doubtful(integration):
         integrations.supersede_holds(conn, integration_id=integration["integration_id"], reason=reason)
         return 0
     gone_at = jobs.staged_deletions(conn, integration_id=integration["integration_id"], emptied=emptied)

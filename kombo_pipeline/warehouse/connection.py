@@ -6,26 +6,38 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 Connection = psycopg.Connection[dict[str, Any]]
 
 _SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
+_NO_URL = (
+    "KOMBO_WAREHOUSE_URL or KOMBO_DAGSTER_URL cannot be read; write postgresql://user:password@host:5432/database, "
+    "with @ : / and % in the password percent-encoded"
+)
 
 
 def with_driver(url: str, driver: str = "") -> str:
     """Return a Postgres URL of any spelling (postgres://, postgresql+psycopg2://) with `driver` in its scheme.
 
-    Raises ValueError when `url` is no Postgres URL.
+    Raises ValueError, which names neither the URL nor its password, when `url` is no Postgres URL.
     """
-    if not _SCHEME.match(url):
-        raise ValueError(f"{redacted(url)!r} is no Postgres URL; write postgresql://user:password@host:5432/database")
-    return _SCHEME.sub(f"postgresql{'+' + driver if driver else ''}://", url)
+    plain = _SCHEME.sub("postgresql://", url)
+    try:
+        parts = conninfo_to_dict(plain) if _SCHEME.match(url) else {"port": "none"}
+    except psycopg.ProgrammingError:
+        raise ValueError(_NO_URL) from None
+    # Where a password that is not encoded would end up.
+    if "@" in f"{parts.get('host')}{parts.get('dbname')}" or not re.fullmatch(r"[\d,]*", str(parts.get("port", ""))):
+        raise ValueError(_NO_URL)
+    return plain.replace("postgresql://", f"postgresql+{driver}://", 1) if driver else plain
 
 
 def redacted(url: str) -> str:
     """Return `url` without its password, for messages."""
-    return re.sub(r"(//[^/@:]*):[^/]*@", r"\1:***@", url)
+    without = re.sub(r"(//[^/@:]*):[^/]*@", r"\1:***@", url)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", without)
 
 
 def connect(url: str) -> Connection:

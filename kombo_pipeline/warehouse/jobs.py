@@ -8,6 +8,9 @@ from psycopg import sql
 
 from kombo_pipeline.warehouse.connection import Connection
 
+DELIMITER, NULL = "\x1f", "\x1d"
+"""Of the rows that `copy_rows` takes: characters that JSON carries only as escapes."""
+
 # Columns whose change is no event of the job's life: bookkeeping, what follows from others, and
 # the clocks that move with every other field.
 _NOT_COMPARED = [
@@ -76,11 +79,13 @@ def prepare_incoming(conn: Connection) -> None:
     conn.execute("create temporary table incoming_untold (kombo_job_id text, field text) on commit drop")
 
 
-def copy_rows(conn: Connection, table: str, columns: Sequence[str], lines: Iterable[str], *, incoming: bool) -> None:
-    """COPY lines in text format into a core table, or into the temporary table that stages its changes."""
+def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[str], *, incoming: bool) -> None:
+    """COPY rows (sync/rows.py) into a core table, or into the temporary table that stages its changes."""
     target = sql.Identifier(f"incoming_{table}") if incoming else sql.Identifier("core", table)
-    statement = sql.SQL("copy {} ({}) from stdin").format(target, sql.SQL(", ").join(map(sql.Identifier, columns)))
-    data = "".join(lines)
+    statement = sql.SQL("copy {} ({}) from stdin with (delimiter {}, null {})").format(
+        target, sql.SQL(", ").join(map(sql.Identifier, columns)), DELIMITER, NULL
+    )
+    data = "".join(rows)
     if data:
         with conn.cursor().copy(statement) as copy:
             copy.write(data.encode())

@@ -1,6 +1,8 @@
 """Brings a warehouse to the newest schema."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -11,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
+from kombo_pipeline.warehouse.connection import with_driver
 from kombo_pipeline.warehouse.ddl import execute
 
 _HERE = Path(__file__).parent
@@ -29,17 +32,13 @@ def migrate(url: str) -> str:
     Everything happens in one transaction under a lock, so several processes may migrate at once and a
     killed migration leaves nothing behind. Raises SchemaError when the schema is newer than the code.
     """
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql(_LOCK)
-            refuse_newer_schema(connection)
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            _replace_views(connection)
-    finally:
-        engine.dispose()
+    with _transaction(url) as connection:
+        connection.exec_driver_sql(_LOCK)
+        refuse_newer_schema(connection)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        _replace_views(connection)
     return newest_revision()
 
 
@@ -52,12 +51,8 @@ def newest_revision() -> str:
 
 def current_revision(url: str) -> str | None:
     """Return the revision of the warehouse at `url`; None when it was never migrated."""
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
-    try:
-        with engine.connect() as connection:
-            return _context(connection).get_current_revision()
-    finally:
-        engine.dispose()
+    with _transaction(url) as connection:
+        return _context(connection).get_current_revision()
 
 
 def refuse_newer_schema(connection: sa.Connection) -> None:
@@ -72,6 +67,15 @@ def refuse_newer_schema(connection: sa.Connection) -> None:
             f"The warehouse has schema revision {revision}, which this version of kombo_pipeline does not know "
             f"(its newest is {newest_revision()}). Install the version that migrated it, or a later one."
         ) from None
+
+
+@contextmanager
+def _transaction(url: str) -> Iterator[sa.Connection]:
+    # Connected before SQLAlchemy takes over, which would wrap what psycopg says in an error of its own.
+    with psycopg.connect(with_driver(url), connect_timeout=10) as driver:
+        engine = sa.create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            yield connection
 
 
 def _config() -> Config:

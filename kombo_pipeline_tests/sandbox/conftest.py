@@ -15,7 +15,7 @@ class Api:
     def __init__(self, sandbox: Running, integration_id: str) -> None:
         self.world, self.integration_id, self.origin = sandbox.world, integration_id, sandbox.origin
         headers = {"authorization": f"Bearer {API_KEY}", "x-integration-id": integration_id}
-        self.http = httpx.Client(base_url=sandbox.url, headers=headers, timeout=5)
+        self.http = httpx.Client(base_url=sandbox.url, headers=headers, timeout=5, verify=False)
 
     def get(self, **params: Any) -> httpx.Response:
         return self.http.get("/ats/jobs", params=params)
@@ -57,4 +57,6 @@ def integration_id(world: World) -> str:
 @pytest.fixture
 def api(world: World, integration_id: str) -> Iterator[Api]:
     with running(world) as sandbox:
-        yield Api(sandbox, integration_id)
+        client = Api(sandbox, integration_id)
+        with client.http:
+            yield client

@@ -10,7 +10,7 @@ from kombo_pipeline.local import postgres
 from kombo_pipeline.sandbox.server import running
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.warehouse.connection import Connection, connect
-from kombo_pipeline_tests.sync.model import Served, client
+from kombo_pipeline_tests.sync.model import Served, client, empty
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,7 @@ def module_warehouse_url(postgres_server: postgres.Server, migrated_template: st
 @pytest.fixture
 def warehouse_url(module_warehouse_url: str) -> str:
     with connect(module_warehouse_url) as conn:
-        tables = conn.execute(
-            "select string_agg(format('%I.%I', schemaname, tablename), ', ') as names from pg_tables "
-            "where schemaname in ('raw', 'core')"
-        ).fetchone()
-        assert tables is not None
-        conn.execute(f"truncate {tables['names']} restart identity cascade")
+        empty(conn)
     return module_warehouse_url
 
 

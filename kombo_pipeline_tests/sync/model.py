@@ -58,11 +58,16 @@ class Customer:
 
     def __init__(self, conn: Connection, served: Served, *, jobs: int) -> None:
         self.conn, self.world, self.kombo = conn, served.world, served.kombo
+        self.skew = timedelta(0)  # of our clock against Kombo's
         self.id = self.world.add_integration(jobs=jobs)
         self.world.drain()
 
+    def now(self) -> datetime:
+        """Our own clock."""
+        return self.world.clock.now() + self.skew
+
     def land(self, *, full: bool = False, **options: Any) -> Landed:
-        options = {"now": self.world.clock.now} | options
+        options = {"now": self.now} | options
         return land_fetch(self.conn, self.kombo, self.id, overlap=OVERLAP, full=full, **options)
 
     def apply(self) -> list[Applied]:
@@ -159,6 +164,17 @@ class Customer:
             )
         health.observe_events(self.conn)
         self.conn.commit()
+
+
+def empty(conn: Connection) -> None:
+    """Delete every row of the warehouse and commit."""
+    tables = conn.execute(
+        "select string_agg(format('delete from %I.%I', schemaname, tablename), '; ') as statements from pg_tables "
+        "where schemaname in ('raw', 'core')"
+    ).fetchone()
+    assert tables is not None
+    conn.execute(f"set local session_replication_role = replica; {tables['statements']}")
+    conn.commit()
 
 
 def client(url: str, world: World) -> Kombo:

@@ -1,110 +1,32 @@
 """A run is cut off at every statement, commit and request, once each; repeated, it must end where it would have."""
 
-import os
-import re
-import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+import psutil
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from kombo_pipeline.kombo import client as kombo_client
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.local import postgres
-from kombo_pipeline.sandbox.traffic import Fault
-from kombo_pipeline.sync import apply, health
-from kombo_pipeline.sync.apply import apply_landed_fetches
-from kombo_pipeline.sync.fetch import land_fetch
+from kombo_pipeline.sync import apply
 from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline.warehouse.migrate import migrate
+from kombo_pipeline_tests.sync.crashes import Lost, Outcome, run, wait_until_gone
 from kombo_pipeline_tests.sync.model import (
-    OVERLAP,
     Customer,
     Served,
     assert_equals_kombo,
     assert_history_has_no_gap,
-    client,
     picture,
 )
-
-
-class Lost(psycopg.OperationalError):
-    """The server, or we, went away; what came of a commit under way is unknown."""
-
-
-class FatalConnection(psycopg.Connection[dict[str, Any]]):
-    """A connection that is lost at the `fatal`-th of its points: before a statement, before or after a commit."""
-
-    points = 0
-    fatal = 0
-
-    def point(self) -> None:
-        self.points += 1
-        if self.points == self.fatal:
-            self.close()
-            raise Lost(f"the connection is lost at point {self.fatal}")
-
-    def commit(self) -> None:
-        self.point()
-        super().commit()
-        self.point()
-
-
-class FatalCursor(psycopg.Cursor[dict[str, Any]]):
-    """Each statement is a point of the connection."""
-
-    def execute(self, *arguments: Any, **options: Any) -> Any:
-        self.connection.point()  # type: ignore[attr-defined]
-        return super().execute(*arguments, **options)
-
-    def executemany(self, *arguments: Any, **options: Any) -> None:
-        self.connection.point()  # type: ignore[attr-defined]
-        super().executemany(*arguments, **options)
-
-    @contextmanager
-    def copy(self, *arguments: Any, **options: Any) -> Iterator[psycopg.Copy]:
-        self.connection.point()  # type: ignore[attr-defined]
-        with super().copy(*arguments, **options) as copy:
-            yield copy
-            # The rows are on their way, the statement has not ended.
-            self.connection.point()  # type: ignore[attr-defined]
-
-
-class Outcome(NamedTuple):
-    points: int
-    requests: int
-
-
-def run(url: str, acme: Customer, *, full: bool, fatal: int = 0, fault: tuple[int, str] | None = None) -> Outcome:
-    """Look at events, fetch, apply; cut off at a point of the connection or at a request."""
-    requests = 0
-
-    def take_fault(path: str, page: int) -> Fault | None:
-        nonlocal requests
-        requests += 1
-        return Fault(fault[1]) if fault and requests == fault[0] else None  # type: ignore[arg-type]
-
-    acme.world.take_fault = take_fault  # type: ignore[method-assign]
-    with FatalConnection.connect(url, row_factory=dict_row, cursor_factory=FatalCursor) as conn:
-        conn.fatal = fatal
-        health.observe_events(conn)
-        conn.commit()
-        land_fetch(conn, acme.kombo, acme.id, overlap=OVERLAP, full=full, now=acme.world.clock.now)
-        apply_landed_fetches(conn, acme.id)
-        conn.commit()
-        # Leaving the block commits once more.
-        return Outcome(conn.points, requests)
 
 
 class Snapshot:
@@ -220,3 +142,89 @@ def test_a_run_cut_off_anywhere_and_repeated_leaves_the_tables_of_an_undisturbed
     assert len(acme.quarantined()) == 1
     assert_history_has_no_gap(conn)
     print(f"{points} points: {counted}")
+
+
+ENDLESS_RUN = """
+import sys
+from datetime import datetime, timedelta
+from kombo_pipeline.kombo.client import Kombo
+from kombo_pipeline.sync.apply import apply_landed_fetches
+from kombo_pipeline.sync.fetch import land_fetch
+from kombo_pipeline.warehouse.connection import connect
+
+url, api_url, integration_id, now = sys.argv[1:]
+now = datetime.fromisoformat(now)
+with connect(url) as conn, Kombo(api_url=api_url, api_key="sandbox-key") as kombo:
+    print("ready", flush=True)
+    while True:
+        land_fetch(conn, kombo, integration_id, overlap=timedelta(minutes=5), now=lambda: now)
+        apply_landed_fetches(conn, integration_id)
+        conn.commit()
+"""
+
+
+def test_a_process_killed_at_any_moment_loses_and_invents_nothing(
+    warehouse_url: str, conn: Connection, served: Served
+) -> None:
+    acme = Customer(conn, served, jobs=700)
+    acme.world.behaviour.latency_seconds = 0.02
+    watermarks = []
+    statuses = set()
+    for moment in (0.0, 0.06, 0.15, 0.3, 0.6, 1.2):
+        arguments = (warehouse_url, served.url, acme.id, acme.world.clock.now().isoformat())
+        process = subprocess.Popen([sys.executable, "-c", ENDLESS_RUN, *arguments], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+        wait_until_gone(conn)
+        statuses |= {row["status"] for row in conn.execute("select status from raw.fetches")}
+        watermarks.append(acme.integration()["kombo_last_sync_started_at"] if statuses else None)
+        conn.rollback()
+        for job_id in acme.ids()[:200]:
+            acme.world.edit_job(acme.id, job_id, name=f"Renamed after {moment} s")
+        acme.world.delete_job(acme.id, acme.ids()[0])
+        acme.world.sync(acme.id)
+        acme.world.clock.advance(timedelta(hours=1))
+    acme.fetch()
+    assert_equals_kombo(acme)
+    assert_history_has_no_gap(conn)
+    known = [watermark for watermark in watermarks if watermark]
+    assert known == sorted(known)
+    assert statuses & {"running", "landed"}, f"no moment hit a run in the middle: {statuses}"
+
+
+def test_a_postgres_killed_in_the_middle_of_an_apply_comes_back_to_equal_tables(
+    warehouse_url: str, conn: Connection, served: Served, tmp_path: Path
+) -> None:
+    acme = Customer(conn, served, jobs=300)
+    acme.distort(acme.ids()[0], name=7)
+    last = run(warehouse_url, acme, full=True).points
+    expected = picture(conn)
+    data_dir = tmp_path / "postgres"
+    try:
+        server = postgres.ensure(data_dir)
+        migrate(postgres.ensure_database(server, "template_warehouse"))
+        # While the last page lands, while rows are copied, while history is written, before the last commit.
+        for nth, fatal in enumerate((last - 70, last - 50, last - 30, last - 3)):
+            server = postgres.ensure(data_dir)
+            name = f"warehouse_{nth}"
+            with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+                admin.execute(f"create database {name} template template_warehouse")
+            with pytest.raises(psycopg.OperationalError):
+                run(server.url(name), acme, full=True, fatal=fatal, strike=lambda: kill_server(data_dir))
+            url = postgres.ensure(data_dir).url(name)
+            with connect(url) as again:
+                assert again.execute("select from core.jobs").fetchone() is None
+            run(url, acme, full=True)
+            with connect(url) as again:
+                assert picture(again) == expected
+    finally:
+        postgres.stop(data_dir)
+
+
+def kill_server(data_dir: Path) -> None:
+    postmaster = psutil.Process(int((data_dir / "pgdata" / "postmaster.pid").read_text().split()[0]))
+    for process in [postmaster, *postmaster.children(recursive=True)]:
+        process.kill()

@@ -1,0 +1,1 @@
+"""Scripts that print ratios against a floor or a peer, measured in the same run."""

@@ -1,0 +1,177 @@
+"""Takes docs/images from a running pipeline: `make screenshots`.
+
+Starts `kombo-pipeline up` with a data directory of its own, lets the sandbox's customers change some jobs,
+waits until the changes have arrived, and photographs the Dagster UI in the system's Chromium.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from playwright.sync_api import Page, sync_playwright
+
+from kombo_pipeline.kombo.client import Kombo
+from kombo_pipeline.sandbox.api import API_KEY
+
+IMAGES = Path(__file__).parent / "images"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+UP_WITHIN_SECONDS = 900
+ARRIVES_WITHIN_MILLISECONDS = 300_000
+
+
+def main() -> None:
+    """Write every picture; exit with a line when there is no browser or the pipeline does not come up."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        sys.exit("No Chromium found; install it (Debian: apt-get install chromium)")
+    IMAGES.mkdir(exist_ok=True)
+    with pipeline() as (dagster, sandbox), sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=CHROMIUM_ARGUMENTS)
+        page = chromium.new_page(device_scale_factor=1.5)
+        page.set_default_timeout(ARRIVES_WITHIN_MILLISECONDS)
+        integrations = [each["id"] for each in ask(sandbox)["integrations"]]
+        wait_until_idle(dagster)
+        change_jobs(sandbox, integrations[1])
+        take_materialization(page, dagster, integrations[1])
+        ask(f"{sandbox}/integrations/{integrations[2]}/sync", {"state": "PARTIALLY_FAILED"})
+        take_checks(page, dagster)
+        take_sensor(page, dagster)
+        take_assets(page, dagster)
+        chromium.close()
+
+
+@contextmanager
+def pipeline() -> Iterator[tuple[str, str]]:
+    """Run `kombo-pipeline up` for a block; yields the URLs of Dagster and of the sandbox's control API."""
+    data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-screenshots-"))
+    data_dir.chmod(0o711)  # as root, Postgres runs under another account
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KOMBO_", "DAGSTER_"))}
+    # A short overlap: the first minutes then look like any later hour, not like the first fetch told again.
+    environment |= {"KOMBO_DATA_DIR": str(data_dir), "KOMBO_OVERLAP_SECONDS": "5"}
+    command = [sys.executable, "-m", "kombo_pipeline", "up"]
+    process = subprocess.Popen(command, env=environment, cwd=data_dir, stdout=subprocess.PIPE, text=True)
+    try:
+        yield addresses(process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def addresses(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """Wait until every integration has been fetched; return the addresses that `up` printed."""
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + UP_WITHIN_SECONDS
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        if line.startswith(("Dagster ", "Sandbox ")):
+            name, address = line.split()
+            found[name] = address
+            if name == "Sandbox":
+                # Only what `change_jobs` does is to be seen.
+                ask(f"{address}/live", {"action": "pause"})
+        if line.startswith("Changes go on arriving"):
+            return found["Dagster"], found["Sandbox"]
+        if time.monotonic() > deadline:
+            break
+    sys.exit("`kombo-pipeline up` did not come up")
+
+
+def change_jobs(sandbox: str, integration_id: str) -> None:
+    """Let a customer open, edit, close and delete a job in its ATS, and Kombo sync it."""
+    jobs = f"{sandbox}/integrations/{integration_id}/jobs"
+    with Kombo(api_url=sandbox.replace("/sandbox", "/v1"), api_key=API_KEY) as kombo:
+        first_page = next(kombo.job_pages(integration_id))
+    records = [msgspec.json.decode(record) for record in first_page.records]
+    edited, closed, deleted = [record["id"] for record in records if record["status"] == "OPEN"][:3]
+    ask(jobs, {"name": "Senior Data Engineer (m/f/d)", "status": "OPEN"})
+    ask(f"{jobs}/{edited}/edit", {"weekly_hours": 32.0, "employment_type": "PART_TIME"})
+    ask(f"{jobs}/{closed}/close", {})
+    ask(f"{jobs}/{deleted}/delete", {})
+    ask(f"{sandbox}/integrations/{integration_id}/sync", {})
+
+
+def take_materialization(page: Page, dagster: str, integration_id: str) -> None:
+    """The newest materialization of `jobs` in one partition, with what changed."""
+    page.set_viewport_size({"width": 1640, "height": 1380})
+    page.goto(f"{dagster}/assets/jobs?view=partitions&partition={quote(integration_id)}")
+    page.get_by_text("deleted", exact=True).wait_for()
+    wait_until_idle(dagster)
+    left = page.get_by_text("Metadata", exact=True).bounding_box()
+    bottom = page.get_by_text("Tags", exact=True).bounding_box()
+    assert left and bottom
+    clip = {"x": left["x"] - 20, "y": 160, "width": 1640 - left["x"] + 20, "height": bottom["y"] - 175}
+    shoot(page, "materialization", clip=clip)
+
+
+def take_checks(page: Page, dagster: str) -> None:
+    """The asset checks of `jobs`, one of which says who must act."""
+    page.set_viewport_size({"width": 1240, "height": 700})
+    page.goto(f"{dagster}/assets/jobs?view=checks&checkDetail=every_integration_fresh")
+    page.get_by_role("button", name="Execute", exact=True).click()
+    page.get_by_text("Passed").first.wait_for()
+    wait_until_idle(dagster)
+    page.goto(f"{dagster}/assets/jobs?view=checks&checkDetail=sync_is_healthy")
+    page.get_by_text("what_to_do").wait_for()
+    shoot(page, "checks")
+
+
+def take_sensor(page: Page, dagster: str) -> None:
+    """The ticks of the webhook sensor and the runs they requested."""
+    page.set_viewport_size({"width": 1240, "height": 720})
+    page.goto(f"{dagster}/locations/kombo_pipeline/sensors/webhook_sensor")
+    page.get_by_text("run requested").first.wait_for()
+    shoot(page, "sensor")
+
+
+def take_assets(page: Page, dagster: str) -> None:
+    """The asset graph."""
+    page.set_viewport_size({"width": 1240, "height": 470})
+    page.goto(f"{dagster}/locations/kombo_pipeline/asset-groups/ats_jobs/lineage")
+    page.get_by_text("100% filled").nth(1).wait_for()
+    shoot(page, "assets")
+
+
+def shoot(page: Page, name: str, *, clip: Any = None) -> None:
+    """Save what the page shows once it has stopped moving."""
+    page.wait_for_timeout(2000)
+    path = IMAGES / f"{name}.png"
+    page.screenshot(path=path, clip=clip)
+    print(f"{path}: {path.stat().st_size // 1000} kB")
+
+
+def wait_until_idle(dagster: str) -> None:
+    """Wait until no run is queued or running."""
+    unfinished = "{runsOrError(filter:{statuses:[QUEUED,NOT_STARTED,STARTING,STARTED]}){... on Runs{results{id}}}}"
+    while ask(f"{dagster}/graphql", {"query": unfinished})["data"]["runsOrError"]["results"]:
+        time.sleep(1)
+
+
+def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    """Get JSON from a loopback address, or post JSON to it."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 -- our own addresses
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+        return json.load(response)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Each check fails as soon as what it claims does not hold, and only then."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from kombo_pipeline import checks
+from kombo_pipeline.assets import jobs
+from kombo_pipeline.resources import Warehouse
+from kombo_pipeline.sandbox.world import World
+from kombo_pipeline.sync.apply import release_records
+from kombo_pipeline.warehouse.connection import Connection
+
+Judge = Callable[[], dict[str, dg.AssetCheckEvaluation]]
+PARTITIONED = [
+    checks.job_ids_are_unique,
+    checks.watermark_moved,
+    checks.nothing_is_quarantined,
+    checks.sync_is_healthy,
+]
+
+
+@pytest.fixture
+def acme(world: World, run: Callable[..., Any]) -> str:
+    """A customer of thirty open jobs that was fetched a moment ago."""
+    acme = world.add_integration(jobs=30)
+    for job_id in world.ats_jobs(acme):
+        world.set_status(acme, job_id, "OPEN")
+    world.sync(acme)
+    assert run(acme).success
+    return acme
+
+
+@pytest.fixture
+def judge(acme: str, run: Callable[..., Any], dagster_instance: dg.DagsterInstance) -> Judge:
+    """Runs every check, of the customer and of all integrations, and no asset."""
+
+    def ask() -> dict[str, dg.AssetCheckEvaluation]:
+        partitioned = dg.materialize(
+            [jobs, *PARTITIONED],
+            selection=dg.AssetSelection.checks(*PARTITIONED),
+            partition_key=acme,
+            instance=dagster_instance,
+            resources={"warehouse": Warehouse()},
+        )
+        results = (partitioned, run(job="check_freshness"))
+        return {found.check_name: found for result in results for found in result.get_asset_check_evaluations()}
+
+    return ask
+
+
+def failing(judge: Judge) -> list[str]:
+    return [name for name, found in judge().items() if not found.passed]
+
+
+def change(conn: Connection, statement: str, *parameters: Any) -> None:
+    assert conn.execute(statement, parameters).rowcount > 0
+    conn.commit()
+
+
+def test_a_healthy_customer_passes_every_check(judge: Judge) -> None:
+    assert failing(judge) == []
+
+
+def test_a_nested_entry_without_its_job_is_found(judge: Judge, conn: Connection, acme: str) -> None:
+    change(conn, "insert into core.job_stages values (%s, 'nobody', 'stage', 0)", acme)
+    assert failing(judge) == ["job_ids_are_unique"]
+    assert judge()["job_ids_are_unique"].metadata["orphaned_entries"].value == 1
+
+
+def test_open_jobs_that_share_a_remote_id_are_counted_and_pass(judge: Judge, conn: Connection, acme: str) -> None:
+    change(conn, "update core.jobs set remote_id = 'the same' where integration_id = %s", acme)
+    assert failing(judge) == []
+    assert judge()["job_ids_are_unique"].metadata["open_jobs_sharing_a_remote_id"].value == 30
+
+
+@pytest.mark.parametrize("watermark", ["null", "kombo_last_sync_started_at - interval '1 second'"])
+def test_a_watermark_behind_the_newest_applied_fetch_is_found(judge: Judge, conn: Connection, watermark: str) -> None:
+    change(conn, f"update core.integrations set kombo_last_sync_started_at = {watermark}")
+    assert failing(judge) == ["watermark_moved"]
+
+
+def test_a_landed_fetch_that_is_not_applied_is_found(judge: Judge, conn: Connection) -> None:
+    change(conn, "update raw.fetches set status = 'landed'")
+    change(
+        conn,
+        "insert into raw.fetches (integration_id, kind, started_at, covers_event_seq, status) "
+        "select integration_id, kind, started_at, covers_event_seq, 'applied' from raw.fetches",
+    )
+    assert failing(judge) == ["watermark_moved"]
+    assert judge()["watermark_moved"].metadata["landed_but_not_applied"].value == 1
+
+
+@pytest.mark.parametrize("state", ["never", "waiting"])
+def test_an_integration_whose_first_sync_is_pending_owes_no_watermark(
+    judge: Judge, conn: Connection, state: str
+) -> None:
+    change(conn, "update core.integrations set kombo_last_sync_started_at = null, fetch_state = %s", state)
+    assert judge()["watermark_moved"].passed
+
+
+def test_a_record_in_quarantine_is_shown_with_its_reason(
+    judge: Judge, conn: Connection, world: World, run: Callable[..., Any], acme: str
+) -> None:
+    job_id = world.ats_jobs(acme)[0]
+    world.set_raw(acme, job_id, lambda record: record | {"stages": 7})
+    run(acme)
+    result = judge()["nothing_is_quarantined"]
+    assert failing(judge) == ["nothing_is_quarantined"]
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    [row] = result.metadata["sample"].records
+    assert row.data["kombo_job_id"] == job_id
+    assert "stages" in row.data["reason"]
+    assert "release records" in result.metadata["what_to_do"].value
+    world.set_raw(acme, job_id, None)
+    run(acme)
+    assert failing(judge) == []
+    assert release_records(conn) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("sync_state", "who"), [("AUTHENTICATION_FAILED", "customer"), ("FAILED", "kombo"), ("PARTIALLY_FAILED", "kombo")]
+)
+def test_a_sync_that_went_wrong_names_who_must_act(
+    judge: Judge, conn: Connection, world: World, run: Callable[..., Any], acme: str, sync_state: str, who: str
+) -> None:
+    change(conn, "update core.integrations set last_sync_state = %s", sync_state)
+    run(acme)
+    result = judge()["sync_is_healthy"]
+    assert failing(judge) == ["sync_is_healthy"]
+    assert result.metadata["who_must_act"].value == who
+    assert len(result.metadata["what_to_do"].value) > 20
+
+
+def test_a_held_closure_keeps_the_customer_from_being_healthy(
+    judge: Judge, world: World, run: Callable[..., Any], acme: str
+) -> None:
+    for job_id in world.ats_jobs(acme)[:20]:
+        world.delete_job(acme, job_id)
+    world.sync(acme)
+    world.clock.advance(timedelta(days=15))  # Kombo forgets its tombstones
+    run(acme, job="full_reconcile")
+    assert failing(judge) == ["sync_is_healthy"]
+    assert judge()["sync_is_healthy"].metadata["held_jobs"].value == "20"
+
+
+def test_one_stale_customer_among_fresh_ones_is_named(judge: Judge, conn: Connection, acme: str) -> None:
+    for number in range(3):
+        change(conn, "insert into core.integrations (integration_id, fetched_at) values (%s, now())", f"fresh:{number}")
+    long_ago = datetime.now(UTC) - timedelta(hours=25)
+    change(conn, "update core.integrations set fetched_at = %s where integration_id = %s", long_ago, acme)
+    result = judge()["every_integration_fresh"]
+    assert failing(judge) == ["every_integration_fresh"]
+    assert (result.metadata["integrations"].value, result.metadata["stale"].value) == (4, 1)
+    assert [row.data["integration_id"] for row in result.metadata["sample"].records] == [acme]
+
+
+def test_an_integration_that_was_never_fetched_is_stale_after_a_day(judge: Judge, conn: Connection) -> None:
+    change(conn, "update core.integrations set fetched_at = null")
+    assert failing(judge) == []
+    change(conn, "update core.integrations set registered_at = now() - interval '25 hours'")
+    assert failing(judge) == ["every_integration_fresh"]
+
+
+def test_a_deleted_integration_is_never_stale(judge: Judge, conn: Connection) -> None:
+    change(conn, "update core.integrations set fetched_at = now() - interval '1 year', deleted_at = now()")
+    assert judge()["every_integration_fresh"].passed
+
+
+def test_the_hourly_job_runs_only_the_check_of_all_integrations(run: Callable[..., Any], acme: str) -> None:
+    result = run(job="check_freshness")
+    assert [(check.check_name, check.partition, check.passed) for check in result.get_asset_check_evaluations()] == [
+        ("every_integration_fresh", None, True)
+    ]
