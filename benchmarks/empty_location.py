@@ -10,7 +10,7 @@ URL = os.environ["BENCH_URL"]
 
 
 @dg.asset(partitions_def=integration)
-def empty(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+def empty() -> dg.MaterializeResult:
     with psycopg.connect(URL) as conn:
         conn.execute("update bench.events set done_at = clock_timestamp() where done_at is null")
     return dg.MaterializeResult()

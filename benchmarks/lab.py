@@ -21,6 +21,7 @@ import psycopg
 
 from kombo_pipeline.local import postgres
 from kombo_pipeline.sandbox.behaviour import Behaviour
+from kombo_pipeline.sandbox.clock import Clock
 from kombo_pipeline.sandbox.server import serve
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.warehouse.migrate import migrate
@@ -67,7 +68,7 @@ def fresh_database(server: postgres.Server, name: str, *, migrated: bool = True)
 
 
 @contextmanager
-def sandbox(jobs: int, *, integrations: int = 1, port: int, live_changes: int = 0) -> Iterator["Sandbox"]:
+def sandbox(jobs: int, *, integrations: int = 1, port: int) -> Iterator["Sandbox"]:
     """A sandbox in its own process, its pages rendered before anybody measures."""
     context = multiprocessing.get_context("spawn")
     ready, commands = context.Queue(), context.Queue()
@@ -98,8 +99,7 @@ class Sandbox:
 def _serve(jobs: int, integrations: int, port: int, ready: Any, commands: Any) -> None:
     import threading
 
-    world = World(7, behaviour=Behaviour(rate_limit=None))
-    world.clock.follow() if hasattr(world.clock, "follow") else None
+    world = World(7, Clock(running=True), behaviour=Behaviour(rate_limit=None))
     ids = [world.add_integration(jobs=jobs // integrations) for _ in range(integrations)]
     generation = 0
 

@@ -47,8 +47,10 @@ def empty_runs(server: postgres.Server, trials: int) -> list[float]:
         try:
             stack.start(
                 "code-server",
-                [script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", str(port)]
-                + ["-m", "benchmarks.empty_location", "--location-name", "empty"],
+                [
+                    *(script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", str(port)),
+                    *("-m", "benchmarks.empty_location", "--location-name", "empty"),
+                ],
                 environment=environment,
                 is_ready=lambda: listens(port),
             )
@@ -105,8 +107,10 @@ def running_up(server: postgres.Server, integrations: int) -> Iterator[tuple[psy
             "KOMBO_DATA_DIR": data_dir,
         }
         up = subprocess.Popen(
-            [sys.executable, "-m", "kombo_pipeline", "up"]
-            + ["--integrations", str(integrations), "--jobs", str(50 * integrations)],
+            [
+                *(sys.executable, "-m", "kombo_pipeline", "up"),
+                *("--integrations", str(integrations), "--jobs", str(50 * integrations)),
+            ],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -173,7 +177,7 @@ def _until_quiet(conn: psycopg.Connection[Any]) -> None:
     quiet_since = None
     while time.monotonic() < deadline:
         row = conn.execute(
-            "select count(*) from raw.webhook_events where handled_at is null and (starts_fetch is null or starts_fetch)"
+            "select count(*) from raw.webhook_events where handled_at is null and starts_fetch is not false"
         ).fetchone()
         if row and row[0]:
             quiet_since = None

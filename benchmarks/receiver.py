@@ -11,19 +11,14 @@ import contextlib
 import json
 import multiprocessing
 import socket
-import tempfile
 import time
-from pathlib import Path
 from statistics import quantiles
 
 import psycopg
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.lab import embedded_postgres, fresh_database, machine, table
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.local import postgres
 from kombo_pipeline.receiver import serve
-from kombo_pipeline.warehouse.migrate import migrate
 
 SECRET = "the-secret-of-the-benchmark"
 INSERT = (
@@ -81,20 +76,6 @@ async def deliveries(port: int, *, clients: int, seconds: float) -> list[float]:
 
 
 @contextlib.contextmanager
-def warehouse():
-    """The URL of a warehouse on a Postgres of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="kombo-benchmark-") as directory:
-        Path(directory).chmod(0o711)
-        data_dir = Path(directory) / "postgres"
-        try:
-            url = postgres.ensure_database(postgres.ensure(data_dir), "warehouse")
-            migrate(url)
-            yield url
-        finally:
-            postgres.stop(data_dir)
-
-
-@contextlib.contextmanager
 def running_receiver(warehouse_url: str):
     """The port of a receiver in a process of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -118,22 +99,26 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="length of each measurement")
     parser.add_argument("--clients", type=int, default=16, help="keep-alive clients of the last measurement")
     options = parser.parse_args()
-    with warehouse() as url, running_receiver(url) as port:
-        measured = {"bare commits, one connection": bare_commits(url, options.seconds)}
-        for clients in (1, options.clients):
-            latencies = asyncio.run(deliveries(port, clients=clients, seconds=options.seconds))
-            measured[f"receiver, {clients} client{'s' * (clients > 1)}"] = latencies
+    print(machine())
+    with embedded_postgres() as server:
+        url = fresh_database(server, "warehouse")
+        with running_receiver(url) as port:
+            measured = {"bare commits, one connection": bare_commits(url, options.seconds)}
+            for clients in (1, options.clients):
+                latencies = asyncio.run(deliveries(port, clients=clients, seconds=options.seconds))
+                measured[f"receiver, {clients} client{'s' * (clients > 1)}"] = latencies
         with psycopg.connect(url) as conn:
             [landed] = conn.execute("select count(*) from raw.webhook_events").fetchone()
     assert landed == sum(map(len, measured.values())), "acknowledged and landed differ"
 
-    table = Table("", "events/s", "p50 ms", "p99 ms", "of bare commits")
     bare = len(next(iter(measured.values())))
+    rows: list[list[object]] = []
     for name, latencies in measured.items():
         percentiles = quantiles(latencies, n=100)
-        rate, p50, p99 = len(latencies) / options.seconds, percentiles[49] * 1000, percentiles[98] * 1000
-        table.add_row(name, f"{rate:,.0f}", f"{p50:.2f}", f"{p99:.2f}", f"{len(latencies) / bare:.2f}")
-    Console().print(table)
+        rate = f"{len(latencies) / options.seconds:,.0f}"
+        rows.append([name, rate, percentiles[49] * 1000, percentiles[98] * 1000, len(latencies) / bare])
+    print("\n## Receiver\n")
+    print(table(["", "events/s", "p50 ms", "p99 ms", "to bare commits"], rows))
 
 
 if __name__ == "__main__":

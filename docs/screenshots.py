@@ -31,6 +31,8 @@ CHROMIUM_ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+WIDTH = 2000
+"""Pixels: as wide as the table of changes needs."""
 UP_WITHIN_SECONDS = 900
 ARRIVES_WITHIN_MILLISECONDS = 300_000
 
@@ -43,7 +45,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with pipeline() as (dagster, sandbox), sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=CHROMIUM_ARGUMENTS)
-        page = chromium.new_page(device_scale_factor=1.5)
+        page = chromium.new_page()
         page.set_default_timeout(ARRIVES_WITHIN_MILLISECONDS)
         integrations = [each["id"] for each in ask(sandbox)["integrations"]]
         wait_until_idle(dagster)
@@ -102,7 +104,7 @@ def change_jobs(sandbox: str, integration_id: str) -> None:
     records = [msgspec.json.decode(record) for record in first_page.records]
     edited, closed, deleted = [record["id"] for record in records if record["status"] == "OPEN"][:3]
     ask(jobs, {"name": "Senior Data Engineer (m/f/d)", "status": "OPEN"})
-    ask(f"{jobs}/{edited}/edit", {"weekly_hours": 32.0, "employment_type": "PART_TIME"})
+    ask(f"{jobs}/{edited}/edit", {"weekly_hours": 32.0})
     ask(f"{jobs}/{closed}/close", {})
     ask(f"{jobs}/{deleted}/delete", {})
     ask(f"{sandbox}/integrations/{integration_id}/sync", {})
@@ -110,22 +112,28 @@ def change_jobs(sandbox: str, integration_id: str) -> None:
 
 def take_materialization(page: Page, dagster: str, integration_id: str) -> None:
     """The newest materialization of `jobs` in one partition, with what changed."""
-    page.set_viewport_size({"width": 1640, "height": 1380})
-    page.goto(f"{dagster}/assets/jobs?view=partitions&partition={quote(integration_id)}")
-    page.get_by_text("deleted", exact=True).wait_for()
+    page.set_viewport_size({"width": WIDTH, "height": 1700})
+    deleted = page.get_by_text("deleted", exact=True)
+    deadline = time.monotonic() + ARRIVES_WITHIN_MILLISECONDS / 1000
+    while not deleted.count():  # the page does not look for newer materializations by itself
+        if time.monotonic() > deadline:
+            sys.exit("The changes did not arrive")
+        page.goto(f"{dagster}/assets/jobs?view=partitions&partition={quote(integration_id)}")
+        page.get_by_text("watermark_after").wait_for()
+        page.wait_for_timeout(3000)
     wait_until_idle(dagster)
     left = page.get_by_text("Metadata", exact=True).bounding_box()
     bottom = page.get_by_text("Tags", exact=True).bounding_box()
     assert left and bottom
-    clip = {"x": left["x"] - 20, "y": 160, "width": 1640 - left["x"] + 20, "height": bottom["y"] - 175}
+    clip = {"x": left["x"] - 20, "y": 160, "width": WIDTH - left["x"] + 20, "height": bottom["y"] - 175}
     shoot(page, "materialization", clip=clip)
 
 
 def take_checks(page: Page, dagster: str) -> None:
     """The asset checks of `jobs`, one of which says who must act."""
-    page.set_viewport_size({"width": 1240, "height": 700})
+    page.set_viewport_size({"width": 1240, "height": 690})
     page.goto(f"{dagster}/assets/jobs?view=checks&checkDetail=every_integration_fresh")
-    page.get_by_role("button", name="Execute", exact=True).click()
+    page.locator("button").get_by_text("Execute", exact=True).click()
     page.get_by_text("Passed").first.wait_for()
     wait_until_idle(dagster)
     page.goto(f"{dagster}/assets/jobs?view=checks&checkDetail=sync_is_healthy")

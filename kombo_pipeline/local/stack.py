@@ -120,7 +120,10 @@ class Stack:
 
     def _write_note(self) -> None:
         note = {process.name: process.handle.pid for process in self._processes if process.handle}
-        self._note.write_text(json.dumps({"up": os.getpid(), "processes": note}))
+        # Whoever reads it, and `down` after a kill at this very line, finds the old note or the whole new one.
+        draft = self._note.with_suffix(".draft")
+        draft.write_text(json.dumps({"up": os.getpid(), "processes": note}))
+        draft.replace(self._note)
 
 
 def running_up(data_dir: Path) -> int | None:
@@ -209,8 +212,18 @@ def _read_note(data_dir: Path) -> dict[str, object] | None:
 
 def _is_ours(pid: int) -> bool:
     """Whether a process lives and is a Python of ours: a process id may have been given to somebody else."""
-    done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return any(word in done.stdout for word in ("kombo", "dagster"))
+    return any(word in _command_line(pid) for word in ("kombo", "dagster"))
+
+
+def _command_line(pid: int) -> str:
+    if not Path("/proc/self").exists():
+        ps = ["ps", "-o", "command=", "-p", str(pid)]
+        return subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+    try:
+        # Small Linux images have no `ps`.
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _signal_group(pid: int, number: int) -> None:

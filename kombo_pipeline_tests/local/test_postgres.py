@@ -121,16 +121,13 @@ def test_tcp_asks_for_the_password(shared: Server, monkeypatch):
     address = urlsplit(shared.url("postgres"))
     for password in ("", ":wrong"):
         with pytest.raises(psycopg.OperationalError, match="password"):
-            psycopg.connect(
-                f"postgresql://postgres{password}@127.0.0.1:{address.port}/postgres?passfile=/dev/null"
-            )
+            psycopg.connect(f"postgresql://postgres{password}@127.0.0.1:{address.port}/postgres?passfile=/dev/null")
     assert answer(shared.url("postgres"), "SELECT 1") == 1
 
 
 def test_password_socket_and_rows_are_closed_to_other_accounts(shared: Server):
     modes = {
-        name: stat.S_IMODE((shared.data_dir / name).stat().st_mode)
-        for name in ("password", "run", "pgdata", "log")
+        name: stat.S_IMODE((shared.data_dir / name).stat().st_mode) for name in ("password", "run", "pgdata", "log")
     }
     assert modes == {"password": 0o600, "run": 0o700, "pgdata": 0o700, "log": 0o700}
     assert shared.password not in repr(shared)
@@ -175,9 +172,7 @@ def test_the_server_outlives_the_end_of_its_starter(shared: Server, end: signal.
     assert answer(url, "SELECT 1") == 1
 
 
-def test_stop_disconnects_idle_clients_and_says_whether_there_was_anything_to_stop(
-    shared: Server, place: Path
-):
+def test_stop_disconnects_idle_clients_and_says_whether_there_was_anything_to_stop(shared: Server, place: Path):
     assert postgres.stop(place / "never-made") is False
     assert postgres.status(place / "never-made") is None
     assert not (place / "never-made").exists()
@@ -197,9 +192,7 @@ def test_committed_rows_survive_kill_9_of_the_postmaster(shared: Server):
 
 
 def test_a_busy_backend_that_outlives_its_postmaster_is_waited_for(shared: Server):
-    busy = (
-        "DO $$ BEGIN WHILE clock_timestamp() < statement_timestamp() + interval '1.5 s' LOOP END LOOP; END $$"
-    )
+    busy = "DO $$ BEGIN WHILE clock_timestamp() < statement_timestamp() + interval '1.5 s' LOOP END LOOP; END $$"
     query = subprocess.Popen(
         [postgres.binaries() / "psql", shared.socket_url("postgres"), "-qc", busy], stderr=subprocess.DEVNULL
     )
@@ -345,9 +338,7 @@ def test_for_root_a_server_starts_where_only_root_can_enter_and_no_mode_is_chang
     try:
         insert_rows(server.url("postgres"), 5)
         os.kill(postmaster_pid(server.data_dir), signal.SIGKILL)
-        assert (
-            answer(postgres.ensure(server.data_dir).socket_url("postgres"), "SELECT count(*) FROM kept") == 5
-        )
+        assert answer(postgres.ensure(server.data_dir).socket_url("postgres"), "SELECT count(*) FROM kept") == 5
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
     finally:
         assert postgres.stop(server.data_dir) is True

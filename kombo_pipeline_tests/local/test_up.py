@@ -149,6 +149,17 @@ def test_up_once_shows_what_landed_and_leaves_nothing_running(place: Path, defau
     assert not (up.data_dir / "up.json").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_who_interrupts_the_start_or_closes_the_terminal_leaves_nothing_running(place: Path, number: int) -> None:
+    (place / str(number)).mkdir(mode=0o711)
+    up = Up(place / str(number))
+    until(lambda: "Receiver" in up.output)
+    up.process.send_signal(number)
+    assert up.process.wait(timeout=100) == 0, up.output
+    until(lambda: not up.alive())
+    assert postgres.status(up.data_dir / "postgres") is None
+
+
 @pytest.fixture(scope="module")
 def session(place: Path) -> Iterator[Up]:
     """An `up` that has landed its customers and goes on."""
@@ -269,7 +280,9 @@ def test_whatever_is_killed_everything_is_caught_up_and_no_acknowledged_event_is
 def assert_copy_equals_kombo(conn: Connection, kombo: Kombo, integration_id: str) -> None:
     theirs: dict[str, dict[str, Any]] = {}
     with suppress(KomboRefused):  # deleted in the meantime
-        theirs = {r["id"]: r for page in kombo.job_pages(integration_id) for r in map(json.loads, page.records)}
+        theirs = {
+            r["id"]: r for page in kombo.job_pages(integration_id) for r in map(json.loads, map(bytes, page.records))
+        }
     ours = stored(conn, integration_id)
     assert theirs.keys() == ours.keys()
     assert len(theirs) > 0

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 
-import msgspec
 import pytest
 
 from kombo_pipeline.kombo.errors import KomboRefused
+from kombo_pipeline.kombo.record import read_id
 from kombo_pipeline.sandbox.clock import stamp
 from kombo_pipeline.sandbox.traffic import Fault
+from kombo_pipeline.sync.fetch import land_fetch
 from kombo_pipeline.warehouse.connection import IntegrationBusyError
 from kombo_pipeline.warehouse.connection import connect as connect_to
-from kombo_pipeline_tests.sync.model import OVERLAP, Customer, assert_equals_kombo, stored
-from kombo_pipeline_tests.traps.conftest import Meanwhile, Subscriber
+from kombo_pipeline_tests.sync.model import OVERLAP, assert_equals_kombo, stored
+from kombo_pipeline_tests.traps.subscriber import Meanwhile, Subscriber
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -43,9 +45,8 @@ def test_trap_02_deletions_are_asked_for_under_the_one_name_kombo_knows(acme: Su
 @pytest.mark.usefixtures("small_pages")
 def test_trap_03_a_change_behind_the_traversal_arrives_with_the_next_fetch(acme: Subscriber) -> None:
     """A watermark taken at the end of the fetch loses what changed while it went on."""
-    [first_page] = [acme.kombo.job_pages(acme.id)]
-    job_id = msgspec.json.decode(next(first_page).records[0])["id"]
-    first_page.close()
+    with closing(acme.kombo.job_pages(acme.id)) as pages:
+        job_id = read_id(next(pages).records[0])
 
     def meanwhile() -> None:
         acme.world.clock.advance(10 * MINUTE)
@@ -67,6 +68,7 @@ def test_trap_03_a_fetch_that_breaks_off_moves_no_watermark(acme: Subscriber) ->
     for job_id in acme.ids():
         acme.edit(job_id, department="Everywhere")
     acme.world.sync(acme.id)
+    acme.world.clock.advance(HOUR)
     acme.world.faults.append(Fault("answer", status=400, path="/ats/jobs", page=3))
     with pytest.raises(KomboRefused):
         acme.land()
@@ -197,9 +199,7 @@ def test_trap_10_every_page_is_asked_for_with_the_same_filters(acme: Subscriber)
 
 @pytest.mark.parametrize("cursors", ["keyset", "offset"])
 @pytest.mark.usefixtures("small_pages")
-def test_trap_11_a_job_on_two_pages_counts_once_and_one_on_none_is_not_deleted(
-    acme: Subscriber, cursors: str
-) -> None:
+def test_trap_11_a_job_on_two_pages_counts_once_and_one_on_none_is_not_deleted(acme: Subscriber, cursors: str) -> None:
     """Neither an order nor a snapshot is promised: absence from an incremental answer means nothing."""
     behaviour = acme.world.behaviour
     behaviour.cursors, behaviour.shuffle, behaviour.duplicate_rate = cursors, True, 1.0
@@ -212,6 +212,21 @@ def test_trap_11_a_job_on_two_pages_counts_once_and_one_on_none_is_not_deleted(
     assert (applied.new, applied.changed, applied.closed) == (0, 10, 0)
     assert acme.changes() == [("department", "changed")] * 10
     assert_equals_kombo(acme)
+
+
+@pytest.mark.xfail(strict=True, reason="absence from one full traversal is believed without asking for the job")
+@pytest.mark.usefixtures("small_pages")
+def test_trap_11_a_live_job_that_slips_between_two_pages_of_a_full_fetch_stays_as_it_is(acme: Subscriber) -> None:
+    """With a cursor that counts rows, rows that go from page 1 move others from page 3 to page 2 unseen."""
+    acme.world.behaviour.cursors = "offset"
+    for row in acme.world.integration(acme.id).mirror.ordered()[:3]:
+        acme.world.delete_job(acme.id, row.id)
+    acme.sync_and_fetch()
+    acme.world.clock.advance(timedelta(days=13, hours=23))
+    before = acme.lifecycles()
+    acme.kombo = Meanwhile(acme.kombo, lambda: acme.world.clock.advance(HOUR))
+    acme.fetch(full=True)
+    assert acme.lifecycles() == before
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -245,7 +260,7 @@ def test_trap_14_a_lookup_finds_what_was_asked_for_and_nothing_else(acme: Subscr
     """In the SDK an empty list is no filter, a comma splits a code, a generator is used up after page 1."""
     wanted = acme.ids()[:9]
     found = acme.kombo.find_jobs(acme.id, ids=(job_id for job_id in wanted))  # type: ignore[arg-type]
-    assert {msgspec.json.decode(record)["id"] for record in found} == set(wanted)
+    assert {read_id(record) for record in found} == set(wanted)
     acme.world.requests.clear()
     assert acme.kombo.find_jobs(acme.id, ids=[], job_codes=[]) == []
     with pytest.raises(ValueError, match=r"comma in 'ENG,7'"):
@@ -272,18 +287,17 @@ def test_trap_16_an_event_during_a_fetch_starts_no_second_one_and_is_not_lost(
 ) -> None:
     """Of two overlapping fetches the slower one writes older data."""
     job_id = acme.open_ids()[0]
-    rival = Customer.__new__(Customer)
-    rival.world, rival.kombo, rival.id = acme.world, acme.kombo, acme.id
+    patient = acme.kombo
 
     def meanwhile() -> None:
         acme.edit(job_id, name="Late")
         acme.world.sync(acme.id)
         acme.deliver()
         assert acme.due(in_flight=[acme.id]) == []
-        with connect_to(warehouse_url) as rival.conn, pytest.raises(IntegrationBusyError):
-            rival.land()
+        with connect_to(warehouse_url) as other, pytest.raises(IntegrationBusyError):
+            land_fetch(other, patient, acme.id, overlap=OVERLAP)
 
-    patient, acme.kombo = acme.kombo, Meanwhile(acme.kombo, meanwhile)
+    acme.kombo = Meanwhile(patient, meanwhile)
     acme.fetch()
     assert acme.job(job_id)["name"] != "Late"
     assert acme.due() == [acme.id]

@@ -1,0 +1,243 @@
+"""Jobs as columns: each read once into strings, bit masks and sparse matrices that pairs are compared in."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
+from functools import lru_cache
+from typing import Any, Final, Self
+from zlib import crc32
+
+import numpy as np
+from scipy import sparse
+
+from kombo_pipeline.matching.places import Place, read_place
+from kombo_pipeline.matching.titles import Title, code_digits, plain_words, read_title, stem
+from kombo_pipeline.matching.vocabulary import EMPLOYMENT_PHRASES, LEVELS, SEASONS
+
+FEATURES: Final = 2**20
+"""Words and character trigrams are hashed into so many columns; no vocabulary has to be kept or agreed upon."""
+UNKNOWN_DATE: Final = -(2**31)
+CONTEXT_WEIGHT: Final = 0.1
+"""What is left of a title word that only repeats the job's own place, or names the customer."""
+PLACE_WEIGHT: Final = 0.6
+GRAM_WEIGHT: Final = 0.5
+
+_LEVELS: Final = tuple(dict.fromkeys(LEVELS.values()))
+_SEASONS: Final = tuple(dict.fromkeys(SEASONS.values()))
+_EMPLOYMENT: Final = tuple(dict.fromkeys(" ".join(EMPLOYMENT_PHRASES.values()).split()))
+
+
+@dataclass(frozen=True, slots=True)
+class JobText:
+    """What is compared of a job, the same for both sides. Unknown texts are empty; any text is accepted."""
+
+    id: str
+    title: str
+    location: str = ""
+    department: str = ""
+    employment_type: str = ""
+    posted: date | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A list of jobs, one row each; every field has as many rows."""
+
+    jobs: np.ndarray[Any, Any]  # the JobText objects
+    folded: np.ndarray[Any, Any]
+    core: np.ndarray[Any, Any]
+    place: np.ndarray[Any, Any]
+    department: np.ndarray[Any, Any]
+    levels: np.ndarray[Any, Any]  # bit masks
+    numbers: np.ndarray[Any, Any]
+    years: np.ndarray[Any, Any]
+    seasons: np.ndarray[Any, Any]
+    employment: np.ndarray[Any, Any]
+    remote: np.ndarray[Any, Any]
+    several: np.ndarray[Any, Any]
+    posted: np.ndarray[Any, Any]  # days since 1970
+    title_key: np.ndarray[Any, Any]  # equal for titles with the same words
+    tie: np.ndarray[Any, Any]  # settles equal scores by id, whatever the order of rows
+    words: Any  # title words, weighted
+    context: Any  # words of place and department
+    cities: Any
+    regions: Any
+    place_numbers: Any
+    codes: Any
+    search: Any  # unit vectors for retrieval: words, their trigrams, words of the place
+
+    @classmethod
+    def read(cls, jobs: Sequence[JobText], *, customer: str, rarity: "Rarity") -> Self:
+        """Read jobs of one customer, whose name is worth nothing inside a title."""
+        titles = [read_title(job.title) for job in jobs]
+        places = [read_place(job.location) for job in jobs]
+        named = frozenset(stem(word) for word in plain_words(customer))
+        departments = [_department(job.department) for job in jobs]
+        vocabulary = _Vocabulary(rarity)
+        return cls(
+            jobs=_objects(jobs),
+            folded=_objects([title.folded for title in titles]),
+            core=_objects([title.core for title in titles]),
+            place=_objects([place.text for place in places]),
+            department=_objects(departments),
+            levels=_masks([title.levels for title in titles], _LEVELS.index),
+            numbers=_masks([title.numbers for title in titles], lambda number: int(number) % 64),
+            years=_masks([title.years for title in titles], lambda year: int(year) % 64),
+            seasons=_masks([title.seasons for title in titles], _SEASONS.index),
+            employment=_masks(
+                [
+                    title.employment | _employment(job.employment_type)
+                    for job, title in zip(jobs, titles, strict=True)
+                ],
+                _EMPLOYMENT.index,
+            ),
+            remote=np.array([place.remote for place in places], dtype=bool),
+            several=np.array([place.several for place in places], dtype=bool),
+            posted=np.array([_days(job.posted) for job in jobs], dtype=np.int64),
+            title_key=np.array([crc32(" ".join(sorted(title.words)).encode()) for title in titles], dtype=np.int64),
+            tie=np.array([crc32(job.id.encode("utf-8", "surrogatepass")) for job in jobs], dtype=np.float64) * 1e-15,
+            words=vocabulary.words(titles, places, named),
+            context=vocabulary.context(places, departments),
+            cities=_flags([place.cities for place in places]),
+            regions=_flags([place.regions for place in places]),
+            place_numbers=_flags([place.numbers for place in places]),
+            codes=_flags([_codes(title, job.code) for job, title in zip(jobs, titles, strict=True)]),
+            search=vocabulary.search(titles, places, named),
+        )
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def take(self, rows: np.ndarray[Any, Any]) -> Self:
+        """The rows chosen by a mask or by numbers."""
+        return type(self)(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+    def followed_by(self, other: Self) -> Self:
+        """The rows of both."""
+        joined: dict[str, Any] = {}
+        for item in fields(self):
+            both = getattr(self, item.name), getattr(other, item.name)
+            joined[item.name] = sparse.vstack(both, "csr") if sparse.issparse(both[0]) else np.concatenate(both)
+        return type(self)(**joined)
+
+
+@dataclass(frozen=True)
+class Rarity:
+    """How much a word says: the natural logarithm of the number of job titles in which one is found with it.
+
+    It is the same for all customers and does not change with their jobs, so that the result for one job
+    depends on nothing but that job and its candidates.
+    """
+
+    default: float
+    by_stem: dict[str, float] = field(repr=False)
+
+    def __call__(self, word_stem: str) -> float:
+        return self.by_stem.get(word_stem, 0.3 * self.default if len(word_stem) < 2 else self.default)
+
+
+class _Vocabulary:
+    """Turns words into sparse rows."""
+
+    def __init__(self, rarity: Rarity) -> None:
+        self._rarity = rarity
+
+    def words(self, titles: list[Title], places: list[Place], named: frozenset[str]) -> Any:
+        return _matrix([self._weighted(title, place, named) for title, place in zip(titles, places, strict=True)])
+
+    def context(self, places: list[Place], departments: list[str]) -> Any:
+        return _flags(
+            [
+                {*map(stem, place.text.split()), *map(stem, place.words), *map(stem, department.split())}
+                for place, department in zip(places, departments, strict=True)
+            ]
+        )
+
+    def search(self, titles: list[Title], places: list[Place], named: frozenset[str]) -> Any:
+        rows = []
+        for title, place in zip(titles, places, strict=True):
+            weighted = self._weighted(title, place, named)
+            row = {column_of(word): weight for word, weight in weighted.items()}
+            for word in dict.fromkeys(title.words):
+                grams = _grams(word)
+                weight = GRAM_WEIGHT * weighted[stem(word)] / len(grams) ** 0.5
+                for gram in grams:
+                    row[gram] = max(row.get(gram, 0.0), weight)
+            for word in {*map(stem, place.words), *place.numbers}:
+                column = column_of(word)
+                row[column] = max(row.get(column, 0.0), PLACE_WEIGHT * self._rarity(word))
+            rows.append(row)
+        matrix = _matrix(rows, hashed=True)
+        norms = np.sqrt(matrix.multiply(matrix).sum(1)).A1
+        norms[norms == 0] = 1
+        return (sparse.diags(1 / norms) @ matrix).tocsr().astype(np.float32)
+
+    def _weighted(self, title: Title, place: Place, named: frozenset[str]) -> dict[str, float]:
+        own_place = {stem(word) for word in place.words}
+        weighted = {}
+        for word in title.words:
+            word_stem = stem(word)
+            known = word_stem in own_place or word_stem in named
+            weighted[word_stem] = self._rarity(word_stem) * (CONTEXT_WEIGHT if known else 1)
+        return weighted
+
+
+@lru_cache(maxsize=2**18)
+def column_of(text: str) -> int:
+    """The column that stands for a word."""
+    return crc32(text.encode("utf-8", "surrogatepass")) % FEATURES
+
+
+@lru_cache(maxsize=2**17)
+def _grams(word: str) -> tuple[int, ...]:
+    padded = f" {word} "
+    return tuple({column_of(padded[start : start + 3] + "\0") for start in range(len(padded) - 2)})
+
+
+def _matrix(rows: Sequence[dict[Any, float]], *, hashed: bool = False) -> Any:
+    indptr = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in rows], out=indptr[1:])
+    keys: Iterable[int] = (key if hashed else column_of(key) for row in rows for key in row)
+    columns = np.fromiter(keys, dtype=np.int32, count=indptr[-1])
+    values = np.fromiter((value for row in rows for value in row.values()), dtype=np.float32, count=indptr[-1])
+    matrix = sparse.csr_matrix((values, columns, indptr), shape=(len(rows), FEATURES))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _flags(rows: Sequence[Collection[str]]) -> Any:
+    return _matrix([dict.fromkeys(row, 1.0) for row in rows])
+
+
+def _objects(values: Sequence[object]) -> np.ndarray[Any, Any]:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def _masks(rows: Sequence[frozenset[str]], bit: Callable[[str], int]) -> np.ndarray[Any, Any]:
+    masks = np.zeros(len(rows), dtype=np.uint64)
+    for number, row in enumerate(rows):
+        if row:
+            masks[number] = sum(1 << position for position in {bit(value) for value in row})
+    return masks
+
+
+def _days(day: date | None) -> int:
+    return UNKNOWN_DATE if day is None else (day - date(1970, 1, 1)).days
+
+
+@lru_cache(maxsize=1024)
+def _employment(text: str) -> frozenset[str]:
+    return read_title(text.replace("_", " ")).employment
+
+
+@lru_cache(maxsize=4096)
+def _department(text: str) -> str:
+    return read_title(text).core
+
+
+def _codes(title: Title, code: str | None) -> frozenset[str]:
+    digits = code_digits(code or "")
+    return title.codes | {digits} if len(digits) > 2 else title.codes

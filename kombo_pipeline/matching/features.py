@@ -1,0 +1,161 @@
+"""What speaks for and against a pair of jobs, as numbers; each is 0 where nothing is known."""
+
+from typing import Any, Final
+
+import numpy as np
+from rapidfuzz import fuzz, process
+
+from kombo_pipeline.matching.columns import UNKNOWN_DATE, Columns
+
+NAMES: Final = (
+    "cosine", "sorted_words", "common_words", "spelling", "own_covered", "ats_covered", "both_covered",
+    "equal_title", "equal_spelling",
+    "same_level", "other_level", "level_missing", "same_number", "other_number", "number_missing",
+    "same_year", "other_year", "year_missing", "same_season", "other_season",
+    "same_city", "city_share", "other_city", "city_missing", "same_region", "other_region",
+    "place_numbers", "other_place_numbers", "place_text", "ats_city_in_title", "own_city_in_title",
+    "both_remote", "remote_differs", "several_places",
+    "same_code", "other_code", "same_employment", "other_employment", "same_department", "other_department",
+    "department_in_title",
+    "same_day", "within_3_days", "within_2_weeks", "date_distance", "own_earlier", "beyond_120_days",
+    "behind_best_title", "behind_best_coverage", "behind_best_place", "behind_nearest_date",
+    "nearest_date_of_equals", "equal_rivals", "rivals_here",
+)  # fmt: skip
+"""The features of a pair, in the order of the columns and of the weights."""
+
+Pairs = Any
+
+
+def pair_features(own: Columns, ats: Columns, own_rows: Pairs, ats_rows: Pairs, cosine: Pairs) -> Any:
+    """One row a pair, one column a feature. The pairs of one own job stand together: they are also compared
+    with each other, for the second of two good candidates is a worse one."""
+    if not len(own_rows):
+        return np.empty((0, len(NAMES)), dtype=np.float32)
+    of: dict[str, Any] = {"cosine": cosine}
+    _titles(of, own, ats, own_rows, ats_rows)
+    _marks(of, own, ats, own_rows, ats_rows)
+    _places(of, own, ats, own_rows, ats_rows)
+    _dates(of, own, ats, own_rows, ats_rows)
+    _rivals(of, own_rows, ats.title_key[ats_rows])
+    return np.column_stack([np.asarray(of[name], dtype=np.float32) for name in NAMES])
+
+
+def _titles(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+    own_core, ats_core = own.core[o], ats.core[a]
+    of["sorted_words"] = _ratio(own_core, ats_core, fuzz.token_sort_ratio)
+    of["common_words"] = _ratio(own_core, ats_core, fuzz.token_set_ratio)
+    of["spelling"] = _ratio(own.folded[o], ats.folded[a], fuzz.ratio)
+    of["equal_title"] = own.title_key[o] == ats.title_key[a]
+    of["equal_spelling"] = own.folded[o] == ats.folded[a]
+    own_words, ats_words = own.words[o], ats.words[a]
+    of["own_covered"] = _coverage(own_words, ats_words, ats.context[a])
+    of["ats_covered"] = _coverage(ats_words, own_words, own.context[o])
+    of["both_covered"] = of["own_covered"] * of["ats_covered"]
+
+
+def _coverage(words: Any, others: Any, context: Any) -> Any:
+    """The share of a title that the other one repeats; what only the other's place or department repeats
+    counts neither way."""
+    shared = words.multiply(others.sign())
+    explained = words.multiply(context.sign()) - shared.multiply(context.sign())
+    total = _sums(words) - _sums(explained)
+    return np.divide(_sums(shared), total, out=np.zeros(len(total), dtype=np.float32), where=total > 1e-6)
+
+
+def _marks(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+    for name, mine, theirs in (
+        ("level", own.levels[o], ats.levels[a]),
+        ("number", own.numbers[o], ats.numbers[a]),
+        ("year", own.years[o], ats.years[a]),
+        ("season", own.seasons[o], ats.seasons[a]),
+        ("employment", own.employment[o], ats.employment[a]),
+    ):
+        known = (mine != 0) & (theirs != 0)
+        of[f"same_{name}"] = known & (mine == theirs)
+        of[f"other_{name}"] = known & (mine & theirs == 0)
+        of[f"{name}_missing"] = (mine != 0) ^ (theirs != 0)
+    shared = _sums(own.codes[o].multiply(ats.codes[a])) > 0
+    of["same_code"] = shared
+    of["other_code"] = ~shared & (_sums(own.codes[o]) > 0) & (_sums(ats.codes[a]) > 0)
+    mine, theirs = own.department[o], ats.department[a]
+    known = (mine != "") & (theirs != "")
+    of["same_department"] = known & (mine == theirs)
+    of["other_department"] = known & (mine != theirs)
+    of["department_in_title"] = np.fromiter(
+        (bool(name) and name in title for name, title in zip(theirs, own.core[o], strict=True)), bool, len(o)
+    )
+
+
+def _places(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+    mine, theirs = own.cities[o], ats.cities[a]
+    mine_count, theirs_count, shared = _sums(mine), _sums(theirs), _sums(mine.multiply(theirs))
+    known = (mine_count > 0) & (theirs_count > 0)
+    of["same_city"] = shared > 0
+    of["city_share"] = shared / np.maximum(mine_count + theirs_count - shared, 1)
+    of["other_city"] = known & (shared == 0)
+    of["city_missing"] = (mine_count > 0) != (theirs_count > 0)
+    regions = own.regions[o], ats.regions[a]
+    same_region = _sums(regions[0].multiply(regions[1])) > 0
+    of["same_region"] = same_region
+    of["other_region"] = ~same_region & (_sums(regions[0]) > 0) & (_sums(regions[1]) > 0)
+    numbers = own.place_numbers[o], ats.place_numbers[a]
+    same_number = _sums(numbers[0].multiply(numbers[1]))
+    of["place_numbers"] = np.minimum(same_number, 2)
+    of["other_place_numbers"] = (same_number == 0) & (_sums(numbers[0]) > 0) & (_sums(numbers[1]) > 0)
+    said = (own.place[o] != "") & (ats.place[a] != "")
+    of["place_text"] = said * _ratio(own.place[o], ats.place[a], fuzz.token_set_ratio)
+    of["ats_city_in_title"] = _named_in(own.words[o], ats.context[a], shared == 0)
+    of["own_city_in_title"] = _named_in(ats.words[a], own.context[o], shared == 0)
+    of["both_remote"] = own.remote[o] & ats.remote[a]
+    of["remote_differs"] = own.remote[o] ^ ats.remote[a]
+    of["several_places"] = own.several[o] | ats.several[a]
+
+
+def _named_in(title: Any, context: Any, where: Any) -> Any:
+    """How many words of a place or department the other side's title names, where the places do not meet."""
+    return where * np.minimum(_sums(title.sign().multiply(context.sign())), 3)
+
+
+def _dates(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+    mine, theirs = own.posted[o], ats.posted[a]
+    known = (mine != UNKNOWN_DATE) & (theirs != UNKNOWN_DATE)
+    days = np.where(known, theirs - mine, 0)
+    distance = np.abs(days)
+    of["same_day"] = known & (distance <= 1)
+    of["within_3_days"] = known & (distance <= 3)
+    of["within_2_weeks"] = known & (distance <= 14)
+    of["date_distance"] = known * np.log1p(distance) / 6
+    of["own_earlier"] = known & (days > 14)
+    of["beyond_120_days"] = known & (distance > 120)
+    of["_distance"] = np.where(known, np.log1p(distance) / 6, 1.0)
+    of["_known"] = known
+
+
+def _rivals(of: dict[str, Any], own_rows: Pairs, title_key: Pairs) -> None:
+    start = np.flatnonzero(np.r_[True, own_rows[1:] != own_rows[:-1]])
+    group = np.repeat(np.arange(len(start)), np.diff(np.r_[start, len(own_rows)]))
+    place = of["same_city"] + of["city_share"] + 0.5 * of["same_region"] - of["other_city"]
+    for name, value in (
+        ("behind_best_title", of["sorted_words"]),
+        ("behind_best_coverage", of["both_covered"]),
+        ("behind_best_place", place),
+    ):
+        of[name] = np.maximum.reduceat(value, start)[group] - value
+    distance = of.pop("_distance")
+    known = of.pop("_known")
+    of["behind_nearest_date"] = known * (distance - np.minimum.reduceat(distance, start)[group])
+    equals = np.unique(np.column_stack([own_rows, title_key]), axis=0, return_inverse=True)[1].ravel()
+    nearest = np.full(equals.max() + 1, np.inf)
+    np.minimum.at(nearest, equals, distance)
+    of["nearest_date_of_equals"] = known * (distance <= nearest[equals])
+    of["equal_rivals"] = np.log(np.bincount(equals)[equals])
+    here = np.bincount(equals, weights=place > 0)
+    of["rivals_here"] = np.log(np.maximum(here, 1))[equals] * (place > 0)
+
+
+def _ratio(left: Any, right: Any, scorer: Any) -> Any:
+    return process.cpdist(left, right, scorer=scorer, dtype=np.float32) / 100
+
+
+def _sums(matrix: Any) -> Any:
+    return np.asarray(matrix.sum(1)).ravel()

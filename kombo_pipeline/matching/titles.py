@@ -1,0 +1,194 @@
+"""Job titles in canonical form: what the job is, apart from whom it addresses, where it is and how it is advertised."""
+
+import html
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from kombo_pipeline.matching.vocabulary import (
+    EMPLOYMENT_PHRASES,
+    LEVELS,
+    NOISE_PHRASES,
+    PHRASES,
+    SEASONS,
+    WORDS,
+)
+
+MAX_CHARACTERS: Final = 400
+"""Longer titles are read as far as this; the longest real ones have about 250."""
+
+
+class Title(NamedTuple):
+    """A title taken apart. `core` holds the words that say what the job is; the sets were found in the title."""
+
+    folded: str  # the whole title, case and accents folded
+    core: str
+    words: tuple[str, ...]  # of the core
+    levels: frozenset[str] = frozenset()  # seniority: junior, senior, ...
+    numbers: frozenset[str] = frozenset()  # "Engineer II" and "Engineer 2" give 2
+    years: frozenset[str] = frozenset()
+    seasons: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()  # requisition numbers, digits without leading zeros
+    employment: frozenset[str] = frozenset()  # full, part, temporary, ...
+
+
+@lru_cache(maxsize=4096)
+def read_title(title: str) -> Title:
+    """Take a title apart. Any text is accepted; the core of a core is itself.
+
+    A title that consists of nothing but markers ("Full Time") keeps them as its core.
+    """
+    text = html.unescape(html.unescape(title[: 2 * MAX_CHARACTERS]))[:MAX_CHARACTERS]
+    text = _BINNEN_I.sub("", text)
+    folded = fold(text)
+    text = folded
+    codes: set[str] = set()
+    if not folded.isalpha():
+        for spelling, name in _SPELLINGS:
+            text = text.replace(spelling, name)
+        text = _GENDER_WORDS.sub(" ", text)
+        text = _GENDER_LETTERS.sub(_without_gender, text)
+        text = _FEMININE.sub("", text)
+        text = _EXPLICIT_CODE.sub(lambda match: _take(codes, match), text)
+    plain = " ".join(_WORD.findall(text))
+    text = " ".join([WORDS.get(word, word) for word in plain.split()])
+    employment: set[str] = set()
+    before = None
+    while text != before:
+        before = text
+        text = _PHRASES.sub(lambda match: PHRASES[match[0]], text)
+        text = _EMPLOYMENT.sub(lambda match: _hint(employment, match), text)
+        text = _NOISE.sub(" ", text)
+        text = _CODE.sub(lambda match: _take(codes, match), text)
+        text = " ".join([WORDS.get(word, word) for word in text.split()])
+    core = text or plain
+    words = tuple(core.split())
+    return Title(
+        folded=" ".join(_WORD.findall(folded)),
+        core=core,
+        words=words,
+        levels=frozenset(LEVELS[word] for word in words if word in LEVELS),
+        numbers=frozenset(_ROMAN.get(word, word) for word in words if word in _ROMAN or _is_number(word)),
+        years=frozenset(word for word in words if _YEAR.fullmatch(word)),
+        seasons=frozenset(SEASONS[word] for word in words if word in SEASONS),
+        codes=frozenset(codes),
+        employment=frozenset(employment),
+    )
+
+
+def fold(text: str) -> str:
+    """Fold compatibility forms, case and Latin accents; drop control characters, keep every script."""
+    if text.isascii():
+        return text.translate(_CONTROL).lower()
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return unicodedata.normalize("NFC", _COMBINING.sub("", text)).casefold().translate(_LETTERS)
+
+
+def plain_words(text: str) -> list[str]:
+    """The folded words of any text, punctuation dropped."""
+    return _WORD.findall(fold(html.unescape(text[:MAX_CHARACTERS])))
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """Strip English and German endings, so that engineer and engineering, Entwickler and Entwicklung meet."""
+    if not word.isascii():
+        return word
+    while ending := next((end for end in _ENDINGS if word.endswith(end) and len(word) - len(end) >= 4), None):
+        word = word.removesuffix(ending)
+    return word
+
+
+def code_digits(code: str) -> str:
+    """The digits of a job code without leading zeros, in which the codes of two systems agree if at all."""
+    return "".join(character for character in code if character.isdecimal()).lstrip("0")
+
+
+_CONTROL: Final = {code: " " for code in (*range(32), 127)}
+_LETTERS: Final = {**_CONTROL, **str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})}
+_COMBINING: Final = re.compile("[\u0300-\u036f]+")
+# \w without the underscore: people write "Data_Engineer", and dot, plus and hash are read before.
+_WORD: Final = re.compile(r"(?:[^\W_]|[\u0900-\u0dff\u0e00-\u0eff\u3099\u309a])+")
+_BINNEN_I: Final = re.compile(r"(?<=[a-zäöüß])(?:Innen|In)\b")
+_SPELLINGS: Final = (
+    ("c++", " cpp "),
+    ("c#", " csharp "),
+    ("f#", " fsharp "),
+    (".net", " dotnet "),
+    ("node.js", "nodejs"),
+    ("r&d", " research development "),
+    ("'", ""),
+    ("’", ""),
+)
+_GENDER: Final = (
+    r"(?:m|w|f|d|x|h|k|u|i|a|n|gn|nb|div|divers|diverse|male|female|non-?binary|mannlich|weiblich|inter"
+    r"|homme|femme|uomo|donna|kobieta|mezczyzna|mann|frau|all)"
+)
+_GENDER_LETTERS: Final = re.compile(
+    rf"(?P<open>[(\[{{]\s*)?(?<![\w&]){_GENDER}(?:\s*[/|,*·:+;\\.-]+\s*{_GENDER}){{1,4}}\.?(?![\w&])(?(open)\s*[)\]}}]?)"
+    r"|[(\[]\s*(?:mwd|wmd|dmw|mfd|fmd|dfm|mwdx|wmdx|gn|mwx|mfx|hf|fh|km|mk|mf|fm|wm|mw)\s*[)\]]"
+)
+_GENDER_WORDS: Final = re.compile(
+    r"[(\[]?\b(?:all|alle|any|every|tous|jeder|jedes)\s*-?(?:genders?|geschlechter?|geschlechts|genres?)\b[)\]]?"
+    r"|[(\[]\s*(?:mensch(?:en)?|gender\s?neutral|geschlechtsneutral|geschlecht\s?egal)\s*[)\]]"
+)
+# A pair that is an address to two sexes and not two other things ("h/w" is hardware, "d/a" a converter).
+_SEXES: Final = (
+    {"m", "w"}, {"m", "f"}, {"h", "f"}, {"k", "m"}, {"w", "d"}, {"f", "d"}, {"m", "d"}, {"male", "female"},
+    {"mannlich", "weiblich"}, {"homme", "femme"}, {"uomo", "donna"}, {"kobieta", "mezczyzna"}, {"mann", "frau"},
+    {"m", "x"}, {"w", "x"},
+)  # fmt: skip
+_FEMININE: Final = re.compile(
+    r"(?<=[^\W\d_])(?:"
+    r"\s?[/*:_·|]-?innen|[/*:_·|]-?inn?|\(-?in(?:nen)?\)"  # German; the colon, the star and the slash
+    r"|(?<=e)(?:[/*:_·]-?[rn]|\([rn]\))"
+    r"|(?<=mann)\s?[/|]\s?-?\s?\w*frau"
+    r"|[/·.]-?(?:euse|trice|ere|ne|se)|(?<=[eilnrst])[/·]e|\((?:e|ne|se|euse|trice)s?\)"  # French
+    r"|(?<=[eo])(?:/-?a|\(a\))|/-?(?:ka|czka|rka|essa)"  # Italian, Polish
+    r")(?![\w-])"
+)
+_EXPLICIT_CODE: Final = re.compile(
+    r"[(\[]?(?:\b(?:job|req|requisition|ref|referenz|kennziffer|stellen?-?(?:nr|id)|id|nr|no|position)\b[\s.:-]*"
+    r"(?:id|nr|no|number|code)?[\s.:#-]*|#\s?)(?P<code>[a-z]{0,4}[-_ ]?\d[\d_-]{2,})\b[)\]]?"
+)
+_CODE: Final = re.compile(r"\b(?:(?:jr|r|req|rq|ref|job|id|jo|p|j|k|wd|hrc) ?)?(?!(?:19|20)\d\d\b)(?P<code>\d{4,})\b")
+_YEAR: Final = re.compile(r"20[12345]\d")
+_ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
+_ENDINGS: Final = (
+    "ships", "ship", "ments", "ment", "ings", "ing", "innen", "ungen", "ung", "ations", "ation", "ants", "ant",
+    "ives", "ive", "ers", "erin", "er", "ors", "or", "ions", "ion", "ies", "es", "en", "s", "e", "y",
+)  # fmt: skip
+
+
+def _phrase_pattern(phrases: list[str]) -> re.Pattern[str]:
+    alternatives = "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
+    return re.compile(rf"(?<![^\s])(?:{alternatives})(?![^\s])")
+
+
+_PHRASES: Final = _phrase_pattern(list(PHRASES))
+_EMPLOYMENT: Final = _phrase_pattern(list(EMPLOYMENT_PHRASES))
+_NOISE: Final = _phrase_pattern(list(NOISE_PHRASES))
+
+
+def _without_gender(match: re.Match[str]) -> str:
+    found = set(re.findall(r"[^\W\d_]+", match[0]))
+    if match["open"] is None and match[0][0] in "([":
+        return " "
+    return " " if any(sexes <= found for sexes in _SEXES) else match[0]
+
+
+def _take(codes: set[str], match: re.Match[str]) -> str:
+    if digits := code_digits(match["code"]):
+        codes.add(digits)
+    return " "
+
+
+def _hint(employment: set[str], match: re.Match[str]) -> str:
+    forms = EMPLOYMENT_PHRASES[match[0]]
+    employment.update(forms.split())
+    return match[0] if forms == "intern" else " "
+
+
+def _is_number(word: str) -> bool:
+    return len(word) <= 2 and word.isdecimal()

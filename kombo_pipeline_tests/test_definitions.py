@@ -1,0 +1,92 @@
+"""The Dagster location as Dagster loads it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from kombo_pipeline.definitions import defs
+from kombo_pipeline.local import postgres
+
+REPOSITORY = Path(__file__).parents[1]
+SYNCED = ("raw_job_pages", "jobs")
+
+
+def test_the_location_can_be_loaded() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_asset_keys_and_the_partitions_definition_bear_the_names_of_the_contract() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(SYNCED)
+    for name in SYNCED:
+        partitions = graph.get(dg.AssetKey(name)).partitions_def
+        assert isinstance(partitions, dg.DynamicPartitionsDefinition)
+        assert partitions.name == "integration"
+    assert graph.get(dg.AssetKey("jobs")).parent_keys == {dg.AssetKey("raw_job_pages")}
+
+
+def test_every_asset_says_what_it_is() -> None:
+    graph = defs.resolve_asset_graph()
+    for name in SYNCED:
+        node = graph.get(dg.AssetKey(name))
+        assert node.description
+        assert node.group_name == "ats_jobs"
+        assert "postgres" in node.kinds
+
+
+def test_every_check_but_the_one_of_all_integrations_is_partitioned() -> None:
+    keys = defs.resolve_asset_graph().asset_check_keys
+    assert {key.name for key in keys} == {
+        *("job_ids_are_unique", "watermark_moved", "nothing_is_quarantined", "sync_is_healthy"),
+        "every_integration_fresh",
+    }
+    sync = {key.name for key in defs.resolve_job_def("sync_integration").asset_layer.selected_asset_check_keys}
+    assert {key.name for key in keys} - sync == {"every_integration_fresh"}
+
+
+@pytest.mark.parametrize("job", ["sync_integration", "full_reconcile", "check_freshness", "replay_events", "prune"])
+def test_every_job_runs_in_one_process(job: str) -> None:
+    assert defs.resolve_job_def(job).executor_def.name == "in_process"
+
+
+def test_a_materialization_from_the_ui_runs_in_one_process() -> None:
+    assert defs.resolve_implicit_global_asset_job_def().executor_def.name == "in_process"
+
+
+def test_nothing_heavy_is_imported_with_the_definitions() -> None:
+    code = "import sys, kombo_pipeline.definitions; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "kombo_pipeline.triggers" in loaded
+    heavy = {"pandas", "numpy", "scipy", "starlette", "uvicorn", "kombo_pipeline.receiver", "kombo_pipeline.sandbox"}
+    assert heavy & set(loaded) == set()
+
+
+def test_the_workspace_names_the_location_on_which_sensor_state_hangs() -> None:
+    workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())
+    assert workspace == {
+        "load_from": [
+            {"python_module": {"module_name": "kombo_pipeline.definitions", "location_name": "kombo_pipeline"}}
+        ]
+    }
+
+
+def test_dagster_validates_the_workspace_with_the_instance_of_the_repository(
+    postgres_server: postgres.Server, tmp_path: Path
+) -> None:
+    url = postgres.ensure_database(postgres_server, "validated_dagster")
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "dagster"), "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=REPOSITORY,
+        env=os.environ | {"KOMBO_DAGSTER_URL": url, "KOMBO_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful for code location kombo_pipeline" in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir()), "with URLs set nothing embedded starts"

@@ -1,0 +1,76 @@
+"""What the environment says, and what is said when it cannot be used."""
+
+from pathlib import Path
+
+import pytest
+
+from kombo_pipeline import settings
+from kombo_pipeline.settings import SettingsError
+
+NAMES = (
+    *("KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_WEBHOOK_SECRETS", "KOMBO_WAREHOUSE_URL", "KOMBO_DAGSTER_URL"),
+    *("KOMBO_DATA_DIR", "KOMBO_OVERLAP_SECONDS"),
+)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A working directory without a `.env`, and nothing set; what a test reads from one does not outlive it."""
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        monkeypatch.setenv(name, "")  # so that it is removed again, whoever sets it
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+def test_without_any_variable_the_defaults_are_those_of_the_documentation(elsewhere: Path) -> None:
+    found = settings.load()
+    assert found == settings.Settings(
+        kombo_api_url="https://api.kombo.dev/v1",
+        kombo_api_key=None,
+        webhook_secrets=(),
+        warehouse_url=None,
+        dagster_url=None,
+        data_dir=elsewhere / ".local",
+        overlap_seconds=300,
+    )
+
+
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, elsewhere: Path) -> None:
+    values = ("http://h/v1/", "k", " new , old,, ", "postgres://w", "postgres://d", "data", "0.5")
+    for name, value in zip(NAMES, values, strict=True):
+        monkeypatch.setenv(name, value)
+    assert settings.load() == settings.Settings(
+        "http://h/v1", "k", ("new", "old"), "postgres://w", "postgres://d", elsewhere / "data", 0.5
+    )
+
+
+def test_a_blank_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = settings.load()
+    for name in NAMES:
+        monkeypatch.setenv(name, "  ")
+    assert settings.load() == nothing
+
+
+def test_a_dotenv_file_fills_in_what_the_environment_does_not_say(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: Path
+) -> None:
+    monkeypatch.setenv("KOMBO_API_URL", "http://environment/v1")
+    (elsewhere / ".env").write_text("KOMBO_API_URL=http://file/v1\nKOMBO_OVERLAP_SECONDS=7\n")
+    found = settings.load()
+    assert (found.kombo_api_url, found.overlap_seconds) == ("http://environment/v1", 7)
+
+
+@pytest.mark.parametrize("value", ["five", "-1", "86401", "nan", "inf"])
+def test_an_overlap_that_is_no_number_of_seconds_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("KOMBO_OVERLAP_SECONDS", value)
+    with pytest.raises(SettingsError, match=f"KOMBO_OVERLAP_SECONDS is '{value}'"):
+        settings.load()
+
+
+def test_secrets_stay_out_of_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES[1:5]:
+        monkeypatch.setenv(name, "hush")
+    assert "hush" not in repr(settings.load())

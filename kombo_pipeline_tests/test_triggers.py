@@ -1,0 +1,533 @@
+"""When things run: the pure decisions, then the sensor, the schedules and the jobs by hand on a real Dagster."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, cast
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+
+from kombo_pipeline import triggers
+from kombo_pipeline.definitions import defs
+from kombo_pipeline.kombo import webhooks
+from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
+from kombo_pipeline.resources import Warehouse
+from kombo_pipeline.sandbox.traffic import Fault
+from kombo_pipeline.sandbox.world import World
+from kombo_pipeline.sync import health
+from kombo_pipeline.sync.fetch import FULL_FETCH_FORCED_AFTER, plan
+from kombo_pipeline.warehouse import events, integrations
+from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline_tests.sync.model import stored
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+ACME = "greenhouse:acme"
+
+
+# Pure decisions
+
+
+def backlog(**values: Any) -> dict[str, Any]:
+    return {"integration_id": ACME, "watermark": NOW, "newest_event": 7, "replays": 0} | values
+
+
+def test_one_state_of_the_backlog_has_one_run_key() -> None:
+    assert triggers.run_key(backlog()) == triggers.run_key(backlog(waiting_since=NOW))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"newest_event": 8}, {"watermark": NOW + MINUTE}, {"watermark": None}, {"replays": 1}, {"integration_id": "b"}],
+)
+def test_whatever_may_change_the_outcome_changes_the_run_key(change: dict[str, Any]) -> None:
+    assert triggers.run_key(backlog(**change)) != triggers.run_key(backlog())
+
+
+def test_replays_and_events_are_told_apart_in_the_run_key() -> None:
+    assert triggers.run_key(backlog(newest_event=1, replays=11)) != triggers.run_key(
+        backlog(newest_event=11, replays=1)
+    )
+
+
+def test_only_integrations_without_a_run_in_flight_are_due() -> None:
+    waiting = [{"integration_id": name} for name in "abc"]
+    assert triggers.due_integrations(waiting, {"b", "z"}) == [{"integration_id": "a"}, {"integration_id": "c"}]
+    assert triggers.due_integrations(waiting, set()) == waiting
+
+
+@pytest.mark.parametrize(
+    ("gaps", "allowed"),
+    [
+        ([], HOUR),
+        ([timedelta(seconds=20)] * 5, HOUR),
+        ([2 * HOUR] * 5, 3 * HOUR),
+        ([2 * HOUR, 2 * HOUR, 30 * DAY], 3 * HOUR),
+        ([3 * HOUR] * 5, 4.5 * HOUR),
+        ([DAY] * 5, 6 * HOUR),
+    ],
+)
+def test_half_again_the_usual_gap_may_pass_but_never_less_than_an_hour_nor_more_than_six(
+    gaps: list[timedelta], allowed: timedelta
+) -> None:
+    times = [NOW]
+    for gap in gaps:
+        times.append(times[-1] + gap)
+    assert triggers.silence_allowed(times) == allowed
+
+
+def rhythm(**values: Any) -> dict[str, Any]:
+    return {
+        "fetch_attempted_at": NOW,
+        "fetch_state": "current",
+        "deleted_at": None,
+        "event_times": [],
+        "full_fetched_at": NOW,
+    } | values
+
+
+@pytest.mark.parametrize(
+    ("fetch_state", "pause"),
+    [("current", HOUR), ("waiting", HOUR), ("never", HOUR), ("unavailable", 10 * MINUTE), ("refused", 6 * HOUR)],
+)
+def test_how_long_an_integration_may_be_silent_follows_from_its_last_fetch(fetch_state: str, pause: timedelta) -> None:
+    state = rhythm(fetch_state=fetch_state)
+    assert not triggers.is_silent(state, now=NOW + pause - timedelta(seconds=1))
+    assert triggers.is_silent(state, now=NOW + pause)
+
+
+def test_an_integration_that_was_never_fetched_is_silent() -> None:
+    assert triggers.is_silent(rhythm(fetch_attempted_at=None, fetch_state="never"), now=NOW)
+
+
+def test_an_event_breaks_the_silence_of_a_healthy_integration_only() -> None:
+    heard = rhythm(event_times=[NOW + 50 * MINUTE])
+    assert not triggers.is_silent(heard, now=NOW + HOUR + MINUTE)
+    assert triggers.is_silent(heard | {"fetch_state": "unavailable"}, now=NOW + HOUR + MINUTE)
+
+
+def test_a_deleted_integration_is_never_polled_nor_reconciled() -> None:
+    gone = rhythm(deleted_at=NOW, fetch_attempted_at=None, full_fetched_at=NOW - 30 * DAY)
+    assert not triggers.is_silent(gone, now=NOW + 30 * DAY)
+    assert not triggers.full_fetch_is_due(gone, now=NOW + 30 * DAY)
+
+
+def test_a_full_fetch_is_due_a_week_after_the_newest_one() -> None:
+    assert not triggers.full_fetch_is_due(rhythm(), now=NOW + 7 * DAY - MINUTE)
+    assert triggers.full_fetch_is_due(rhythm(), now=NOW + 7 * DAY)
+    assert not triggers.full_fetch_is_due(rhythm(full_fetched_at=None), now=NOW + 30 * DAY)
+
+
+def planned(*, watermark: datetime | None, full_fetched_at: datetime | None, full: bool = False) -> tuple[str, Any]:
+    chosen = plan(
+        {"kombo_last_sync_started_at": watermark, "full_fetched_at": full_fetched_at},
+        now=NOW,
+        overlap=5 * MINUTE,
+        full=full,
+    )
+    assert chosen.why
+    return chosen.kind, chosen.updated_after
+
+
+def test_an_incremental_fetch_asks_from_the_watermark_less_the_overlap() -> None:
+    assert planned(watermark=NOW - HOUR, full_fetched_at=NOW - DAY) == ("incremental", NOW - HOUR - 5 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"watermark": None, "full_fetched_at": None},
+        {"watermark": NOW - HOUR, "full_fetched_at": None},
+        {"watermark": NOW - HOUR, "full_fetched_at": NOW - HOUR, "full": True},
+        {"watermark": NOW - HOUR, "full_fetched_at": NOW - FULL_FETCH_FORCED_AFTER - MINUTE},
+        {"watermark": NOW + 6 * MINUTE, "full_fetched_at": NOW - HOUR},
+        {"watermark": NOW - HOUR, "full_fetched_at": NOW + 6 * MINUTE},
+    ],
+)
+def test_a_full_fetch_is_planned_whenever_an_incremental_one_could_miss_something(state: dict[str, Any]) -> None:
+    assert planned(**state) == ("full", None)
+
+
+def test_a_clock_that_is_a_little_ahead_forces_no_full_fetch() -> None:
+    assert planned(watermark=NOW + 4 * MINUTE, full_fetched_at=NOW)[0] == "incremental"
+
+
+def test_a_full_fetch_is_forced_before_kombo_purges_tombstones() -> None:
+    assert FULL_FETCH_FORCED_AFTER + triggers.POLL_AT_LEAST_EVERY < 14 * DAY
+    assert triggers.FULL_FETCH_EVERY < FULL_FETCH_FORCED_AFTER
+
+
+# The sensor and the schedules, evaluated as the daemon does
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+class Pipeline:
+    """A customer's Kombo, the landed webhooks, and the daemon's view of them."""
+
+    def __init__(self, world: World, conn: Connection, instance: dg.DagsterInstance) -> None:
+        self.world, self.conn, self.instance = world, conn, instance
+        self._numbers = count()
+
+    def land(self, *, event_type: str = "data-changed", event_id: str | None = None, **data: Any) -> str:
+        """Land one webhook as the receiver does."""
+        event_id = event_id or f"event-{next(self._numbers)}"
+        data = {"integration_category": "ATS"} | data
+        self._insert(json.dumps({"id": event_id, "type": event_type, "data": data}).encode())
+        return event_id
+
+    def deliver(self) -> int:
+        """Land every webhook that the sandbox wants to send."""
+        hooks = self.world.drain()
+        for hook in hooks:
+            self._insert(hook.body)
+        return len(hooks)
+
+    def _insert(self, body: bytes) -> None:
+        event = webhooks.parse(body)
+        assert event is not None
+        self.conn.execute(
+            "insert into raw.webhook_events (event_id, event_type, integration_id, body, payload) "
+            "values (%s, %s, %s, %b, %s)",
+            (event.event_id, event.event_type, event.integration_id, body, webhooks.jsonb_text(body)),
+        )
+        self.conn.commit()
+
+    def tick(self) -> SensorExecutionData:
+        """One tick, with the partitions it asks for added."""
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            instance_ref=self.instance.get_ref(),
+            repository_def=defs.get_repository_def(),
+            resources={"warehouse": Warehouse()},
+        )
+        data = triggers.webhook_sensor.evaluate_tick(context)
+        for request in data.dynamic_partitions_requests or []:
+            assert isinstance(request, dg.AddDynamicPartitionsRequest)
+            self.instance.add_dynamic_partitions("integration", list(request.partition_keys))
+        return data
+
+    def requested(self) -> dict[str, str | None]:
+        """The partitions that a tick asks to run, with their run keys."""
+        requests = self.tick().run_requests or []
+        found = {cast(str, request.partition_key): request.run_key for request in requests}
+        assert len(found) == len(requests)
+        return found
+
+    def run(self, integration_id: str, **options: Any) -> dg.ExecuteInProcessResult:
+        return defs.resolve_job_def("sync_integration").execute_in_process(
+            partition_key=integration_id, instance=self.instance, raise_on_error=False, **options
+        )
+
+    def unhandled(self) -> list[str]:
+        self.conn.rollback()
+        rows = self.conn.execute("select event_id from raw.webhook_events where handled_at is null order by event_seq")
+        return [row["event_id"] for row in rows]
+
+
+@pytest.fixture
+def pipeline(world: World, conn: Connection, daemon: dg.DagsterInstance) -> Pipeline:
+    for key in daemon.get_dynamic_partitions("integration"):
+        daemon.delete_dynamic_partition("integration", key)
+    return Pipeline(world, conn, daemon)
+
+
+def test_many_events_of_an_integration_become_one_run_and_its_partition_is_added(pipeline: Pipeline) -> None:
+    acme, globex = (pipeline.world.add_integration(jobs=2) for _ in range(2))
+    for _ in range(3):
+        pipeline.world.sync(acme)
+    assert pipeline.deliver() > 6
+    assert pipeline.requested().keys() == {acme, globex}
+    assert set(pipeline.instance.get_dynamic_partitions("integration")) == {acme, globex}
+
+
+def test_a_tick_without_events_adds_no_partition_and_says_what_it_saw(pipeline: Pipeline) -> None:
+    data = pipeline.tick()
+    assert not data.run_requests
+    assert not data.dynamic_partitions_requests
+    assert data.skip_message == "0 events seen, 0 integrations wait for a run in flight"
+
+
+def test_while_a_run_is_unfinished_no_second_one_is_requested(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    assert pipeline.requested().keys() == {acme}
+    location = RegisteredCodeLocationOrigin("kombo_pipeline")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), "sync_integration")
+    statuses = dg.DagsterRunStatus
+    for status in (statuses.QUEUED, statuses.NOT_STARTED, statuses.STARTING, statuses.STARTED, statuses.CANCELING):
+        run = dg.DagsterRun(
+            "sync_integration", status=status, tags={"dagster/partition": acme}, remote_job_origin=origin
+        )
+        pipeline.instance.run_storage.add_run(run)
+        assert pipeline.requested() == {}
+        pipeline.instance.delete_run(run.run_id)
+    assert pipeline.requested().keys() == {acme}
+
+
+def test_a_completed_run_handles_the_events_that_landed_before_it_began(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    pipeline.tick()
+    assert pipeline.run(acme).success
+    assert pipeline.unhandled() == []
+    assert pipeline.requested() == {}
+    later = pipeline.land(integration_id=acme)
+    assert pipeline.requested().keys() == {acme}
+    assert pipeline.unhandled() == [later]
+
+
+def test_an_event_that_lands_while_the_run_is_fetching_is_run_for_again(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    [first] = pipeline.requested().values()
+    assert pipeline.run(acme, asset_selection=[dg.AssetKey("raw_job_pages")]).success
+    late = pipeline.land(integration_id=acme)
+    assert pipeline.run(acme, asset_selection=[dg.AssetKey("jobs")]).success
+    assert pipeline.unhandled() == [late]
+    [second] = pipeline.requested().values()
+    assert second != first
+
+
+def test_a_failed_run_is_asked_for_again_by_an_event_a_replay_and_the_poll_but_not_by_the_next_tick(
+    pipeline: Pipeline,
+) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    asked = [pipeline.requested()[acme]]
+    body = (
+        '{"status":"error","error":{"code":"INTEGRATION.PERMISSION_MISSING","title":"","message":"no","log_url":null}}'
+    )
+    pipeline.world.faults.append(Fault("answer", status=403, body=body, path="/ats/jobs", times=100))
+    assert not pipeline.run(acme).success
+    # Dagster drops a request whose run key it has seen.
+    assert pipeline.requested()[acme] == asked[-1]
+    pipeline.land(integration_id=acme)
+    asked.append(pipeline.requested()[acme])
+    assert not pipeline.run(acme).success
+    events.replay(pipeline.conn, None)
+    pipeline.conn.commit()
+    asked.append(pipeline.requested()[acme])
+    assert len(set(asked)) == 3
+    assert not pipeline.run(acme).success
+
+    assert polled(pipeline) == {}
+    integrations.update(pipeline.conn, acme, {"fetch_attempted_at": datetime.now(UTC) - triggers.POLL_AT_LEAST_EVERY})
+    pipeline.conn.commit()
+    assert polled(pipeline) == {acme: None}
+
+
+def polled(
+    pipeline: Pipeline, schedule: dg.ScheduleDefinition = triggers.poll_silent_integrations
+) -> dict[str | None, str | None]:
+    context = dg.build_schedule_context(
+        instance=pipeline.instance,
+        instance_ref=pipeline.instance.get_ref(),
+        repository_def=defs.get_repository_def(),
+        resources={"warehouse": Warehouse()},
+    )
+    requests = schedule.evaluate_tick(context).run_requests or []
+    return {request.partition_key: request.run_key for request in requests}
+
+
+def test_the_poll_asks_silent_integrations_that_are_partitions_and_leaves_those_in_flight(pipeline: Pipeline) -> None:
+    for key in ("a:silent", "b:no-partition", "c:in-flight"):
+        integrations.register(pipeline.conn, key)
+    pipeline.conn.commit()
+    pipeline.instance.add_dynamic_partitions("integration", ["a:silent", "c:in-flight"])
+    run = pipeline.instance.create_run_for_job(
+        defs.resolve_job_def("sync_integration"),
+        tags={"dagster/partition": "c:in-flight"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert polled(pipeline) == {"a:silent": None}
+    pipeline.instance.delete_run(run.run_id)
+
+
+def test_the_weekly_reconcile_asks_each_integration_when_its_own_week_is_over(pipeline: Pipeline) -> None:
+    for key, age in (("a:due", 8 * DAY), ("b:fresh", DAY)):
+        integrations.register(pipeline.conn, key)
+        integrations.update(pipeline.conn, key, {"full_fetched_at": datetime.now(UTC) - age})
+    pipeline.conn.commit()
+    pipeline.instance.add_dynamic_partitions("integration", ["a:due", "b:fresh"])
+    assert polled(pipeline, triggers.reconcile_weekly) == {"a:due": None}
+    assert triggers.reconcile_weekly.job_name == "full_reconcile"
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data"),
+    [
+        ("sync-finished", {"sync_state": "FAILED"}),
+        ("sync-finished", {"sync_state": "AUTHENTICATION_FAILED"}),
+        ("data-changed", {"changed_models": [{"name": sorted(UNRELATED_MODELS)[0]}]}),
+        ("integration-state-changed", {"state": "INVALID"}),
+        ("issue-status-changed", {"issue": {"id": "i", "status": "OPEN"}}),
+        ("a-type-of-next-year", {}),
+        ("data-changed", {"integration_category": "HRIS"}),
+    ],
+)
+def test_an_event_that_asks_for_no_fetch_is_handled_at_the_tick(
+    pipeline: Pipeline, event_type: str, data: dict[str, Any]
+) -> None:
+    pipeline.land(event_type=event_type, integration_id=ACME, **data)
+    assert pipeline.requested() == {}
+    assert pipeline.unhandled() == []
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data"),
+    [
+        ("sync-finished", {"sync_state": "SUCCEEDED"}),
+        ("sync-finished", {"sync_state": "PARTIALLY_FAILED"}),
+        ("sync-finished", {"sync_state": "A_STATE_OF_NEXT_YEAR"}),
+        ("data-changed", {"changed_models": [{"name": "ats_jobs"}]}),
+        ("data-changed", {"changed_models": [{"name": "ats_model_of_next_year"}]}),
+    ],
+)
+def test_an_event_that_may_show_in_jobs_starts_a_run(pipeline: Pipeline, event_type: str, data: dict[str, Any]) -> None:
+    event = pipeline.land(event_type=event_type, integration_id=ACME, **data)
+    assert pipeline.requested().keys() == {ACME}
+    assert pipeline.unhandled() == [event]
+
+
+def test_events_of_other_categories_and_without_an_integration_register_nothing(pipeline: Pipeline) -> None:
+    pipeline.land(integration_id="hris:one", integration_category="HRIS")
+    pipeline.land(event_type="connection-flow-failed")
+    assert pipeline.tick().dynamic_partitions_requests == []
+    assert integrations.registered(pipeline.conn) == []
+    assert pipeline.unhandled() == []
+
+
+def test_a_deleted_integration_takes_its_jobs_along_at_the_tick(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    pipeline.tick()
+    pipeline.run(acme)
+    assert len(stored(pipeline.conn, acme)) == 2
+    pipeline.world.delete_integration(acme)
+    pipeline.deliver()
+    assert pipeline.requested() == {}
+    pipeline.conn.rollback()
+    rows = pipeline.conn.execute("select distinct lifecycle from core.jobs").fetchall()
+    assert rows == [{"lifecycle": "integration_gone"}]
+    row = pipeline.conn.execute("select health from marts.integration_health").fetchone()
+    assert row == {"health": "gone"}
+
+
+# Jobs by hand
+
+
+@pytest.fixture
+def aged(world: World, conn: Connection) -> Pipeline:
+    """A pipeline whose Dagster has no history but the test's own."""
+    return Pipeline(world, conn, dg.DagsterInstance.ephemeral())
+
+
+def by_hand(pipeline: Pipeline, job: str, op: str, **config: Any) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def(job).execute_in_process(
+        instance=pipeline.instance, run_config={"ops": {op: {"config": config}}}, raise_on_error=False
+    )
+
+
+def test_a_replay_in_the_ui_makes_the_named_events_wait_again(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=1)
+    pipeline.deliver()
+    event = pipeline.land(integration_id=acme)
+    pipeline.tick()
+    assert pipeline.run(acme).success
+    assert pipeline.unhandled() == []
+    assert by_hand(pipeline, "replay_events", "replay_landed_events", event_ids=[event]).success
+    assert pipeline.unhandled() == [event]
+    assert pipeline.requested().keys() == {acme}
+
+
+def test_a_replay_of_an_unknown_event_fails_and_names_it(pipeline: Pipeline) -> None:
+    known = pipeline.land(integration_id=ACME)
+    result = by_hand(pipeline, "replay_events", "replay_landed_events", event_ids=["nobody", known])
+    [failure] = result.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data.description == "No such event: nobody"
+    assert pipeline.unhandled() == [known]
+
+
+def runs_of(pipeline: Pipeline, integration_id: str) -> list[str]:
+    filters = dg.RunsFilter(tags={"dagster/partition": integration_id})
+    return [run.run_id for run in pipeline.instance.get_runs(filters)]
+
+
+def test_pruning_deletes_old_runs_but_the_latest_materialization_of_each_partition(aged: Pipeline) -> None:
+    acme, globex = (aged.world.add_integration(jobs=1) for _ in range(2))
+    aged.instance.add_dynamic_partitions("integration", [acme, globex])
+    acme_runs = [aged.run(acme).run_id for _ in range(3)]
+    globex_run = aged.run(globex).run_id
+    later_jobs = aged.run(globex, asset_selection=[dg.AssetKey("jobs")]).run_id
+    assert by_hand(aged, "prune", "prune_history").success
+    assert sorted(runs_of(aged, acme)) == sorted(acme_runs), "younger than two weeks"
+    assert by_hand(aged, "prune", "prune_history", runs_days=0).success
+    assert runs_of(aged, acme) == acme_runs[-1:]
+    # The newest run of raw_job_pages is not that of jobs: both keep their green mark.
+    assert runs_of(aged, globex) == [later_jobs, globex_run]
+    for asset in ("raw_job_pages", "jobs"):
+        assert {acme, globex} <= aged.instance.get_materialized_partitions(dg.AssetKey(asset))
+
+
+def test_a_pruned_event_is_empty_and_still_keeps_its_duplicate_out(aged: Pipeline) -> None:
+    handled = aged.land(event_type="a-type-of-next-year", integration_id=ACME)
+    waiting = aged.land(integration_id=ACME)
+    assert health.observe_events(aged.conn) == 2
+    aged.conn.commit()
+    assert by_hand(aged, "prune", "prune_history").success
+    bodies = "select event_id, body is null as empty from raw.webhook_events order by event_seq"
+    assert [row["empty"] for row in aged.conn.execute(bodies)] == [False, False]
+    assert by_hand(aged, "prune", "prune_history", event_bodies_days=0).success
+    aged.conn.rollback()
+    assert aged.conn.execute(bodies).fetchall() == [
+        {"event_id": handled, "empty": True},
+        {"event_id": waiting, "empty": False},
+    ]
+    again = aged.conn.execute(
+        "insert into raw.webhook_events (event_id, event_type) values (%s, 'x') on conflict do nothing", (handled,)
+    )
+    assert again.rowcount == 0
+
+
+def test_pruning_keeps_the_pages_from_which_the_jobs_can_be_rebuilt(aged: Pipeline) -> None:
+    acme = aged.world.add_integration(jobs=2)
+    aged.instance.add_dynamic_partitions("integration", [acme])
+    reconcile = defs.resolve_job_def("full_reconcile")
+    aged.run(acme)
+    aged.run(acme)
+    assert reconcile.execute_in_process(partition_key=acme, instance=aged.instance).success
+    aged.run(acme)
+    assert by_hand(aged, "prune", "prune_history", pages_days=0).success
+    aged.conn.rollback()
+    rows = aged.conn.execute(
+        "select kind, count(page_number) as pages from raw.fetches left join raw.job_pages using (fetch_id) "
+        "group by fetch_id, kind order by fetch_id"
+    )
+    assert [(row["kind"], row["pages"]) for row in rows] == [
+        ("full", 0),
+        ("incremental", 0),
+        ("full", 1),
+        ("incremental", 1),
+    ]
+
+
+def test_every_schedule_and_the_sensor_run_from_the_start() -> None:
+    assert triggers.webhook_sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    schedules: list[Callable[..., Any] | dg.ScheduleDefinition] = [
+        triggers.poll_silent_integrations,
+        triggers.reconcile_weekly,
+        triggers.freshness_hourly,
+        triggers.prune_daily,
+    ]
+    assert [cast(dg.ScheduleDefinition, each).default_status for each in schedules] == [
+        dg.DefaultScheduleStatus.RUNNING
+    ] * 4

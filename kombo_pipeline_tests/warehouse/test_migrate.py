@@ -1,0 +1,139 @@
+"""Any number of processes may migrate at any time; what is killed half-way leaves nothing."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from kombo_pipeline.local import postgres
+from kombo_pipeline.warehouse import migrate as migrations
+from kombo_pipeline.warehouse.connection import connect, redacted, with_driver
+from kombo_pipeline.warehouse.migrate import SchemaError, current_revision, migrate, newest_revision
+
+SPELLINGS = ("postgres://", "postgresql://", "postgresql+psycopg://", "postgresql+psycopg2://", "postgres+asyncpg://")
+OBJECTS = "select oid, relname from pg_class where relnamespace in ({}) order by oid".format(
+    "select oid from pg_namespace where nspname in ('raw', 'core', 'marts')"
+)
+
+
+@pytest.fixture
+def empty_url(postgres_server: postgres.Server) -> Iterator[str]:
+    """A database without anything in it."""
+    name = f"empty_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create database {name}")
+        yield postgres_server.url(name)
+        admin.execute(f"drop database {name} with (force)")
+
+
+def objects(url: str) -> list[tuple[int, str]]:
+    with psycopg.connect(url) as conn:
+        return conn.execute(OBJECTS).fetchall()
+
+
+def test_an_empty_database_becomes_a_warehouse(empty_url: str) -> None:
+    assert current_revision(empty_url) is None
+    assert migrate(empty_url) == newest_revision() == current_revision(empty_url)
+    assert {"jobs", "job_pages", "open_jobs"} <= {name for _, name in objects(empty_url)}
+
+
+def test_migrating_again_touches_nothing(warehouse_url: str) -> None:
+    before = objects(warehouse_url)
+    assert migrate(warehouse_url) == newest_revision()
+    assert objects(warehouse_url) == before
+
+
+def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(migrate, [empty_url] * 6)) == {newest_revision()}
+    assert objects(empty_url)
+
+
+def test_a_schema_that_is_newer_than_the_code_is_refused_with_what_to_do(warehouse_url: str) -> None:
+    with psycopg.connect(warehouse_url) as conn:
+        conn.execute("update kombo_pipeline_revision set version_num = '9999'")
+    before = objects(warehouse_url)
+    with pytest.raises(SchemaError, match=r"revision 9999, which this version .* does not know .*Install the version"):
+        migrate(warehouse_url)
+    assert objects(warehouse_url) == before
+    assert current_revision(warehouse_url) == "9999"
+
+
+def test_a_migration_that_is_killed_half_way_leaves_nothing(empty_url: str) -> None:
+    code = (
+        "import os, signal, sys; from kombo_pipeline.warehouse import migrate as m; "
+        "m._replace_views = lambda connection: os.kill(os.getpid(), signal.SIGKILL); m.migrate(sys.argv[1])"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, empty_url], capture_output=True, check=False)
+    assert killed.returncode == -9
+    assert objects(empty_url) == []
+    assert migrate(empty_url) == newest_revision()
+
+
+def test_views_are_made_anew_only_when_their_file_differs(
+    warehouse_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = objects(warehouse_url)
+    package = Path(migrations.__file__).parent
+    views = (package / "views.sql").read_text()
+    (tmp_path / "migrations").symlink_to(package / "migrations")
+    (tmp_path / "views.sql").write_text(
+        views + "\ncreate view marts.one as ( -- One.\n    select 1 as one -- One.\n);\n"
+    )
+    monkeypatch.setattr(migrations, "_HERE", tmp_path)
+    migrate(warehouse_url)
+    assert set(objects(warehouse_url)) - set(before)
+    assert {name for _, name in objects(warehouse_url)} - {name for _, name in before} == {"one"}
+    (tmp_path / "views.sql").write_text(views)
+    migrate(warehouse_url)
+    assert [name for _, name in objects(warehouse_url)] == [name for _, name in before]
+    with psycopg.connect(warehouse_url) as conn:
+        [(comment,)] = conn.execute("select obj_description('marts'::regnamespace)")
+    assert len(re.findall(r"Views: revision \w{12}\.", comment)) == 1
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_of_a_postgres_url_connects(warehouse_url: str, spelling: str) -> None:
+    url = warehouse_url.replace("postgresql://", spelling)
+    assert migrate(url) == newest_revision()
+    with connect(url) as conn:
+        assert conn.execute("select current_setting('TimeZone') as zone").fetchone() == {"zone": "UTC"}
+    assert with_driver(url, "psycopg2") == warehouse_url.replace("postgresql://", "postgresql+psycopg2://")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://user:hush@host/db",
+        "user:hush@host/db",
+        "host=127.0.0.1 password=hush",
+        "postgres:/user:hush@host/db",
+        "postgresql://user:hu%zzsh@host/db",
+        "postgresql://user:hu@hush@host/db",
+        "postgresql://user:hu/hush@host/db",
+        "",
+    ],
+)
+def test_what_is_no_postgres_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="write postgresql://user:password@host:5432/database") as raised:
+        with_driver(url)
+    assert "hu" not in str(raised.value).replace("host", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgres://u:hush@h:1/db", "postgres://u:***@h:1/db"),
+        ("postgres://u:hu@sh@h/db", "postgres://u:***@h/db"),
+        ("postgres://u@h/db?password=hush&sslmode=require", "postgres://u@h/db?password=***&sslmode=require"),
+        ("postgres://h:5432/db", "postgres://h:5432/db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert redacted(url) == shown
