@@ -16,10 +16,12 @@ from typing import Any
 from benchmarks.lab import API_KEY, Measured, embedded_postgres, fresh_database, machine, measure, median, report, table
 from benchmarks.lab import sandbox as running_sandbox
 from kombo_pipeline.kombo.client import Kombo
+from kombo_pipeline.kombo.record import read_job
 from kombo_pipeline.local import postgres
-from kombo_pipeline.sync.rows import JOB_COLUMNS, RowWriter
+from kombo_pipeline.sync.rows import END_OF_ROW, JOB_COLUMNS, escaped, job_row
 from kombo_pipeline.warehouse import jobs as job_tables
 from kombo_pipeline.warehouse.connection import connect
+from kombo_pipeline.warehouse.jobs import DELIMITER, NULL
 
 PORT = 18090
 DLT_ENVIRONMENT = Path(__file__).parent / ".venv-dlt"
@@ -49,10 +51,12 @@ def copy_typed(api: str, integration_id: str, url: str) -> dict[str, Any]:
     records = 0
     with connect(url) as conn, Kombo(api_url=api, api_key=API_KEY) as kombo:
         conn.execute("insert into core.integrations (integration_id) values (%s)", (integration_id,))
-        rows = RowWriter(integration_id, 1)
         batch: list[str] = []
         for page in kombo.job_pages(integration_id):
-            batch += [rows.rows(record, "0" * 32).job for record in page.records]
+            for record in page.records:
+                job, _ = read_job(record)
+                key = f"{integration_id}{DELIMITER}{job.id}{DELIMITER}1{DELIMITER}{'0' * 32}"
+                batch.append(escaped(job_row(job, key) + NULL + END_OF_ROW))
             records += len(page.records)
             if len(batch) >= 2000:
                 job_tables.copy_rows(conn, "jobs", JOB_COLUMNS, batch, incoming=False)

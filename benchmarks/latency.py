@@ -221,7 +221,8 @@ def main() -> None:
             runs, seconds = burst(conn, sandbox)
     print("\n## From an accepted webhook to the committed row\n")
     header = ["run", "trials", "median s", "p95 s", "to an empty run"]
-    print(table(header, [_row("an empty asset", floor, floor), _row("raw_job_pages, jobs, 4 checks", measured, floor)]))
+    rows = [_row("an empty asset", floor, floor), _row("raw_job_pages, jobs, 4 checks", measured, floor)]
+    print(table(header, rows))
     print(
         f"\n{options.integrations} integrations at once: {runs} runs in {seconds:.0f} s, {60 * runs / seconds:.1f} a minute"
     )

@@ -31,10 +31,11 @@ CHROMIUM_ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-WIDTH = 2000
+WIDTH = 2080
 """Pixels: as wide as the table of changes needs."""
 UP_WITHIN_SECONDS = 900
 ARRIVES_WITHIN_MILLISECONDS = 300_000
+LIVE_FOR_MILLISECONDS = 75_000
 
 
 def main() -> None:
@@ -51,10 +52,11 @@ def main() -> None:
         wait_until_idle(dagster)
         change_jobs(sandbox, integrations[1])
         take_materialization(page, dagster, integrations[1])
+        take_assets(page, dagster)
         ask(f"{sandbox}/integrations/{integrations[2]}/sync", {"state": "PARTIALLY_FAILED"})
         take_checks(page, dagster)
+        ask(f"{sandbox}/live", {"action": "resume"})
         take_sensor(page, dagster)
-        take_assets(page, dagster)
         chromium.close()
 
 
@@ -113,14 +115,7 @@ def change_jobs(sandbox: str, integration_id: str) -> None:
 def take_materialization(page: Page, dagster: str, integration_id: str) -> None:
     """The newest materialization of `jobs` in one partition, with what changed."""
     page.set_viewport_size({"width": WIDTH, "height": 1700})
-    deleted = page.get_by_text("deleted", exact=True)
-    deadline = time.monotonic() + ARRIVES_WITHIN_MILLISECONDS / 1000
-    while not deleted.count():  # the page does not look for newer materializations by itself
-        if time.monotonic() > deadline:
-            sys.exit("The changes did not arrive")
-        page.goto(f"{dagster}/assets/jobs?view=partitions&partition={quote(integration_id)}")
-        page.get_by_text("watermark_after").wait_for()
-        page.wait_for_timeout(3000)
+    load_until(page, f"{dagster}/assets/jobs?view=partitions&partition={quote(integration_id)}", "deleted")
     wait_until_idle(dagster)
     left = page.get_by_text("Metadata", exact=True).bounding_box()
     bottom = page.get_by_text("Tags", exact=True).bounding_box()
@@ -129,32 +124,43 @@ def take_materialization(page: Page, dagster: str, integration_id: str) -> None:
     shoot(page, "materialization", clip=clip)
 
 
+def take_assets(page: Page, dagster: str) -> None:
+    """The asset graph, every check passed."""
+    page.set_viewport_size({"width": 1240, "height": 470})
+    fresh = f"{dagster}/assets/jobs?view=checks&checkDetail=every_integration_fresh"
+    page.goto(fresh)
+    page.locator("button").get_by_text("Execute", exact=True).click()
+    page.get_by_text("Launched run").wait_for()
+    load_until(page, fresh, "Passed")
+    load_until(page, f"{dagster}/locations/kombo_pipeline/asset-groups/ats_jobs/lineage", "5 / 5 Passed")
+    shoot(page, "assets", clip={"x": 240, "y": 0, "width": 1000, "height": 430})
+
+
 def take_checks(page: Page, dagster: str) -> None:
     """The asset checks of `jobs`, one of which says who must act."""
-    page.set_viewport_size({"width": 1240, "height": 690})
-    page.goto(f"{dagster}/assets/jobs?view=checks&checkDetail=every_integration_fresh")
-    page.locator("button").get_by_text("Execute", exact=True).click()
-    page.get_by_text("Passed").first.wait_for()
-    wait_until_idle(dagster)
-    page.goto(f"{dagster}/assets/jobs?view=checks&checkDetail=sync_is_healthy")
-    page.get_by_text("what_to_do").wait_for()
+    page.set_viewport_size({"width": 1240, "height": 700})
+    load_until(page, f"{dagster}/assets/jobs?view=checks&checkDetail=sync_is_healthy", "PARTIALLY_FAILED")
     shoot(page, "checks")
 
 
 def take_sensor(page: Page, dagster: str) -> None:
-    """The ticks of the webhook sensor and the runs they requested."""
-    page.set_viewport_size({"width": 1240, "height": 720})
+    """The ticks of the webhook sensor while customers change jobs by themselves."""
+    page.set_viewport_size({"width": 1240, "height": 900})
     page.goto(f"{dagster}/locations/kombo_pipeline/sensors/webhook_sensor")
-    page.get_by_text("run requested").first.wait_for()
-    shoot(page, "sensor")
+    page.wait_for_timeout(LIVE_FOR_MILLISECONDS)
+    shoot(page, "sensor", clip={"x": 240, "y": 0, "width": 1000, "height": 545})
 
 
-def take_assets(page: Page, dagster: str) -> None:
-    """The asset graph."""
-    page.set_viewport_size({"width": 1240, "height": 470})
-    page.goto(f"{dagster}/locations/kombo_pipeline/asset-groups/ats_jobs/lineage")
-    page.get_by_text("100% filled").nth(1).wait_for()
-    shoot(page, "assets")
+def load_until(page: Page, url: str, text: str) -> None:
+    """Load a page anew until it shows a text: it does not always look for later results by itself."""
+    deadline = time.monotonic() + ARRIVES_WITHIN_MILLISECONDS / 1000
+    while True:
+        page.goto(url)
+        page.wait_for_timeout(4000)
+        if page.get_by_text(text, exact=True).count():
+            return
+        if time.monotonic() > deadline:
+            sys.exit(f"{url} does not show {text!r}")
 
 
 def shoot(page: Page, name: str, *, clip: Any = None) -> None:

@@ -125,9 +125,10 @@ def sync(integration_id: str, full: bool) -> None:
 
     with _warehouse() as conn, _fetch_progress(conn, integration_id):
         outcome = run_in_this_process(integration_id, full=full)
-    click.echo("\n".join(outcome.lines))
-    if not outcome.succeeded:
-        raise click.ClickException(f"{integration_id} was not synced")
+    for line in outcome.lines:
+        click.echo(line)
+    if outcome.failure:
+        raise click.ClickException(f"{integration_id} was not synced. {outcome.failure}")
 
 
 @main.command()

@@ -11,7 +11,6 @@ from dagster_postgres import DagsterPostgresStorage
 from kombo_pipeline import settings
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.local import databases
-from kombo_pipeline.settings import SettingsError
 from kombo_pipeline.warehouse.connection import Connection, connect
 
 MAX_TOTAL_WAIT_SECONDS = 120
@@ -40,12 +39,13 @@ class KomboApi(dg.ConfigurableResource[None]):
     """Empty: KOMBO_API_KEY."""
 
     def client(self) -> Kombo:
-        """Return a client for one run; raises SettingsError when no key is set."""
+        """Return a client for one run; raises dg.Failure, which is not retried, when no key is set."""
         environment = settings.load()
         api_key = self.api_key or environment.kombo_api_key
         if api_key is None:
-            raise SettingsError(
-                "KOMBO_API_KEY is not set; create a key in the Kombo dashboard, or use `kombo-pipeline up`"
+            raise dg.Failure(
+                "KOMBO_API_KEY is not set; create a key in the Kombo dashboard, or use `kombo-pipeline up`",
+                allow_retries=False,
             )
         return Kombo(
             api_url=self.api_url or environment.kombo_api_url, api_key=api_key, max_total_wait=MAX_TOTAL_WAIT_SECONDS

@@ -273,10 +273,10 @@ def _requests(instance: dg.DagsterInstance, keys: Iterable[str], *, trigger: str
 
 
 class Outcome(NamedTuple):
-    """How a run in this process ended, with what to print of it."""
+    """How a run in this process ended: what to print of it, and in one line why it failed if it did."""
 
-    succeeded: bool
     lines: list[str]
+    failure: str | None
 
 
 def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
@@ -293,7 +293,10 @@ def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
             partition_key=integration_id,
             instance=instance,
             resources={"warehouse": Warehouse(), "kombo": KomboApi()},
-            run_config=dg.RunConfig(ops={"raw_job_pages": FetchConfig(full=full)}),
+            run_config=dg.RunConfig(
+                ops={"raw_job_pages": FetchConfig(full=full)},
+                loggers={"console": {"config": {"log_level": "CRITICAL"}}},
+            ),
             raise_on_error=False,
         )
     lines = [
@@ -301,8 +304,16 @@ def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
         for event in result.get_asset_materialization_events()
         if event.asset_key
     ]
-    lines += [str(event.step_failure_data.error_display_string) for event in result.get_step_failure_events()]
-    return Outcome(result.success, lines)
+    reasons = [_reason(event) for event in result.get_step_failure_events()]
+    return Outcome(lines, None if result.success else "; ".join(reasons) or "The run failed; see its log.")
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error.cause or failure.error if failure.error else None
+    return error.message.strip().splitlines()[0] if error else "a step failed"
 
 
 def _readable(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[str]:

@@ -11,7 +11,6 @@ from kombo_pipeline.assets import FetchConfig, raw_job_pages
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.settings import SettingsError
 from kombo_pipeline.warehouse import integrations
 from kombo_pipeline.warehouse.connection import Connection, only_one_fetch
 from kombo_pipeline_tests.sync.model import as_stored, stored
@@ -253,5 +252,6 @@ def test_an_integration_that_another_process_fetches_is_asked_again_later(world:
 def test_without_a_key_the_run_says_which_variable_to_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KOMBO_API_KEY")
     context = dg.build_asset_context(partition_key="greenhouse:x")
-    with pytest.raises(SettingsError, match="KOMBO_API_KEY is not set"):
+    with pytest.raises(dg.Failure, match="KOMBO_API_KEY is not set") as raised:
         raw_job_pages(context, FetchConfig(), warehouse=Warehouse(), kombo=KomboApi())
+    assert not raised.value.allow_retries

@@ -40,13 +40,22 @@ def test_every_asset_says_what_it_is() -> None:
 
 
 def test_every_check_but_the_one_of_all_integrations_is_partitioned() -> None:
-    keys = defs.resolve_asset_graph().asset_check_keys
-    assert {key.name for key in keys} == {
-        *("job_ids_are_unique", "watermark_moved", "nothing_is_quarantined", "sync_is_healthy"),
-        "every_integration_fresh",
+    graph = defs.resolve_asset_graph()
+    assert {key.name: graph.get(key).partitions_def is not None for key in graph.asset_check_keys} == {
+        "job_ids_are_unique": True,
+        "watermark_moved": True,
+        "nothing_is_quarantined": True,
+        "sync_is_healthy": True,
+        "every_integration_fresh": False,
     }
-    sync = {key.name for key in defs.resolve_job_def("sync_integration").asset_layer.selected_asset_check_keys}
-    assert {key.name for key in keys} - sync == {"every_integration_fresh"}
+
+
+@pytest.mark.parametrize("job", ["sync_integration", "full_reconcile"])
+def test_a_sync_runs_the_assets_and_the_checks_of_its_own_integration(job: str) -> None:
+    assert {node.name for node in defs.resolve_job_def(job).nodes} == {
+        *("raw_job_pages", "jobs", "jobs_job_ids_are_unique", "jobs_watermark_moved"),
+        *("jobs_nothing_is_quarantined", "jobs_sync_is_healthy"),
+    }
 
 
 @pytest.mark.parametrize("job", ["sync_integration", "full_reconcile", "check_freshness", "replay_events", "prune"])

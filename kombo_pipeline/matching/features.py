@@ -20,6 +20,7 @@ NAMES: Final = (
     "same_day", "within_3_days", "within_2_weeks", "date_distance", "own_earlier", "beyond_120_days",
     "behind_best_title", "behind_best_coverage", "behind_best_place", "behind_nearest_date",
     "nearest_date_of_equals", "equal_rivals", "rivals_here",
+    "title_and_place", "title_and_date", "place_and_date", "all_three", "title_against_place",
 )  # fmt: skip
 """The features of a pair, in the order of the columns and of the weights."""
 
@@ -99,7 +100,7 @@ def _places(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) 
     of["same_region"] = same_region
     of["other_region"] = ~same_region & (_sums(regions[0]) > 0) & (_sums(regions[1]) > 0)
     numbers = own.place_numbers[o], ats.place_numbers[a]
-    same_number = _sums(numbers[0].multiply(numbers[1]))
+    same_number = _sums((numbers[0] + own.codes[o]).multiply(numbers[1] + ats.codes[a]))
     of["place_numbers"] = np.minimum(same_number, 2)
     of["other_place_numbers"] = (same_number == 0) & (_sums(numbers[0]) > 0) & (_sums(numbers[1]) > 0)
     said = (own.place[o] != "") & (ats.place[a] != "")
@@ -141,6 +142,12 @@ def _rivals(of: dict[str, Any], own_rows: Pairs, title_key: Pairs) -> None:
         ("behind_best_place", place),
     ):
         of[name] = np.maximum.reduceat(value, start)[group] - value
+    near = of["_known"] * np.exp(-np.expm1(6 * of["_distance"]) / 10)
+    of["title_and_place"] = of["both_covered"] * of["same_city"]
+    of["title_against_place"] = of["both_covered"] * of["other_city"]
+    of["title_and_date"] = of["both_covered"] * near
+    of["place_and_date"] = of["same_city"] * near
+    of["all_three"] = of["title_and_place"] * near
     distance = of.pop("_distance")
     known = of.pop("_known")
     of["behind_nearest_date"] = known * (distance - np.minimum.reduceat(distance, start)[group])
@@ -151,6 +158,44 @@ def _rivals(of: dict[str, Any], own_rows: Pairs, title_key: Pairs) -> None:
     of["equal_rivals"] = np.log(np.bincount(equals)[equals])
     here = np.bincount(equals, weights=place > 0)
     of["rivals_here"] = np.log(np.maximum(here, 1))[equals] * (place > 0)
+
+
+NONE_NAMES: Final = (
+    "always", "candidates", "best_sorted_words", "best_common_words", "best_spelling", "best_coverage",
+    "best_title_and_place", "best_title_and_date", "best_all_three", "best_place",
+    "title_elsewhere", "nearest_date", "dated", "own_city_known", "own_level_known",
+)  # fmt: skip
+"""What is known of an own job's candidates together: the features of the answer that none of them is it."""
+
+
+def none_features(own: Columns, own_rows: Pairs, pairs: Any) -> Any:
+    """One row an own job, one column a feature."""
+    of = dict(zip(NAMES, pairs.T, strict=True))
+
+    def best(values: Any) -> Any:
+        most = np.zeros(len(own), dtype=np.float32)
+        np.maximum.at(most, own_rows, values)
+        return most
+
+    dated = (of["date_distance"] > 0) | (of["same_day"] > 0)
+    columns = {
+        "always": np.ones(len(own)),
+        "candidates": np.log1p(np.bincount(own_rows, minlength=len(own))),
+        "best_sorted_words": best(of["sorted_words"]),
+        "best_common_words": best(of["common_words"]),
+        "best_spelling": best(of["spelling"]),
+        "best_coverage": best(of["both_covered"]),
+        "best_title_and_place": best(of["title_and_place"]),
+        "best_title_and_date": best(of["title_and_date"]),
+        "best_all_three": best(of["all_three"]),
+        "best_place": best(of["same_city"]),
+        "title_elsewhere": best(of["title_against_place"]),
+        "nearest_date": best(dated * np.maximum(2 - of["date_distance"], 0)),
+        "dated": best(dated),
+        "own_city_known": _sums(own.cities) > 0,
+        "own_level_known": own.levels != 0,
+    }
+    return np.column_stack([np.asarray(columns[name], dtype=np.float32) for name in NONE_NAMES])
 
 
 def _ratio(left: Any, right: Any, scorer: Any) -> Any:

@@ -154,7 +154,7 @@ _EXPLICIT_CODE: Final = re.compile(
 )
 _CODE: Final = re.compile(r"\b(?:(?:jr|r|req|rq|ref|job|id|jo|p|j|k|wd|hrc) ?)?(?!(?:19|20)\d\d\b)(?P<code>\d{4,})\b")
 _YEAR: Final = re.compile(r"20[12345]\d")
-_ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
+_ROMAN: Final = {"i": "1", "v": "5"}  # the others cannot be letters and are digits in the core already
 _ENDINGS: Final = (
     "ships", "ship", "ments", "ment", "ings", "ing", "innen", "ungen", "ung", "ations", "ation", "ants", "ant",
     "ives", "ive", "ers", "erin", "er", "ors", "or", "ions", "ion", "ies", "es", "en", "s", "e", "y",

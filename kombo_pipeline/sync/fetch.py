@@ -129,8 +129,10 @@ def land_records(conn: Connection, integration_id: str, records: Sequence[bytes]
         dagster_run_id=None,
     )
     body = b'{"status":"success","data":{"next":null,"results":[' + b",".join(records) + b"]}}"
-    compressed = igzip.compress(body, 1, mtime=0)
-    _insert_page(conn, fetch_id, 1, None, None, datetime.now(UTC), compressed, read_page(compressed))
+    compressed, now = igzip.compress(body, 1, mtime=0), datetime.now(UTC)
+    records_of_page = read_page(compressed)
+    page = Page(1, compressed, records_of_page, None, None, requested_at=now, fetched_at=now, kombo_date=None)
+    _insert_page(conn, fetch_id, page)
     fetches.finish(conn, fetch_id, "landed")
     return fetch_id
 
@@ -145,7 +147,7 @@ def _land(conn: Connection, fetch_id: int, page: Page) -> None:
     conn.execute("set local synchronous_commit = off")
     if page.number == 1:
         fetches.set_started_at(conn, fetch_id, started_at(page))
-    _insert_page(conn, fetch_id, page.number, page.cursor, page.next_cursor, page.fetched_at, page.body, page.records)
+    _insert_page(conn, fetch_id, page)
     conn.commit()
 
 
@@ -160,26 +162,17 @@ def started_at(first_page: Page) -> datetime:
     return min(first_page.kombo_date, first_page.requested_at)
 
 
-def _insert_page(
-    conn: Connection,
-    fetch_id: int,
-    number: int,
-    cursor: str | None,
-    next_cursor: str | None,
-    fetched_at: datetime,
-    body: bytes,
-    records: Sequence[msgspec.Raw],
-) -> None:
+def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
     fetches.land_page(
         conn,
         fetch_id,
-        page_number=number,
-        cursor=cursor,
-        next_cursor=next_cursor,
-        fetched_at=fetched_at,
-        body=body,
-        record_ids=[read_id(record) for record in records],
-        record_hashes=[hash_record(record) for record in records],
+        page_number=page.number,
+        cursor=page.cursor,
+        next_cursor=page.next_cursor,
+        fetched_at=page.fetched_at,
+        body=page.body,
+        record_ids=[read_id(record) for record in page.records],
+        record_hashes=[hash_record(record) for record in page.records],
     )
 
 

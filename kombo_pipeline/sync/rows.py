@@ -50,9 +50,10 @@ CHILD_TABLES = {
 """Nested list of the record -> its table and columns."""
 # fmt: on
 
-_END_OF_ROW = "\x1e"
+END_OF_ROW = "\x1e"
+"""Stands for the line break between rows until what the values hold of those is escaped."""
 # A value that does hold one of the three gets a noncharacter in its place, and back as COPY's own escape.
-_AWAY = str.maketrans({DELIMITER: "\ufdd0", NULL: "\ufdd1", _END_OF_ROW: "\ufdd2"})
+_AWAY = str.maketrans({DELIMITER: "\ufdd0", NULL: "\ufdd1", END_OF_ROW: "\ufdd2"})
 _BACK = {"\ufdd0": "\\x1f", "\ufdd1": "\\x1d", "\ufdd2": "\\x1e"}
 
 _Entry = TypeVar("_Entry", Stage, ScreeningQuestion, Posting, TeamMember)
@@ -82,7 +83,7 @@ class RowWriter:
         if holds_delimiters:
             _put_away(job)
         key = f"{self._integration_id}\x1f{job.id}\x1f"
-        line = _job_row(job, f"{key}{self._fetch_id}\x1f{record_hash}")
+        line = job_row(job, f"{key}{self._fetch_id}\x1f{record_hash}")
         line += NULL if unknown is None else msgspec.json.encode(unknown).decode()
         children: dict[str, str | None] = {
             "stages": None if job.stages is None else _stage_rows(key, job.stages),
@@ -94,12 +95,14 @@ class RowWriter:
         }
         for field, text in children.items():
             if text:
-                children[field] = _escaped(text, holds_delimiters)
-        return JobRows(job_id, _escaped(line + _END_OF_ROW, holds_delimiters), children, _emptied_at(job))
+                children[field] = escaped(text, holds_delimiters=holds_delimiters)
+        row = escaped(line + END_OF_ROW, holds_delimiters=holds_delimiters)
+        return JobRows(job_id, row, children, _emptied_at(job))
 
 
 # fmt: off
-def _job_row(job: Job, start: str) -> str:
+def job_row(job: Job, start: str) -> str:
+    """Return the columns of core.jobs after `start`, unescaped, up to the delimiter before the last one."""
     place = job.location or _NOWHERE
     return "\x1f".join([
         start,
@@ -170,7 +173,8 @@ def _member_rows(key: str, members: list[TeamMember]) -> str:
 # fmt: on
 
 
-def _escaped(text: str, holds_delimiters: bool) -> str:
+def escaped(text: str, *, holds_delimiters: bool = False) -> str:
+    """Return rows as COPY reads them: every special character of a value escaped, each row on its line."""
     if "\\" in text:
         text = text.replace("\\", "\\\\")
     if "\n" in text:
@@ -180,7 +184,7 @@ def _escaped(text: str, holds_delimiters: bool) -> str:
     if holds_delimiters:
         for stand_in, escape in _BACK.items():
             text = text.replace(stand_in, escape)
-    return text.replace(_END_OF_ROW, "\n")
+    return text.replace(END_OF_ROW, "\n")
 
 
 def _put_away(struct: msgspec.Struct) -> None:

@@ -105,8 +105,10 @@ class Up:
         until(lambda: pid_file.read_text() != before and postgres.status(self.data_dir / "postgres"))
 
     def connect(self) -> Connection:
+        assert self.process.poll() is None, self.output
         server = postgres.status(self.data_dir / "postgres")
-        assert server is not None
+        if server is None:
+            raise psycopg.OperationalError("Postgres is being started again")
         return connect(server.url("warehouse"))
 
     def number(self, query: str, *parameters: Any) -> int:
@@ -238,6 +240,7 @@ def test_whatever_is_killed_everything_is_caught_up_and_no_acknowledged_event_is
     control = session.address("Sandbox")
     customers = [each["id"] for each in httpx.get(control).json()["integrations"]]
     ghost = "greenhouse:unknownToKombo"
+    refused = "select count(*) from raw.fetches where integration_id = %s and status = 'refused'"
     with Sender(session, customers) as sender:
         sender.send("for-the-ghost", ghost)
         session.kill("daemon")
@@ -248,6 +251,7 @@ def test_whatever_is_killed_everything_is_caught_up_and_no_acknowledged_event_is
         session.kill_postgres()
         restarted = len(sender.acknowledged)
         until(lambda: len(sender.acknowledged) > restarted + 20)
+        until(lambda: session.number(refused, ghost) == 1)
     assert sender.refused, "the receiver was never away"
 
     httpx.post(f"{control.removesuffix('/')}/live", json={"action": "pause"}).raise_for_status()
@@ -271,10 +275,9 @@ def test_whatever_is_killed_everything_is_caught_up_and_no_acknowledged_event_is
             assert_copy_equals_kombo(conn, kombo, integration_id)
 
     # Dagster drops a request whose run key it has seen: the refused fetch is not repeated at each tick.
-    fetches = "select count(*) from raw.fetches where integration_id = %s and status = 'refused'"
-    assert session.number(fetches, ghost) == 1
+    assert session.number(refused, ghost) == 1
     sender.send("for-the-ghost-again", ghost)
-    until(lambda: session.number(fetches, ghost) == 2)
+    until(lambda: session.number(refused, ghost) == 2)
 
 
 def assert_copy_equals_kombo(conn: Connection, kombo: Kombo, integration_id: str) -> None:

@@ -641,9 +641,17 @@ def test_a_failed_fetch_leaves_watermark_and_jobs_as_they_are(acme: Customer) ->
     assert acme.job(acme.ids()[0])["name"] == "Afterwards"
 
 
+def test_the_watermark_stays_when_our_clock_falls_back(acme: Customer) -> None:
+    watermark = acme.integration()["kombo_last_sync_started_at"]
+    acme.skew = timedelta(hours=-3)
+    acme.fetch()
+    assert acme.integration()["kombo_last_sync_started_at"] == watermark
+
+
 def test_a_clock_that_once_ran_a_year_ahead_does_not_put_off_full_fetches(acme: Customer) -> None:
-    acme.land(full=True, now=lambda: acme.world.clock.now() + timedelta(days=365))
-    acme.apply()
+    acme.skew = timedelta(days=365)
+    acme.fetch(full=True)
+    acme.skew = timedelta(0)
     assert acme.land().kind == "full"
     acme.apply()
     assert acme.land().kind == "incremental"

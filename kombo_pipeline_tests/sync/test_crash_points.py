@@ -102,6 +102,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "_PAGES_A_BATCH", 2)
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("small_pages")
 def test_a_run_cut_off_anywhere_and_repeated_leaves_the_tables_of_an_undisturbed_one(
     warehouse_url: str, conn: Connection, served: Served

@@ -143,11 +143,6 @@ def break_off(customer: Subscriber) -> None:
     customer.world.faults[-1] = Fault("answer", status=500, path="/ats/jobs", page=2, times=9)
 
 
-def come_empty(customer: Subscriber) -> None:
-    customer.world.faults.clear()
-    customer.answer([])
-
-
 def fail_a_sync(customer: Subscriber) -> None:
     customer.world.sync(customer.id, "FAILED")
     customer.deliver()
@@ -155,7 +150,6 @@ def fail_a_sync(customer: Subscriber) -> None:
 
 DOUBTS: dict[str, Callable[[Subscriber], None]] = {
     "the last page does not come": break_off,
-    "nothing comes": come_empty,
     "credentials are invalid": lambda customer: customer.world.set_state(customer.id, state="INVALID"),
     "switched off": lambda customer: customer.world.set_state(customer.id, state="INACTIVE"),
     "not set up": lambda customer: customer.world.set_state(customer.id, setup_status="FINAL_SYNC_PENDING"),
@@ -174,6 +168,17 @@ def test_trap_23_a_reconcile_in_doubt_closes_nothing(acme: Subscriber, doubt: st
     acme.apply()
     assert acme.open_ids() == open_ids
     assert all(request.query.keys() <= {"include_deleted", "page_size", "cursor"} for request in acme.requests())
+
+
+def test_trap_23_an_empty_answer_closes_nothing_however_few_jobs_there_are(connect: Callable[..., Subscriber]) -> None:
+    """Six jobs are too few for the guard of mass closures, and still no record at all is no answer to trust."""
+    customer = connect(jobs=6)
+    customer.settle()
+    open_ids = customer.open_ids()
+    assert open_ids
+    customer.answer([])
+    assert customer.fetch(full=True).held
+    assert customer.open_ids() == open_ids
 
 
 def test_trap_23_a_reconcile_without_doubt_closes_what_is_gone(acme: Subscriber) -> None:

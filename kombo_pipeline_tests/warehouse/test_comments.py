@@ -33,7 +33,9 @@ def test_a_column_of_a_view_takes_the_comment_of_its_table_unless_it_has_its_own
 
 
 def test_the_comment_is_the_text_behind_the_name_quotes_included() -> None:
-    ddl = "create table raw.t ( -- A customer's row.\n    a text not null, -- It's a.\n    constraint c check (a > '')\n);"
+    ddl = (
+        "create table raw.t ( -- A customer's row.\n    a text not null, -- It's a.\n    constraint c check (a > 0)\n);"
+    )
     assert list(comments(ddl)) == [
         "comment on table raw.t is 'A customer''s row.'",
         "comment on column raw.t.a is 'It''s a.'",

@@ -72,7 +72,8 @@ def test_health_counts_jobs_held_jobs_quarantined_records_and_open_issues(conn: 
     add_job(conn, acme, "a", status="OPEN")
     add_job(conn, acme, "b", status="CLOSED")
     conn.execute(
-        "insert into core.held_closures (integration_id, fetch_id, reason, kombo_job_ids, gone_at, open_jobs, decision) "
+        "insert into core.held_closures "
+        "(integration_id, fetch_id, reason, kombo_job_ids, gone_at, open_jobs, decision) "
         "values (%(i)s, 1, 'vanished', '{a,b,c}', '{now,now,now}', 3, null), "
         "(%(i)s, 1, 'vanished', '{a}', '{now}', 3, 'superseded')",
         {"i": acme},
