@@ -115,8 +115,10 @@ def change_jobs(sandbox: str, integration_id: str) -> None:
 def take_materialization(page: Page, dagster: str, integration_id: str) -> None:
     """The newest materialization of `jobs` in one partition, with what changed."""
     page.set_viewport_size({"width": WIDTH, "height": 1700})
-    load_until(page, f"{dagster}/assets/jobs?view=partitions&partition={quote(integration_id)}", "deleted")
+    partition = f"{dagster}/assets/jobs?view=partitions&partition={quote(integration_id)}"
+    load_until(page, partition, "deleted")
     wait_until_idle(dagster)
+    load_until(page, partition, "deleted")
     left = page.get_by_text("Metadata", exact=True).bounding_box()
     bottom = page.get_by_text("Tags", exact=True).bounding_box()
     assert left and bottom
@@ -139,7 +141,10 @@ def take_assets(page: Page, dagster: str) -> None:
 def take_checks(page: Page, dagster: str) -> None:
     """The asset checks of `jobs`, one of which says who must act."""
     page.set_viewport_size({"width": 1240, "height": 700})
-    load_until(page, f"{dagster}/assets/jobs?view=checks&checkDetail=sync_is_healthy", "PARTIALLY_FAILED")
+    healthy = f"{dagster}/assets/jobs?view=checks&checkDetail=sync_is_healthy"
+    load_until(page, healthy, "PARTIALLY_FAILED")
+    wait_until_idle(dagster)
+    load_until(page, healthy, "PARTIALLY_FAILED")
     shoot(page, "checks")
 
 

@@ -147,6 +147,7 @@ def test_one_stale_customer_among_fresh_ones_is_named(judge: Judge, conn: Connec
     for number in range(3):
         change(conn, "insert into core.integrations (integration_id, fetched_at) values (%s, now())", f"fresh:{number}")
     long_ago = datetime.now(UTC) - timedelta(hours=25)
+    change(conn, "update core.integrations set registered_at = now() - interval '1 week'")
     change(conn, "update core.integrations set fetched_at = %s where integration_id = %s", long_ago, acme)
     result = judge()["every_integration_fresh"]
     assert failing(judge) == ["every_integration_fresh"]

@@ -86,6 +86,7 @@ def rhythm(**values: Any) -> dict[str, Any]:
         "fetch_state": "current",
         "deleted_at": None,
         "event_times": [],
+        "waiting_since": None,
         "full_fetched_at": NOW,
     } | values
 
@@ -108,6 +109,16 @@ def test_an_event_breaks_the_silence_of_a_healthy_integration_only() -> None:
     heard = rhythm(event_times=[NOW + 50 * MINUTE])
     assert not triggers.is_silent(heard, now=NOW + HOUR + MINUTE)
     assert triggers.is_silent(heard | {"fetch_state": "unavailable"}, now=NOW + HOUR + MINUTE)
+
+
+def test_an_event_whose_run_was_lost_is_polled_for_after_ten_minutes() -> None:
+    event = NOW + 50 * MINUTE
+    lost = rhythm(event_times=[event], waiting_since=event)
+    assert not triggers.is_silent(lost, now=event + 9 * MINUTE)
+    assert triggers.is_silent(lost, now=event + 10 * MINUTE)
+    assert not triggers.is_silent(lost | {"fetch_attempted_at": event + 5 * MINUTE}, now=event + 10 * MINUTE)
+    assert not triggers.is_silent(lost | {"fetch_state": "refused"}, now=event + 10 * MINUTE)
+    assert not triggers.is_silent(lost | {"fetch_state": "waiting"}, now=event + 10 * MINUTE)
 
 
 def test_a_deleted_integration_is_never_polled_nor_reconciled() -> None:
@@ -350,6 +361,22 @@ def test_the_poll_asks_silent_integrations_that_are_partitions_and_leaves_those_
     )
     assert polled(pipeline) == {"a:silent": None}
     pipeline.instance.delete_run(run.run_id)
+
+
+def test_the_poll_asks_for_an_event_whose_run_could_not_be_launched(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    pipeline.tick()
+    assert pipeline.run(acme).success
+    pipeline.land(integration_id=acme)
+    assert pipeline.requested().keys() == {acme}
+    assert polled(pipeline) == {}
+    pipeline.conn.execute(
+        "update core.integrations set fetch_attempted_at = now() - interval '10 minutes'; "
+        "update raw.webhook_events set received_at = now() - interval '10 minutes'"
+    )
+    pipeline.conn.commit()
+    assert polled(pipeline) == {acme: None}
 
 
 def test_the_weekly_reconcile_asks_each_integration_when_its_own_week_is_over(pipeline: Pipeline) -> None:

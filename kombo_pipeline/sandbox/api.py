@@ -185,7 +185,7 @@ class Wire:
             return
         request = Request(scope)
         await anyio.sleep(self._world.behaviour.latency_seconds)
-        fault = self._world.take_fault(request.url.path, _page_number(request))
+        fault = self._world.take_fault(request.url.path, _page_number(request), request.query_params)
         answer: list[Message] = []
 
         async def keep(message: Message) -> None:

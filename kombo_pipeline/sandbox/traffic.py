@@ -1,5 +1,6 @@
 """What goes over the wire: faults on demand, and the log of requests."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,11 +22,15 @@ class Fault:
     """Part of the path to match; empty matches every path."""
     page: int | None = None
     """Only the page of this number (from 1) of a traversal."""
+    parameter: str | None = None
+    """Only requests that carry this query parameter."""
     times: int = 1
 
-    def matches(self, path: str, page: int) -> bool:
+    def matches(self, path: str, page: int, parameters: Collection[str] = ()) -> bool:
         """Whether a request is hit."""
-        return self.path in path and self.page in (None, page)
+        return (
+            self.path in path and self.page in (None, page) and (self.parameter is None or self.parameter in parameters)
+        )
 
 
 RANDOM_FAULTS = (

@@ -10,6 +10,7 @@ import heapq
 import random
 import threading
 from collections import deque
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -358,11 +359,11 @@ class World:
                 integration, query, cursor, behaviour=self.behaviour, now=self.clock.now(), gzip=gzip
             )
 
-    def take_fault(self, path: str, page: int) -> Fault | None:
+    def take_fault(self, path: str, page: int, parameters: Collection[str] = ()) -> Fault | None:
         """The fault that hits a request, if any; used up by it."""
         with self._lock:
             for fault in self.faults:
-                if fault.matches(path, page):
+                if fault.matches(path, page, parameters):
                     fault.times -= 1
                     if fault.times <= 0:
                         self.faults.remove(fault)

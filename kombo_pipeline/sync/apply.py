@@ -60,15 +60,11 @@ def apply_landed_fetches(conn: Connection, integration_id: str) -> list[Applied]
 def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str, Any]) -> Applied:
     integration_id, fetch_id = integration["integration_id"], fetch["fetch_id"]
     sorted_jobs = jobs.classify(conn, integration_id=integration_id, fetch_id=fetch_id)
-    # Counting reads every open job of the integration; only these fetches may close many at once.
-    may_close_many = fetch["kind"] == "full" or lifecycle.deletions_are_doubtful(integration)
-    open_jobs = jobs.open_job_count(conn, integration_id) if may_close_many else 0
+    open_jobs = jobs.open_job_count(conn, integration_id) if fetch["kind"] == "full" else 0
     records = RecordWriter(conn, integration_id=integration_id, fetch_id=fetch_id)
     unidentified = _write_pages(conn, records, fetch_id)
     jobs.record_creations(conn, integration_id=integration_id, fetch_id=fetch_id)
-    held = lifecycle.hold_staged_deletions(
-        conn, integration, fetch_id=fetch_id, emptied=records.emptied_tombstones, open_jobs=open_jobs
-    )
+    held = lifecycle.hold_implausible_closures(conn, integration, fetch, emptied=records.emptied_tombstones)
     records.merge_changes()
     repaired = jobs.changed_before(conn, fetch_id, integration["kombo_last_sync_started_at"])
     notes = []

@@ -107,6 +107,8 @@ def _observe(conn: Connection, event: Mapping[str, Any]) -> bool:
     match event["event_type"]:
         case "sync-finished":
             values |= _sync(integration, data, event["received_at"])
+        case "data-changed":
+            values["last_data_changed_at"] = event["received_at"]
         case "integration-state-changed":
             updated_at = instant(data.get("updated_at")) or event["received_at"]
             if integration["state_updated_at"] is None or updated_at >= integration["state_updated_at"]:

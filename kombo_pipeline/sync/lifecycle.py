@@ -32,40 +32,51 @@ def deletions_are_doubtful(integration: Mapping[str, Any]) -> bool:
     return integration["jobs_model_enabled"] is False or integration["data_expired_at"] is not None
 
 
-def hold_staged_deletions(
-    conn: Connection,
-    integration: Mapping[str, Any],
-    *,
-    fetch_id: int,
-    emptied: dict[str, datetime],
-    open_jobs: int,
+def hold_implausible_closures(
+    conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str, Any], *, emptied: dict[str, datetime]
 ) -> int:
-    """Hold staged deletions that a changed scope configuration explains better than recruiters do.
+    """Hold staged closures that a changed scope configuration explains better than recruiters do.
 
-    Kombo marks every job deleted when the jobs model is switched off, and its data is out of step while
-    data_expired_at is set. A tombstone without such a reason is a fact and is applied at once, however
-    many come: applications to a deleted job must stop. Held jobs are taken out of the staged ones and out of
-    the `emptied` tombstones. Returns their number.
+    Kombo marks every job deleted when the jobs model is switched off, its data is out of step while
+    data_expired_at is set, and a field that is switched off becomes null on every job. A tombstone without such
+    a reason, or a status that a recruiter set, is a fact and is applied at once, however many come:
+    applications to a job that ended must stop. Held jobs are taken out of the staged ones and out of the
+    `emptied` tombstones. Returns their number.
     """
-    reason = "jobs_model_off"
-    if not deletions_are_doubtful(integration):
-        integrations.supersede_holds(conn, integration_id=integration["integration_id"], reason=reason)
-        return 0
-    gone_at = jobs.staged_deletions(conn, integration_id=integration["integration_id"], emptied=emptied)
-    if not is_held(closing=len(gone_at), open_jobs=open_jobs):
-        return 0
-    jobs.unstage(conn, list(gone_at))
-    for job in gone_at:
+    integration_id = integration["integration_id"]
+    deleted: dict[str, datetime] = {}
+    if deletions_are_doubtful(integration):
+        deleted = _held(
+            conn, fetch, "jobs_model_off", jobs.staged_deletions(conn, integration_id=integration_id, emptied=emptied)
+        )
+    else:
+        integrations.supersede_holds(conn, integration_id=integration_id, reason="jobs_model_off")
+    statusless = _held(conn, fetch, "status_off", jobs.staged_status_losses(conn))
+    if fetch["kind"] == "full" and not statusless:
+        integrations.supersede_holds(conn, integration_id=integration_id, reason="status_off")
+    for job in deleted:
         emptied.pop(job, None)
+    return len(deleted) + len(statusless)
+
+
+def _held(conn: Connection, fetch: Mapping[str, Any], reason: str, ending: dict[str, datetime]) -> dict[str, datetime]:
+    """Hold staged jobs that would end together, if they are too many; return those held."""
+    integration_id = fetch["integration_id"]
+    if len(ending) <= HELD_ABOVE_JOBS:
+        return {}
+    open_jobs = jobs.open_job_count(conn, integration_id)
+    if not is_held(closing=len(ending), open_jobs=open_jobs):
+        return {}
+    jobs.unstage(conn, list(ending))
     integrations.hold_closure(
         conn,
-        integration_id=integration["integration_id"],
-        fetch_id=fetch_id,
+        integration_id=integration_id,
+        fetch_id=fetch["fetch_id"],
         reason=reason,
-        gone_at=gone_at,
+        gone_at=ending,
         open_jobs=open_jobs,
     )
-    return len(gone_at)
+    return ending
 
 
 def close_vanished(
@@ -148,6 +159,9 @@ def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: 
         return 0
     integration_id, fetch_id = hold["integration_id"], hold["fetch_id"]
     gone_at = dict(zip(hold["kombo_job_ids"], hold["gone_at"], strict=True))
+    if hold["reason"] == "status_off":
+        jobs.clear_status(conn, integration_id=integration_id, kombo_job_ids=list(gone_at), fetch_id=fetch_id)
+        return len(gone_at)
     column = "remote_deleted_at"
     if hold["reason"] == "vanished":
         column = "vanished_at"

@@ -1,6 +1,5 @@
 """Read-only questions that the asset checks ask."""
 
-from datetime import timedelta
 from typing import Any
 
 from psycopg import sql
@@ -66,13 +65,15 @@ def health(conn: Connection, integration_id: str) -> dict[str, Any]:
     return row
 
 
-def stale_integrations(conn: Connection, after: timedelta) -> list[dict[str, Any]]:
-    """Return the live integrations without a complete fetch for longer than `after`, the stalest first."""
+def stale_integrations(conn: Connection) -> list[dict[str, Any]]:
+    """Return the integrations that marts.integration_health calls stale, the stalest first.
+
+    One that was registered within the last day has time for its first sync.
+    """
     return conn.execute(
-        "select integration_id, organization_name, kombo_last_sync_started_at as fresh_as_of, who_must_act, what_to_do "
-        "from core.integrations where deleted_at is null and coalesce(fetched_at, registered_at) < now() - %s "
-        "order by fetched_at nulls first",
-        (after,),
+        "select integration_id, organization_name, fresh_as_of, kombo_read_at, who_must_act, what_to_do "
+        "from marts.integration_health where stale and registered_at < now() - interval '24 hours' "
+        "order by least(fetched_at, kombo_read_at) nulls first"
     ).fetchall()
 
 

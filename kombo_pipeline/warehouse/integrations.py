@@ -29,11 +29,17 @@ def registered(conn: Connection) -> list[str]:
 
 
 def rhythms(conn: Connection) -> list[dict[str, Any]]:
-    """Return each integration with the times of its newest 20 trigger events (`event_times`, oldest first)."""
+    """Return each integration with what the poll decides on.
+
+    `event_times` are those of its newest 20 trigger events, oldest first; `waiting_since` is when the oldest
+    one arrived that no fetch has covered, None when there is none.
+    """
     return conn.execute(
         "select i.*, coalesce((select array_agg(received_at order by received_at) from ("
         "select received_at from raw.webhook_events e where e.integration_id = i.integration_id and e.starts_fetch "
-        "order by received_at desc limit 20) newest), '{}') as event_times "
+        "order by received_at desc limit 20) newest), '{}') as event_times, "
+        "(select min(received_at) from raw.webhook_events e where e.integration_id = i.integration_id "
+        "and e.starts_fetch and e.handled_at is null) as waiting_since "
         "from core.integrations i order by fetch_attempted_at nulls first, integration_id"
     ).fetchall()
 

@@ -201,6 +201,33 @@ def staged_deletions(conn: Connection, *, integration_id: str, emptied: Mapping[
     return {row["kombo_job_id"]: row["remote_deleted_at"] for row in rows}
 
 
+def staged_status_losses(conn: Connection) -> dict[str, datetime]:
+    """Return the open jobs whose staged record has no status any more, with the time of this transaction."""
+    rows = conn.execute(
+        "select kombo_job_id, now() as lost_at from incoming_jobs n "
+        "join core.jobs o using (integration_id, kombo_job_id) "
+        "where n.status is null and n.remote_deleted_at is null and o.lifecycle = 'open'"
+    ).fetchall()
+    return {row["kombo_job_id"]: row["lost_at"] for row in rows}
+
+
+def clear_status(conn: Connection, *, integration_id: str, kombo_job_ids: Sequence[str], fetch_id: int | None) -> None:
+    """Take the status from jobs, as their record in Kombo has none."""
+    conn.execute(
+        "with before as (select kombo_job_id, status, lifecycle from core.jobs where integration_id = %(integration)s "
+        "and kombo_job_id = any(%(ids)s) and status is not null for update), "
+        "after as (update core.jobs j set status = null, record_hash = null from before b "
+        "where j.integration_id = %(integration)s and j.kombo_job_id = b.kombo_job_id "
+        "returning j.kombo_job_id, j.lifecycle) "
+        "insert into core.job_changes (integration_id, kombo_job_id, field, old_value, new_value, fetch_id) "
+        "select %(integration)s, kombo_job_id, c.field, c.old_value, c.new_value, %(fetch)s "
+        "from before b join after a using (kombo_job_id) cross join lateral (values "
+        "('status', to_jsonb(b.status), null), ('lifecycle', to_jsonb(b.lifecycle), to_jsonb(a.lifecycle))"
+        ") as c (field, old_value, new_value) where c.old_value is distinct from c.new_value",
+        {"integration": integration_id, "ids": list(kombo_job_ids), "fetch": fetch_id},
+    )
+
+
 def unstage(conn: Connection, kombo_job_ids: Sequence[str]) -> None:
     """Take jobs out of the staged changes."""
     conn.execute("delete from incoming_jobs where kombo_job_id = any(%s)", (list(kombo_job_ids),))

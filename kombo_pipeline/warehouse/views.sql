@@ -103,14 +103,15 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
             when i.deleted_at is not null then 'gone'
             when i.fetch_state in ('never', 'waiting') then 'waiting'
             when i.fetch_state in ('refused', 'unavailable') then 'failing'
-            when i.state in ('INVALID', 'INACTIVE') or i.who_must_act is not null then 'needs attention'
+            when i.state in ('INVALID', 'INACTIVE') or i.who_must_act is not null or kombo.is_silent then 'needs attention'
             else 'healthy'
         end as health, -- healthy, waiting (first sync pending), needs attention, failing (our newest fetch did not succeed) or gone.
         i.who_must_act,
         i.what_to_do,
         i.kombo_last_sync_started_at as fresh_as_of, -- Everything Kombo knew at this instant (its clock) is in core.jobs.
         now() - i.fetched_at as age, -- Time since the newest complete fetch was applied.
-        coalesce(now() - i.fetched_at > interval '24 hours', true) and i.deleted_at is null as stale, -- No complete fetch for 24 hours.
+        (coalesce(now() - i.fetched_at > interval '24 hours', true) or kombo.is_silent) and i.deleted_at is null as stale, -- No complete fetch for 24 hours, or Kombo itself has brought nothing for 48.
+        kombo.read_at as kombo_read_at, -- When Kombo last said that it had read the ATS: a good sync, or changed data. Null when it never said so.
         i.state,
         i.setup_status,
         i.qa_status,
@@ -135,6 +136,13 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read.
         coalesce(issues.open, 0) as open_issues -- Problems Kombo has raised and not resolved.
     from core.integrations i
+    cross join lateral (
+        select
+            greatest(i.last_sync_succeeded_at, i.last_data_changed_at) as read_at,
+            -- Kombo's slowest rhythm is a sync a day. Without sync-finished, silence may mean that nothing changed.
+            i.last_sync_succeeded_at is not null
+            and now() - greatest(i.last_sync_succeeded_at, i.last_data_changed_at) > interval '48 hours' as is_silent
+    ) kombo
     left join (
         select integration_id, count(*) as total, count(*) filter (where lifecycle = 'open') as open
         from core.jobs group by integration_id

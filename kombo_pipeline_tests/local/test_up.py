@@ -243,6 +243,7 @@ def test_whatever_is_killed_everything_is_caught_up_and_no_acknowledged_event_is
     refused = "select count(*) from raw.fetches where integration_id = %s and status = 'refused'"
     with Sender(session, customers) as sender:
         sender.send("for-the-ghost", ghost)
+        until(lambda: session.number(refused, ghost) == 1)
         session.kill("daemon")
         until(session.run_workers)[0].kill()
         session.kill("receiver")
@@ -251,7 +252,6 @@ def test_whatever_is_killed_everything_is_caught_up_and_no_acknowledged_event_is
         session.kill_postgres()
         restarted = len(sender.acknowledged)
         until(lambda: len(sender.acknowledged) > restarted + 20)
-        until(lambda: session.number(refused, ghost) == 1)
     assert sender.refused, "the receiver was never away"
 
     httpx.post(f"{control.removesuffix('/')}/live", json={"action": "pause"}).raise_for_status()

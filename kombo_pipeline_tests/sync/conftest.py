@@ -38,7 +38,8 @@ def conn(warehouse_url: str) -> Iterator[Connection]:
 @pytest.fixture(scope="module")
 def module_served() -> Iterator[Served]:
     world = World()
-    with running(world) as sandbox, client(sandbox.url, world) as kombo:
+    # A restarted world has another clock.
+    with running(world) as sandbox, client(sandbox.url, lambda: world.clock.now()) as kombo:  # noqa: PLW0108
         yield Served(world, kombo, sandbox.url)
 
 

@@ -80,7 +80,7 @@ def run(
     """Look at events, fetch, apply; cut off at a point of the connection (by `strike`) or at a request."""
     requests = 0
 
-    def take_fault(path: str, page: int) -> Fault | None:
+    def take_fault(*_: object) -> Fault | None:
         nonlocal requests
         requests += 1
         return Fault(fault[1]) if fault and requests == fault[0] else None  # type: ignore[arg-type]

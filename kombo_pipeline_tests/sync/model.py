@@ -1,6 +1,7 @@
 """A customer between sandbox and warehouse, and plain pictures of what either side holds."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -94,7 +95,12 @@ class Customer:
         self.world.set_raw(self.id, job_id, keys)
 
     def answer(self, *pages: list[Any]) -> None:
-        """Let the coming traversal bring these pages instead of Kombo's copy; bytes go out as they are."""
+        """Let the coming traversal bring these pages instead of Kombo's copy; bytes go out as they are.
+
+        Jobs that are then asked for by id are not there either.
+        """
+        for fault in [fault for fault in self.world.faults if fault.parameter == "ids"]:
+            self.world.faults.remove(fault)
         for number, records in enumerate(pages, 1):
             following = b"null" if number == len(pages) else json.dumps(cursor_of(number + 1)).encode()
             texts = [r if isinstance(r, bytes) else json.dumps(r).encode() for r in records]
@@ -102,6 +108,11 @@ class Customer:
             fault = Fault("answer", status=200, body=body, headers={"content-type": "application/json"})
             fault.path, fault.page = "/ats/jobs", number
             self.world.faults.append(fault)
+        nothing = b'{"status":"success","data":{"next":null,"results":[]}}'
+        headers = {"content-type": "application/json"}
+        self.world.faults.append(
+            Fault("answer", status=200, body=nothing, headers=headers, parameter="ids", times=1000)
+        )
 
     def kombo_job(self, job_id: str) -> Record:
         return self.world.kombo_jobs(self.id)[job_id]
@@ -177,14 +188,9 @@ def empty(conn: Connection) -> None:
     conn.commit()
 
 
-def client(url: str, world: World) -> Kombo:
-    return Kombo(
-        api_url=url,
-        api_key=API_KEY,
-        now=lambda: world.clock.now(),  # noqa: PLW0108  (a restarted world has another clock)
-        max_attempts=3,
-        sleep=lambda seconds: None,
-    )
+def client(url: str, now: Callable[[], datetime], *, max_attempts: int = 3) -> Kombo:
+    """A client of the sandbox that does not sleep between its tries."""
+    return Kombo(api_url=url, api_key=API_KEY, now=now, max_attempts=max_attempts, sleep=lambda seconds: None)
 
 
 def cursor_of(page: int) -> str:

@@ -19,6 +19,7 @@ from kombo_pipeline_tests.sync.model import (
     as_stored,
     assert_equals_kombo,
     assert_history_has_no_gap,
+    client,
     stored,
 )
 
@@ -438,7 +439,7 @@ def test_an_incremental_fetch_closes_nothing_that_it_does_not_show(acme: Custome
 def test_a_full_fetch_that_breaks_off_closes_nothing(acme: Customer) -> None:
     watermark = acme.integration()["kombo_last_sync_started_at"]
     acme.answer([acme.kombo_job(acme.ids()[0])], [])
-    acme.world.faults[-1] = Fault("answer", status=503, path="/ats/jobs", page=2, times=9)
+    acme.world.faults[1] = Fault("answer", status=503, path="/ats/jobs", page=2, times=9)
     with pytest.raises(KomboError):
         acme.land(full=True)
     assert acme.apply() == []
@@ -641,10 +642,11 @@ def test_a_failed_fetch_leaves_watermark_and_jobs_as_they_are(acme: Customer) ->
     assert acme.job(acme.ids()[0])["name"] == "Afterwards"
 
 
-def test_the_watermark_stays_when_our_clock_falls_back(acme: Customer) -> None:
+def test_the_watermark_stays_when_our_clock_falls_back(acme: Customer, served: Served) -> None:
     watermark = acme.integration()["kombo_last_sync_started_at"]
     acme.skew = timedelta(hours=-3)
-    acme.fetch()
+    with client(served.url, acme.now) as acme.kombo:
+        acme.fetch()
     assert acme.integration()["kombo_last_sync_started_at"] == watermark
 
 

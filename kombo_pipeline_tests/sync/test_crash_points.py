@@ -13,7 +13,6 @@ import psycopg
 import pytest
 
 from kombo_pipeline.kombo import client as kombo_client
-from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.local import postgres
 from kombo_pipeline.sync import apply
@@ -25,6 +24,7 @@ from kombo_pipeline_tests.sync.model import (
     Served,
     assert_equals_kombo,
     assert_history_has_no_gap,
+    client,
     picture,
 )
 
@@ -108,8 +108,7 @@ def test_a_run_cut_off_anywhere_and_repeated_leaves_the_tables_of_an_undisturbed
     warehouse_url: str, conn: Connection, served: Served
 ) -> None:
     acme = Customer(conn, served, jobs=18)
-    hasty = Kombo(api_url=served.url, api_key="sandbox-key", now=acme.world.clock.now, max_attempts=1)
-    acme.kombo = hasty
+    acme.kombo = hasty = client(served.url, acme.now, max_attempts=1)
     counted: dict[str, Outcome] = {}
     failures = []
     with hasty:

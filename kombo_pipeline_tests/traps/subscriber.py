@@ -95,7 +95,8 @@ class Meanwhile:
     """A client that does something else between the first page and what comes after it."""
 
     def __init__(self, kombo: Kombo, act: Callable[[], None]) -> None:
-        self.integration, self._kombo, self._act = kombo.integration, kombo, act
+        self.integration, self.find_jobs = kombo.integration, kombo.find_jobs
+        self._kombo, self._act = kombo, act
 
     def job_pages(self, integration_id: str, **options: Any) -> Generator[Page, None, None]:
         with closing(self._kombo.job_pages(integration_id, **options)) as pages:

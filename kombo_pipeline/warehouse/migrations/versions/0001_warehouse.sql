@@ -20,6 +20,7 @@ create table core.integrations ( -- A customer's connection to one ATS.
     last_sync_state text, -- How the newest reported sync ended (SUCCEEDED, PARTIALLY_FAILED, FAILED, ...).
     last_sync_ended_at timestamptz, -- Kombo's time at which that sync ended.
     last_sync_succeeded_at timestamptz, -- End of the newest sync that brought data (SUCCEEDED or PARTIALLY_FAILED).
+    last_data_changed_at timestamptz, -- When the newest data-changed event was received: proof that Kombo reads the ATS.
     last_sync_log_url text, -- Kombo's log of that sync.
     fetch_state text not null default 'never', -- Outcome of our newest fetch: never, current, waiting (first sync pending), refused, unavailable.
     fetch_error_code text, -- Kombo's error.code behind fetch_state, where it gave one.
@@ -282,7 +283,7 @@ create table core.held_closures ( -- A closure of so many jobs at once that a pe
     hold_id bigint generated always as identity primary key, -- For `kombo-pipeline release closure`.
     integration_id text collate "C" not null references core.integrations, -- The customer's connection.
     fetch_id bigint not null, -- The fetch that would have closed them.
-    reason text not null, -- vanished (a full fetch did not show them) or jobs_model_off (deleted while the model was off or its data expired).
+    reason text not null, -- vanished (a full fetch did not show them), jobs_model_off (deleted while the model was off or its data expired) or status_off (all lost their status).
     kombo_job_ids text[] collate "C" not null, -- The very set that a release closes.
     gone_at timestamptz[] not null, -- Since when, for each of them.
     open_jobs integer not null, -- Open jobs of the integration before the closure.

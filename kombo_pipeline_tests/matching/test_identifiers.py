@@ -1,0 +1,307 @@
+"""Identifiers link alone when they are sure, and ask a person when they are not."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kombo_pipeline.matching.identifiers import (
+    MAX_BEARERS,
+    AtsIdentity,
+    Decisions,
+    Link,
+    OwnIdentity,
+    Review,
+    canonical_code,
+    canonical_url,
+    decide,
+)
+
+UUID = "5ac21346-8e0c-4494-8e7a-3eb92ff77902"
+
+
+def agree(one: str, other: str) -> bool:
+    return one.split(maxsplit=1)[0].casefold() == other.split(maxsplit=1)[0].casefold()
+
+
+def decided(own: list[OwnIdentity], ats: list[AtsIdentity]) -> Decisions:
+    return decide(own, ats, titles_agree=agree)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/jobs/12?id=4",
+        "http://example.com/jobs/12?id=4",
+        "HTTPS://WWW.Example.COM/jobs/12/?id=4",
+        "https://example.com:443/jobs/12?id=4#apply",
+        "https://example.com./jobs//12?utm_source=x&id=4&gclid=1&fbclid=2&ref=y&source=z&gh_src=q",
+        "https://example.com/en/jobs/12?id=4",
+        "https://example.com/de-de/jobs/%31%32?lang=de&id=4",
+        "//example.com/jobs/12?id=4",
+        " example.com/jobs/12?id=4 ",
+    ],
+)
+def test_spellings_of_one_address_agree(url: str) -> None:
+    assert canonical_url(url) == "https://example.com/jobs/12?id=4"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://example.com/jobs?id=1", "https://example.com/jobs?id=2"),
+        ("https://example.com/jobs?jobId=1", "https://example.com/jobs?jobId=2"),
+        ("https://example.com/?p=1", "https://example.com/?p=2"),
+        ("https://example.com/careers#/job/1", "https://example.com/careers#/job/2"),
+        ("https://example.com/#!/job/1", "https://example.com/#!/job/2"),
+        ("https://example.com/jobs/a", "https://example.com/jobs/A"),
+        ("https://one.example.com/jobs/1", "https://two.example.com/jobs/1"),
+        ("https://one.bamboohr.com/careers/1", "https://two.bamboohr.com/careers/1"),
+        ("https://acme.wd3.myworkdayjobs.com/x/job/a_R-12345", "https://acme.wd3.myworkdayjobs.com/x/job/a_R-12346"),
+    ],
+)
+def test_addresses_of_different_jobs_stay_different(one: str, other: str) -> None:
+    assert canonical_url(one) != canonical_url(other)
+
+
+def test_escapes_and_international_hosts_are_written_in_one_way() -> None:
+    assert canonical_url("https://Bücher.de/jobs/Köln?q=ä") == canonical_url(
+        "https://xn--bcher-kva.de/jobs/K%c3%b6ln?q=%C3%A4"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "n/a", "-", "apply by mail", "mailto:jobs@example.com", "javascript:alert(1)", "ftp://example.com/1",
+        "file:///etc/passwd", "https://", "https://example.com", "https://example.com/", "https://example.com/de/",
+        "https://exa mple.com/jobs/1", "https://example.com:port/1", "https://[::1/jobs/1", "\0", "1.5/2",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_of_a_page_has_no_canonical_form(text: str) -> None:
+    assert canonical_url(text) is None
+
+
+@pytest.mark.parametrize(
+    ("reduced", "urls"),
+    [
+        (
+            "greenhouse:4012873008",
+            [
+                "https://boards.greenhouse.io/acme/jobs/4012873008?gh_src=abc",
+                "https://job-boards.eu.greenhouse.io/acme/jobs/4012873008",
+                "https://boards.greenhouse.io/embed/job_app?for=acme&token=4012873008",
+                "https://www.acme.com/en/careers/engineer?utm_source=x&gh_jid=4012873008",
+            ],
+        ),
+        (f"lever:{UUID}", [f"https://jobs.lever.co/acme/{UUID}", f"https://jobs.eu.lever.co/acme/{UUID}/apply"]),
+        (f"ashby:{UUID}", [f"https://jobs.ashbyhq.com/Acme/{UUID}/application", f"acme.com/jobs?ashby_jid={UUID}"]),
+        (
+            "workday:acme:R-12345",
+            [
+                "https://acme.wd3.myworkdayjobs.com/en-US/External/job/Berlin/Senior-Engineer_R-12345",
+                "https://acme.wd3.myworkdayjobs.com/Intern/job/Engineer_R-12345-1/apply?source=LinkedIn",
+                "https://wd3.myworkdaysite.com/de-DE/recruiting/acme/External/job/Berlin/Engineer_R-12345",
+            ],
+        ),
+        (
+            "smartrecruiters:743999712345678",
+            [
+                "https://jobs.smartrecruiters.com/Acme/743999712345678-engineer?trid=1",
+                "https://careers.smartrecruiters.com/Acme/743999712345678",
+            ],
+        ),
+        (
+            "personio:123456",
+            ["https://acme.jobs.personio.de/job/123456?display=de", "https://acme.jobs.personio.com/job/123456"],
+        ),
+        (
+            "recruitee:acme:engineer",
+            ["https://acme.recruitee.com/o/engineer", "https://acme.recruitee.com/l/de/o/engineer/c/new"],
+        ),
+        (
+            "join:1234567",
+            ["https://join.com/companies/acme/1234567-engineer", "join.com/companies/acme/1234567-x?pid=2"],
+        ),
+        (
+            "successfactors:77",
+            ["https://career5.successfactors.eu/career?career_ns=job_listing&company=a&career_job_req_id=77"],
+        ),
+        (
+            "icims:careers-acme:12",
+            ["https://careers-acme.icims.com/jobs/12/engineer/job?mode=view", "careers-acme.icims.com/jobs/12/login"],
+        ),
+        (
+            "bamboohr:acme:12",
+            ["https://acme.bamboohr.com/careers/12", "https://acme.bamboohr.com/jobs/view.php?id=12&source=x"],
+        ),
+        ("teamtailor:1234567", ["https://acme.teamtailor.com/de/jobs/1234567-engineer/applications/new"]),
+        ("softgarden:123", ["https://acme.softgarden.io/job/123/Engineer", "https://acme.de/jobs?jobDbPVId=123"]),
+        ("dvinci:acme:12", ["https://acme.dvinci-hr.com/de/jobs/12/engineer", "https://acme.dvinci.de/en/jobs/12/x"]),
+    ],
+)
+def test_pages_of_a_known_ats_are_reduced_to_their_requisition(reduced: str, urls: list[str]) -> None:
+    assert {canonical_url(url) for url in urls} == {reduced}
+
+
+def test_a_code_is_compared_without_case_separators_and_leading_zeros() -> None:
+    assert {canonical_code(code) for code in ("REQ-0012", "req 12", "Req_012", "ＲＥＱ／１２")} == {"req 12"}
+    assert canonical_code("12-034") != canonical_code("12034")
+    assert canonical_code("000") == "0"
+    assert canonical_code(" -/– ") is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.from_regex(r"https?://[\w.-]{1,12}(:\d+)?(/[\w%. -]{0,8}){0,4}(\?\S{0,20})?", fullmatch=True))
+def test_canonical_forms_accept_any_text_and_are_their_own_canonical_form(text: str) -> None:
+    for canonical in (canonical_url, canonical_code):
+        form = canonical(text)
+        assert form is None or canonical(form) == form
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(categories=["Cs", "Cc", "L", "N"])))
+def test_halves_of_surrogate_pairs_and_control_characters_do_no_harm(text: str) -> None:
+    canonical_url(f"https://example.com/{text}?{text}={text}")
+    canonical_url(f"https://{text}/jobs")
+    canonical_code(text)
+
+
+@pytest.mark.parametrize(
+    ("own", "ats", "method"),
+    [
+        ({"kombo_job_id": "A"}, {}, "kombo_id"),
+        ({"remote_id": "77"}, {"remote_id": "77"}, "remote_id"),
+        ({"job_code": "REQ-12"}, {"job_code": "REQ-12"}, "job_code"),
+        ({"job_code": "req 0012"}, {"job_code": "REQ-12"}, "job_code"),
+        ({"job_code": "12"}, {"job_code": "REQ-0012"}, "job_code"),
+        ({"post_url": "http://x.com/1?gclid=a"}, {"urls": ("https://ats.com/1", "https://x.com/1")}, "post_url"),
+    ],
+)  # fmt: skip
+def test_each_identifier_links_where_it_is_unique(own: dict, ats: dict, method: str) -> None:
+    rest = [AtsIdentity("B", "Nurse", remote_id="78", job_code="REQ-13", urls=("https://x.com/2",))]
+    found = decided(
+        [OwnIdentity("1", "Nurse", **own), OwnIdentity("2", "Nurse")], [AtsIdentity("A", "Nurse", **ats), *rest]
+    )
+    assert found == Decisions((Link("1", "A", method),), ())
+
+
+def test_the_first_tier_that_decides_gives_the_method() -> None:
+    own = OwnIdentity("1", "Nurse", kombo_job_id="A", remote_id="7", job_code="c")
+    assert decided([own], [AtsIdentity("A", "Nurse", remote_id="7", job_code="c")]).links == (
+        Link("1", "A", "kombo_id"),
+    )
+
+
+def test_an_identifier_of_two_ats_jobs_goes_to_review() -> None:
+    found = decided([OwnIdentity("1", job_code="c")], [AtsIdentity("B", job_code="c"), AtsIdentity("A", job_code="c")])
+    assert found == Decisions((), (Review("1", ("A", "B"), "job_code", "job code c belongs to 2 ATS jobs"),))
+
+
+def test_an_ats_job_named_by_two_own_jobs_goes_to_review_for_both() -> None:
+    own = [OwnIdentity("1", remote_id="7"), OwnIdentity("2", remote_id="7")]
+    found = decided(own, [AtsIdentity("A", remote_id="7")])
+    assert found.links == ()
+    assert [(review.own_id, review.ats_ids) for review in found.reviews] == [("1", ("A",)), ("2", ("A",))]
+
+
+def test_two_addresses_of_one_ats_job_do_not_link_two_own_jobs() -> None:
+    urls = ("https://x.com/1", "https://y.com/1")
+    found = decided([OwnIdentity(str(n), post_url=url) for n, url in enumerate(urls)], [AtsIdentity("A", urls=urls)])
+    assert not found.links
+    assert len(found.reviews) == 2
+
+
+def test_the_better_identifier_keeps_the_ats_job_and_the_other_own_job_goes_to_review() -> None:
+    own = [OwnIdentity("1", job_code="c"), OwnIdentity("2", kombo_job_id="A")]
+    found = decided(own, [AtsIdentity("A", job_code="c")])
+    assert found.links == (Link("2", "A", "kombo_id"),)
+    assert found.reviews == (
+        Review("1", ("A",), "job_code", "job code c names an ATS job that own job 2 has by its Kombo id"),
+    )
+
+
+@pytest.mark.parametrize(("higher", "lower"), [("kombo_job_id", "remote_id"), ("remote_id", "job_code")])
+def test_identifiers_that_name_different_jobs_go_to_review_with_both(higher: str, lower: str) -> None:
+    ats = [AtsIdentity("A", remote_id="A", job_code="A"), AtsIdentity("B", remote_id="B", job_code="B")]
+    found = decided([OwnIdentity("1", **{higher: "B", lower: "A"})], ats)
+    assert found.links == ()
+    assert [review.ats_ids for review in found.reviews] == [("A", "B")]
+    assert "different ATS jobs" in found.reviews[0].reason
+
+
+@pytest.mark.parametrize("tier", ["remote_id", "job_code"])
+def test_the_same_code_with_quite_another_title_goes_to_review(tier: str) -> None:
+    found = decided([OwnIdentity("1", "Nurse", **{tier: "7"})], [AtsIdentity("A", "Welder", **{tier: "7"})])
+    assert found.links == ()
+    assert "“Nurse” and “Welder”" in found.reviews[0].reason
+
+
+def test_a_kombo_id_links_whatever_the_title_and_a_missing_title_contradicts_nothing() -> None:
+    own = [OwnIdentity("1", "Nurse", kombo_job_id="A"), OwnIdentity("2", job_code="c")]
+    assert len(decided(own, [AtsIdentity("A", "Welder"), AtsIdentity("B", "Cook", job_code="c")]).links) == 2
+
+
+def test_an_address_singles_out_one_of_the_jobs_that_share_a_code() -> None:
+    ats = [AtsIdentity(id_, job_code="c", urls=(f"https://x.com/{id_}",)) for id_ in "AB"]
+    own = [OwnIdentity(id_, job_code="c", post_url=f"https://x.com/{id_}") for id_ in "AB"]
+    assert decided(own, ats) == Decisions((Link("A", "A", "post_url"), Link("B", "B", "post_url")), ())
+
+
+def test_a_stale_kombo_id_does_not_keep_the_next_identifier_from_linking() -> None:
+    own = OwnIdentity("1", kombo_job_id="of the integration before", remote_id="7")
+    assert decided([own], [AtsIdentity("A", remote_id="7")]).links == (Link("1", "A", "remote_id"),)
+
+
+def test_a_canonical_code_is_used_only_where_the_exact_one_names_nothing_and_it_is_unique() -> None:
+    ats = [AtsIdentity("A", job_code="R-12"), AtsIdentity("B", job_code="R 012")]
+    assert decided([OwnIdentity("1", job_code="R-12")], ats).links == (Link("1", "A", "job_code"),)
+    loose = decided([OwnIdentity("1", job_code="r12")], ats)
+    assert loose.links == ()
+    assert loose.reviews[0].ats_ids == ("A", "B")
+    both = decided([OwnIdentity("1", job_code="R-12"), OwnIdentity("2", job_code="r 12")], ats[:1])
+    assert both.links == (Link("1", "A", "job_code"),)
+    assert [review.own_id for review in both.reviews] == ["2"]
+
+
+def test_a_placeholder_on_many_jobs_names_none_of_them() -> None:
+    page = "https://example.com/careers"
+    ats = [AtsIdentity(f"{n}", job_code="tbd", urls=(page,)) for n in range(MAX_BEARERS + 1)]
+    assert decided([OwnIdentity("1", job_code="tbd", post_url=page)], ats) == Decisions((), ())
+    own = [OwnIdentity(f"{n}", job_code="tbd") for n in range(MAX_BEARERS + 1)]
+    assert decided(own, ats[:1]) == Decisions((), ())
+    assert decided([OwnIdentity("1", post_url="n/a")], [AtsIdentity("A", urls=("n/a",))]) == Decisions((), ())
+
+
+IDS = st.sampled_from(["A", "B", "C", "1", "01", "r-1", "R 1"]) | st.none()
+URLS = st.sampled_from(["https://x.com/1", "http://x.com/1/", "https://x.com/en/1", "https://x.com/2", "n/a"])
+TITLES = st.sampled_from(["Nurse", "Nurse Berlin", "Welder", ""]) | st.none()
+OWN = st.lists(
+    st.builds(OwnIdentity, st.uuids().map(str), TITLES, IDS, IDS, IDS, URLS | st.none()), max_size=6
+)  # fmt: skip
+ATS = st.lists(
+    st.builds(AtsIdentity, st.sampled_from("ABCDEF"), TITLES, IDS, IDS, st.lists(URLS, max_size=2).map(tuple)),
+    max_size=6,
+    unique_by=lambda job: job.kombo_job_id,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(OWN, ATS, st.randoms())
+def test_the_order_of_the_input_changes_nothing(own: list, ats: list, order: random.Random) -> None:
+    shuffled_own, shuffled_ats = order.sample(own, len(own)), order.sample(ats, len(ats))
+    assert decided(own, ats) == decided(shuffled_own, shuffled_ats)
+
+
+@settings(max_examples=400, deadline=None)
+@given(OWN, ATS)
+def test_no_job_is_linked_twice_and_each_own_job_is_decided_at_most_once(own: list, ats: list) -> None:
+    links, reviews = decided(own, ats)
+    titles = {job.own_id: job.title for job in own} | {job.kombo_job_id: job.title for job in ats}
+    assert len({link.ats_id for link in links}) == len(links)
+    about = [decision.own_id for decision in (*links, *reviews)]
+    assert len(set(about)) == len(about)
+    for link in links:
+        if link.method != "kombo_id" and titles[link.own_id] and titles[link.ats_id]:
+            assert agree(titles[link.own_id], titles[link.ats_id])
