@@ -219,7 +219,10 @@ def release_closure(hold_id: int | None, refuse: bool, by: str | None) -> None:
 
     with _warehouse() as conn:
         if hold_id is None:
-            for hold in integrations.waiting_holds(conn):
+            holds = integrations.waiting_holds(conn)
+            if not holds:
+                click.echo("No closure is held.")
+            for hold in holds:
                 click.echo(
                     f"{hold['hold_id']}: {hold['integration_id']}, {len(hold['kombo_job_ids'])} of {hold['open_jobs']} "
                     f"open jobs, {hold['reason']}, held {hold['held_at']:%Y-%m-%d %H:%M}"

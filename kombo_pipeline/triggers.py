@@ -24,6 +24,7 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _PARTITION = "dagster/partition"
 
 RETRY_UNAVAILABLE_AFTER = timedelta(minutes=10)
@@ -69,7 +70,8 @@ def is_silent(state: Mapping[str, Any], *, now: datetime) -> bool:
     """Whether an integration must be polled: neither an event nor a fetch of ours for longer than its rhythm allows.
 
     One whose fetch failed for a passing reason is asked again soon, for a run that waited would keep others
-    from its slot; a refused one at the slowest pace, for somebody has to act first.
+    from its slot; a refused one at the slowest pace, for somebody has to act first. An event that no fetch
+    has covered for as long was lost with its run, one that could not be launched for example.
     """
     attempted_at, fetch_state = state["fetch_attempted_at"], state["fetch_state"]
     if state["deleted_at"] is not None:
@@ -79,6 +81,8 @@ def is_silent(state: Mapping[str, Any], *, now: datetime) -> bool:
     if fetch_state in ("unavailable", "refused"):
         pause = RETRY_UNAVAILABLE_AFTER if fetch_state == "unavailable" else POLL_AT_LEAST_EVERY
         return bool(now - attempted_at >= pause)
+    if fetch_state == "current" and state["waiting_since"] is not None:
+        return bool(now - max(attempted_at, state["waiting_since"]) >= RETRY_UNAVAILABLE_AFTER)
     heard_at = max([attempted_at, *state["event_times"][-1:]])
     return bool(now - heard_at >= silence_allowed(state["event_times"]))
 
@@ -89,16 +93,14 @@ def full_fetch_is_due(state: Mapping[str, Any], *, now: datetime) -> bool:
     return state["deleted_at"] is None and full_fetched_at is not None and now - full_fetched_at >= FULL_FETCH_EVERY
 
 
-_CHAIN = dg.AssetSelection.assets(raw_job_pages, jobs) - dg.AssetSelection.checks(every_integration_fresh)
-
 sync_integration = dg.define_asset_job(
     "sync_integration",
-    selection=_CHAIN,
+    selection=[raw_job_pages, jobs],
     description="Fetch what changed in one integration since its watermark, and apply it.",
 )
 full_reconcile = dg.define_asset_job(
     "full_reconcile",
-    selection=_CHAIN,
+    selection=[raw_job_pages, jobs],
     config=dg.RunConfig(ops={"raw_job_pages": FetchConfig(full=True)}),
     description="Fetch every job of one integration, repair what incremental fetches missed, close what vanished.",
 )
@@ -219,9 +221,7 @@ def prune_history(context: dg.OpExecutionContext, config: PruneConfig, warehouse
         bodies = retention.empty_event_bodies(conn, older_than=timedelta(days=config.event_bodies_days))
         pages = retention.delete_pages(conn, older_than=timedelta(days=config.pages_days))
     before = datetime.now(UTC) - timedelta(days=config.runs_days)
-    runs = context.instance.get_run_records(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], updated_before=before), limit=5000
-    )
+    runs = context.instance.get_run_records(dg.RunsFilter(statuses=_FINISHED, updated_before=before), limit=5000)
     newest = _newest_runs(context.instance)
     doomed = [record.dagster_run.run_id for record in runs if record.dagster_run.run_id not in newest]
     for run_id in doomed:

@@ -138,12 +138,13 @@ def stop_leftovers(data_dir: Path) -> list[str]:
     note = _read_note(data_dir)
     if note is None:
         return []
+    stopped = []
     if (pid := running_up(data_dir)) is not None:
         os.kill(pid, signal.SIGTERM)
+        stopped.append("up")
         deadline = time.monotonic() + 2 * STOP_SECONDS
         while _is_ours(pid) and time.monotonic() < deadline:
             time.sleep(0.1)
-    stopped = []
     processes = note.get("processes")
     for name, pid in processes.items() if isinstance(processes, dict) else ():
         if _is_ours(pid):

@@ -1,13 +1,16 @@
 """`kombo-pipeline up`: everything on one machine, and the summary of what landed."""
 
+import json
 import os
 import shutil
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from rich.table import Table
 
 from kombo_pipeline.local import databases, postgres
 from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
-from kombo_pipeline.settings import RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT, Settings
+from kombo_pipeline.settings import CODE_SERVER_PORT, RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT, Settings
 from kombo_pipeline.warehouse import integrations
 from kombo_pipeline.warehouse.connection import Connection, connect, redacted
 from kombo_pipeline.warehouse.migrate import migrate
@@ -52,7 +55,7 @@ def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -
     try:
         with _terminated_like_interrupted():
             warehouse, sandbox = _start(stack, settings, size, console)
-            first = _FirstChains(at_least=size.integrations if sandbox else 1, sandbox=sandbox)
+            first = _FirstChains(sandbox)
             return _watch(stack, warehouse, settings, first, once=once, console=console)
     except KeyboardInterrupt:
         console.print("Stopping.")
@@ -70,15 +73,6 @@ def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console
     home = settings.data_dir / "dagster"
     home.mkdir(exist_ok=True)
     shutil.copyfile(_PROJECT / "dagster.yaml", home / "dagster.yaml")
-    ports = {
-        name: free_port(preferred)
-        for name, preferred in (
-            ("receiver", RECEIVER_PORT),
-            ("sandbox", SANDBOX_PORT),
-            ("webserver", WEBSERVER_PORT),
-            ("code server", 4266),
-        )
-    }
     environment = os.environ | {
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -87,42 +81,41 @@ def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console
         "KOMBO_DAGSTER_URL": dagster,
         "KOMBO_API_URL": settings.kombo_api_url,
     }
+    receiver = f"http://127.0.0.1:{free_port(RECEIVER_PORT)}"
+    sandbox = None
     if settings.kombo_api_key is None:
+        sandbox = f"http://127.0.0.1:{free_port(SANDBOX_PORT)}"
         environment |= {
-            "KOMBO_API_URL": f"http://127.0.0.1:{ports['sandbox']}/v1",
+            "KOMBO_API_URL": f"{sandbox}/v1",
             "KOMBO_API_KEY": _SANDBOX_KEY,
             "KOMBO_WEBHOOK_SECRETS": ",".join(settings.webhook_secrets) or _SANDBOX_SECRET,
         }
     command = [sys.executable, "-m", "kombo_pipeline"]
-    receiver = f"http://127.0.0.1:{ports['receiver']}"
     stack.start(
         "receiver",
-        [*command, "receiver", "--port", str(ports["receiver"])],
+        [*command, "receiver", "--port", _port(receiver)],
         environment=environment,
         is_ready=lambda: answers(f"{receiver}/healthz"),
     )
     console.print(f"Receiver      {receiver}/webhooks/kombo", highlight=False)
-    _start_dagster(stack, ports, home, environment)
-    console.print(f"Dagster       http://127.0.0.1:{ports['webserver']}", highlight=False)
-    sandbox = None
-    if settings.kombo_api_key is None:
-        sandbox = f"http://127.0.0.1:{ports['sandbox']}/sandbox"
+    if sandbox is not None:
         stack.start(
             "sandbox",
             [
-                *(*command, "sandbox", "--port", str(ports["sandbox"])),
+                *(*command, "sandbox", "--port", _port(sandbox), "--webhook-url", f"{receiver}/webhooks/kombo"),
                 *("--integrations", str(size.integrations), "--jobs", str(size.jobs), "--seed", str(size.seed)),
-                *("--webhook-url", f"{receiver}/webhooks/kombo"),
             ],
             environment=environment,
-            is_ready=lambda: answers(f"{sandbox}"),
+            is_ready=lambda: answers(f"{sandbox}/sandbox"),
         )
-        console.print(f"Sandbox       {sandbox}", highlight=False)
+        console.print(f"Sandbox       {sandbox}/sandbox", highlight=False)
+    webserver = _start_dagster(stack, home, environment)
+    console.print(f"Dagster       {webserver}", highlight=False)
     return warehouse, sandbox
 
 
-def _start_dagster(stack: Stack, ports: dict[str, int], home: Path, environment: dict[str, str]) -> None:
-    code_server = str(ports["code server"])
+def _start_dagster(stack: Stack, home: Path, environment: dict[str, str]) -> str:
+    code_server = free_port(CODE_SERVER_PORT)
     workspace = home / "workspace.yaml"
     workspace.write_text(
         f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {code_server}, location_name: kombo_pipeline}}\n"
@@ -131,11 +124,11 @@ def _start_dagster(stack: Stack, ports: dict[str, int], home: Path, environment:
     stack.start(
         "code-server",
         [
-            *(script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", code_server),
+            *(script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", str(code_server)),
             *("-m", "kombo_pipeline.definitions", "--location-name", "kombo_pipeline"),
         ],
         environment=environment,
-        is_ready=lambda: listens(ports["code server"]),
+        is_ready=lambda: listens(code_server),
     )
     stack.start(
         "daemon",
@@ -143,13 +136,18 @@ def _start_dagster(stack: Stack, ports: dict[str, int], home: Path, environment:
         environment=environment,
         is_ready=lambda: True,
     )
-    webserver = str(ports["webserver"])
+    webserver = f"http://127.0.0.1:{free_port(WEBSERVER_PORT)}"
     stack.start(
         "webserver",
-        [script("dagster-webserver"), "-h", "127.0.0.1", "-p", webserver, "-w", str(workspace)],
+        [script("dagster-webserver"), "-h", "127.0.0.1", "-p", _port(webserver), "-w", str(workspace)],
         environment=environment,
-        is_ready=lambda: answers(f"http://127.0.0.1:{webserver}/server_info"),
+        is_ready=lambda: answers(f"{webserver}/server_info"),
     )
+    return webserver
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]
 
 
 def _watch(
@@ -171,10 +169,11 @@ def _watch(
                     if once:
                         return 0
                     console.print("Changes go on arriving. Ctrl-C stops everything.")
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             console.print(f"Postgres does not answer: {str(error).splitlines()[0]}", highlight=False)
-            databases.warehouse_url(settings)  # starts the embedded server again, where it was
             counts = shown
+            with suppress(postgres.EmbeddedPostgresError):  # tried again at the next look
+                databases.warehouse_url(settings)  # starts the embedded server again, where it was
         if counts != shown and counts[0]:
             shown = counts
             text = "{} integrations, {:,} jobs, {:,} changes, {:,} fetches".format(*counts)
@@ -190,31 +189,35 @@ def _watch(
 class _FirstChains:
     """Whether the integrations there were at the start have had a full and then an incremental fetch."""
 
-    def __init__(self, *, at_least: int, sandbox: str | None) -> None:
-        self._at_least = at_least
+    def __init__(self, sandbox: str | None) -> None:
         self._sandbox = sandbox
+        self._started_at = datetime.now(UTC)
         self._awaited: list[str] | None = None
 
     def are_complete(self, conn: Connection) -> bool:
         """Look once. When all have been fetched in full, the sandbox is asked to sync them, so that webhooks come."""
         if self._awaited is None:
-            registered = integrations.registered(conn)
-            if len(registered) < self._at_least or not self._have_applied(conn, registered, "full"):
+            known = self._in_sandbox() if self._sandbox else integrations.registered(conn)
+            if not known or not self._have_applied(conn, known, "full", datetime.min.replace(tzinfo=UTC)):
                 return False
-            self._awaited = registered
-            for integration_id in registered if self._sandbox else ():
-                ask(f"{self._sandbox}/integrations/{integration_id}/sync", method="POST")
-        return self._have_applied(conn, self._awaited, "incremental")
+            self._awaited = known
+            for integration_id in known if self._sandbox else ():
+                ask(f"{self._sandbox}/sandbox/integrations/{integration_id}/sync", method="POST")
+        return self._have_applied(conn, self._awaited, "incremental", self._started_at)
+
+    def _in_sandbox(self) -> list[str]:
+        with urllib.request.urlopen(f"{self._sandbox}/sandbox", timeout=5) as answer:  # noqa: S310 -- ours
+            return [integration["id"] for integration in json.load(answer)["integrations"]]
 
     @staticmethod
-    def _have_applied(conn: Connection, integration_ids: list[str], kind: str) -> bool:
+    def _have_applied(conn: Connection, integration_ids: list[str], kind: str, since: datetime) -> bool:
         row = conn.execute(
-            "select bool_and(deleted_at is not null or exists (select from raw.fetches f "
-            "where f.integration_id = i.integration_id and f.status = 'applied' and f.kind = %s)) as all_have "
-            "from core.integrations i where integration_id = any(%s)",
-            (kind, integration_ids),
+            "select count(*) filter (where deleted_at is not null or exists (select from raw.fetches f "
+            "where f.integration_id = i.integration_id and f.status = 'applied' and f.kind = %s "
+            "and f.requested_at >= %s)) as complete from core.integrations i where integration_id = any(%s)",
+            (kind, since, integration_ids),
         ).fetchone()
-        return row is not None and bool(row["all_have"])
+        return row is not None and row["complete"] == len(integration_ids)
 
 
 def _counts(conn: Connection) -> tuple[int, ...]:

@@ -21,6 +21,8 @@ CONTEXT_WEIGHT: Final = 0.1
 """What is left of a title word that only repeats the job's own place, or names the customer."""
 PLACE_WEIGHT: Final = 0.6
 GRAM_WEIGHT: Final = 0.5
+LEAST_SEARCH_WEIGHT: Final = 0.07
+"""Parts of a unit vector below this are not searched by: they are what half of all titles share."""
 
 _LEVELS: Final = tuple(dict.fromkeys(LEVELS.values()))
 _SEASONS: Final = tuple(dict.fromkeys(SEASONS.values()))
@@ -86,10 +88,7 @@ class Columns:
             years=_masks([title.years for title in titles], lambda year: int(year) % 64),
             seasons=_masks([title.seasons for title in titles], _SEASONS.index),
             employment=_masks(
-                [
-                    title.employment | _employment(job.employment_type)
-                    for job, title in zip(jobs, titles, strict=True)
-                ],
+                [title.employment | _employment(job.employment_type) for job, title in zip(jobs, titles, strict=True)],
                 _EMPLOYMENT.index,
             ),
             remote=np.array([place.remote for place in places], dtype=bool),
@@ -134,6 +133,7 @@ class Rarity:
     by_stem: dict[str, float] = field(repr=False)
 
     def __call__(self, word_stem: str) -> float:
+        """The rarity of a stem; a single letter says less than an unknown word."""
         return self.by_stem.get(word_stem, 0.3 * self.default if len(word_stem) < 2 else self.default)
 
 
@@ -171,7 +171,10 @@ class _Vocabulary:
         matrix = _matrix(rows, hashed=True)
         norms = np.sqrt(matrix.multiply(matrix).sum(1)).A1
         norms[norms == 0] = 1
-        return (sparse.diags(1 / norms) @ matrix).tocsr().astype(np.float32)
+        matrix = (sparse.diags(1 / norms) @ matrix).tocsr().astype(np.float32)
+        matrix.data[matrix.data < LEAST_SEARCH_WEIGHT] = 0
+        matrix.eliminate_zeros()
+        return matrix
 
     def _weighted(self, title: Title, place: Place, named: frozenset[str]) -> dict[str, float]:
         own_place = {stem(word) for word in place.words}

@@ -33,11 +33,13 @@ def read_place(location: str) -> Place:
         return Place("")
     several = _SEVERAL.search(text) is not None
     remote = _REMOTE.search(text) is not None
-    cities, regions, words, numbers = set(), set(), set(), set()
+    cities: set[str] = set()
+    regions: set[str] = set()
+    words: set[str] = set()
+    numbers: set[str] = set()
     for part in _SEPARATOR.split(_SEVERAL.sub(";", _REMOTE.sub(";", folded))):
-        digits = _NUMBER.findall(part)
         name = " ".join(word for word in plain_words(part) if not word.isdecimal()).removeprefix("in ")
-        numbers.update(number.lstrip("0") for number in digits)
+        numbers.update(number.lstrip("0") for number in _NUMBER.findall(part))
         if name in REGIONS:
             regions.add(REGIONS[name])
             continue
@@ -56,7 +58,9 @@ _REMOTE: Final = re.compile(
     r"\b(?:remote|home ?-?office|telework|teletravail|work from home|wfh|anywhere|hybrid|on ?-?site|in ?-?office"
     r"|deutschlandweit|bundesweit|mobiles arbeiten)\b"
 )
-_SEVERAL: Final = re.compile(r"\b(?:(?:multiple|various|several|\d+|verschiedene) (?:\w+ )?(?:locations?|standorte|orte)|\d+ more)\b|^multiple$")
+_SEVERAL: Final = re.compile(
+    r"\b(?:(?:multiple|various|several|\d+|verschiedene) (?:\w+ )?(?:locations?|standorte|orte)|\d+ more)\b|^multiple$"
+)
 # "Des Moines, IA Denver, CO": boards lose the line breaks of a list.
 _STATE_THEN_CITY: Final = re.compile(r"(,\s*(?:[A-Z]{2}|USA))\s+(?=[A-Z])")
 _NUMBER: Final = re.compile(r"\d+")

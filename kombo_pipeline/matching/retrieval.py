@@ -7,7 +7,7 @@ import numpy as np
 
 from kombo_pipeline.matching.columns import Columns, JobText, Rarity
 
-SHORTLIST: Final = 50
+SHORTLIST: Final = 24
 """So many ATS jobs are compared in full. Fixed: a number that moved with the size of the index would let one
 more ATS job change the results of all own jobs."""
 
@@ -40,15 +40,13 @@ class Index:
     def shortlist(self, own: Columns) -> tuple[Any, Any, Any]:
         """The pairs worth comparing, by own job: rows of `own`, rows of the index, cosine of their texts."""
         scores = (own.search @ self._postings).tocsr()
-        if len(self) <= SHORTLIST:
-            rows = np.repeat(np.arange(len(own)), len(self))
-            found = np.tile(np.arange(len(self)), len(own))
-            return rows, found, scores.toarray().ravel()
         chosen: list[Any] = []
         for start, end in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
-            keys = np.round(scores.data[start:end].astype(np.float64), 5) + self.columns.tie[scores.indices[start:end]]
-            nearest = np.argpartition(-keys, SHORTLIST)[:SHORTLIST] if end - start > SHORTLIST else slice(None)
-            chosen.append((np.arange(start, end))[nearest])
+            found = np.arange(start, end)
+            if end - start > SHORTLIST:
+                keys = np.round(scores.data[found].astype(np.float64), 5) + self.columns.tie[scores.indices[found]]
+                found = found[np.argpartition(-keys, SHORTLIST)[:SHORTLIST]]
+            chosen.append(found)
         rows = np.repeat(np.arange(len(own)), [len(found) for found in chosen])
         picked = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
         return rows, scores.indices[picked], scores.data[picked]

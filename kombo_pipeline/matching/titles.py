@@ -105,7 +105,7 @@ def code_digits(code: str) -> str:
     return "".join(character for character in code if character.isdecimal()).lstrip("0")
 
 
-_CONTROL: Final = {code: " " for code in (*range(32), 127)}
+_CONTROL: Final = dict.fromkeys((*range(32), 127), " ")
 _LETTERS: Final = {**_CONTROL, **str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})}
 _COMBINING: Final = re.compile("[\u0300-\u036f]+")
 # \w without the underscore: people write "Data_Engineer", and dot, plus and hash are read before.

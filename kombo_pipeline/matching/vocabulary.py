@@ -132,14 +132,13 @@ intern internship praktikum intern_full_time = intern
 """Phrase -> forms of employment. All but intern leave the core: they say how, not what."""
 
 NOISE_PHRASES: Final = frozenset(
-    phrase.replace("_", " ")
-    for phrase in """
-    we_are_hiring were_hiring we_re_hiring now_hiring hiring_now hiring urgent urgently apply_now apply_today
-    join_us_as join_us join_our_team join_the_team jetzt_bewerben bewirb_dich_jetzt gesucht wir_suchen wir_suchen_dich
-    ab_sofort zum_nachstmoglichen_zeitpunkt immediate_start start_immediately sofort jetzt dringend dringend_gesucht
-    nous_recrutons on_recrute recrute recherche nous_recherchons cerchiamo cercasi selezioniamo zatrudnimy
-    poszukujemy poszukiwany praca wanted looking_for we_are_looking_for top_job stellenangebot verstarkung_gesucht
-    great_opportunity amazing_opportunity new_opportunity als quereinsteiger_willkommen homeoffice_moglich
-    """.split()
+    _table("""
+we_are_hiring were_hiring we_re_hiring now_hiring hiring_now hiring urgent urgently apply_now apply_today \
+join_us_as join_us join_our_team join_the_team jetzt_bewerben bewirb_dich_jetzt gesucht wir_suchen wir_suchen_dich \
+ab_sofort zum_nachstmoglichen_zeitpunkt immediate_start start_immediately sofort jetzt dringend dringend_gesucht \
+nous_recrutons on_recrute recrute recherche nous_recherchons cerchiamo cercasi selezioniamo zatrudnimy \
+poszukujemy poszukiwany praca wanted looking_for we_are_looking_for top_job stellenangebot verstarkung_gesucht \
+great_opportunity amazing_opportunity new_opportunity als quereinsteiger_willkommen homeoffice_moglich = noise
+""")
 )
 """What an advertisement says to be noticed, and the German "as" that follows it."""

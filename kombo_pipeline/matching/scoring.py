@@ -1,0 +1,217 @@
+"""From features to an answer: a conditional logit over an own job's candidates and the answer 'none of them'."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final, Self
+
+import numpy as np
+
+from kombo_pipeline.matching import columns, features, places, retrieval, titles, vocabulary
+from kombo_pipeline.matching.columns import Columns, JobText, Rarity
+from kombo_pipeline.matching.retrieval import Index
+
+STRONG: Final = 0.94
+POSSIBLE: Final = 0.5
+WEAK: Final = 0.1
+"""The least confidence of each band; below the last one a candidate is in the band "none"."""
+
+_CHUNK: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposed ATS job. `confidence` is the calibrated probability that it is the own job, `score` its utility
+    beside the other candidates; `features` says why (see `evidence.explain`)."""
+
+    ats: JobText
+    rank: int  # from 1
+    score: float
+    confidence: float
+    features: Any
+
+    @property
+    def band(self) -> str:
+        """How far a person may rely on it: strong, possible, weak or none."""
+        return band(self.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What was found for one own job: the best candidates first, and how likely it is that none is right."""
+
+    own: JobText
+    candidates: list[Candidate]
+    none_probability: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What `benchmarks/train_matcher.py` learned; equal data and equal code give an equal version."""
+
+    pair: Any  # one a feature of features.NAMES
+    none: Any  # one a feature of features.NONE_NAMES
+    calibration: Any  # intercept and slope on the log-odds, and what both gain where posting dates are known
+    rarity: Rarity
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read stored weights; raises KeyError where a feature has none."""
+        stored = json.loads(text)
+        return cls(
+            pair=np.array([stored["pair"][name] for name in features.NAMES], dtype=np.float32),
+            none=np.array([stored["none"][name] for name in features.NONE_NAMES], dtype=np.float32),
+            calibration=np.array(stored["calibration"], dtype=np.float64),
+            rarity=Rarity(
+                stored["rarity"]["default"],
+                {word: float(level) for level, words in stored["rarity"]["words"].items() for word in words.split()},
+            ),
+        )
+
+    def to_json(self) -> str:
+        """The stored form, version included."""
+        words: dict[str, list[str]] = {}
+        for word, level in sorted(self.rarity.by_stem.items()):
+            words.setdefault(str(level), []).append(word)
+        body = {
+            "pair": dict(zip(features.NAMES, _rounded(self.pair), strict=True)),
+            "none": dict(zip(features.NONE_NAMES, _rounded(self.none), strict=True)),
+            "calibration": _rounded(self.calibration),
+            "rarity": {
+                "default": self.rarity.default,
+                "words": {level: " ".join(words[level]) for level in sorted(words, key=float)},
+            },
+        }
+        return json.dumps({"version": version_of(body), **body}, indent=1, ensure_ascii=False) + "\n"
+
+
+class Matcher:
+    """Finds the ATS jobs that own jobs of the same customer may be.
+
+    The result for one own job depends on that job and the index alone, not on the other own jobs, so matching
+    a part again gives what matching everything would. A title never links by itself: these are proposals.
+    """
+
+    def __init__(self, weights: Weights, version: str) -> None:
+        self.weights, self.version = weights, version
+
+    @classmethod
+    def load(cls) -> Self:
+        """The matcher with the weights of this release."""
+        text = resources.files(__package__).joinpath("weights.json").read_text("utf-8")
+        return cls(Weights.from_json(text), json.loads(text)["version"])
+
+    def index(self, jobs: Iterable[JobText], *, customer: str = "") -> Index:
+        """Make the ATS jobs of one customer searchable; the customer's name says nothing in its own titles."""
+        return Index.build(jobs, customer=customer, rarity=self.weights.rarity)
+
+    def candidates(self, own: Sequence[JobText], index: Index, *, k: int = 5) -> list[Match]:
+        """The `k` likeliest ATS jobs for each own job, in the order given; any text is accepted.
+
+        An own job without any likeness to the index, or an empty index, gives no candidate and certainty of none.
+        """
+        return [
+            match
+            for start in range(0, len(own), _CHUNK)
+            for match in self._chunk(own[start : start + _CHUNK], index, k)
+        ]
+
+    def _chunk(self, own: Sequence[JobText], index: Index, k: int) -> list[Match]:
+        mine = retrieval.read_own(own, index)
+        own_rows, ats_rows, pairs = compare(mine, index)
+        none = features.none_features(mine, own_rows, pairs) @ self.weights.none
+        scores = pairs @ self.weights.pair
+        likely, none_likely = softmax(scores, none, own_rows)
+        confidence = calibrated(likely, dated(pairs), self.weights.calibration)
+        order = np.lexsort((index.columns.tie[ats_rows], -np.round(scores.astype(np.float64), 4), own_rows))
+        ends = np.searchsorted(own_rows, np.arange(len(own) + 1))
+        matches = []
+        for row, job in enumerate(own):
+            best = order[ends[row] : ends[row + 1]][:k]
+            found = [
+                Candidate(
+                    index.columns.jobs[ats_rows[pair]], rank, float(scores[pair]), float(confidence[pair]), vector
+                )
+                for rank, (pair, vector) in enumerate(zip(best, pairs[best], strict=True), start=1)
+            ]
+            matches.append(Match(job, found, float(none_likely[row])))
+        return matches
+
+
+def compare(own: Columns, index: Index) -> tuple[Any, Any, Any]:
+    """The pairs worth comparing and their features: rows of `own`, ascending, rows of the index, features."""
+    own_rows, ats_rows, cosine = index.shortlist(own)
+    return own_rows, ats_rows, features.pair_features(own, index.columns, own_rows, ats_rows, cosine)
+
+
+def softmax(scores: Any, none: Any, own_rows: Any) -> tuple[Any, Any]:
+    """The probability of every pair, and of 'none' for every own job; both sum to 1 for each own job."""
+    scores, none = scores.astype(np.float64), none.astype(np.float64)
+    highest = none.copy()
+    np.maximum.at(highest, own_rows, scores)
+    pair, alone = np.exp(scores - highest[own_rows]), np.exp(none - highest)
+    total = alone + np.bincount(own_rows, pair, minlength=len(none))
+    empty = np.bincount(own_rows, minlength=len(none)) == 0
+    return pair / total[own_rows], np.where(empty, 1.0, alone / total)
+
+
+def calibrated(likely: Any, dates_known: Any, calibration: Any) -> Any:
+    """Probabilities of which as many come true as they say, by logistic regression on the log-odds."""
+    clipped = np.clip(likely, 1e-9, 1 - 1e-9)
+    return 1 / (1 + np.exp(-calibration_columns(np.log(clipped / (1 - clipped)), dates_known) @ calibration))
+
+
+def calibration_columns(log_odds: Any, dates_known: Any) -> Any:
+    """What the calibration is a linear function of."""
+    return np.column_stack([np.ones(len(log_odds)), log_odds, dates_known, dates_known * log_odds])
+
+
+def dated(pairs: Any) -> Any:
+    """Whether both posting dates of a pair are known."""
+    return (pairs[:, features.NAMES.index("date_distance")] > 0) | (pairs[:, features.NAMES.index("same_day")] > 0)
+
+
+def band(confidence: float) -> str:
+    """The name of the confidence's band."""
+    if confidence >= STRONG:
+        return "strong"
+    if confidence >= POSSIBLE:
+        return "possible"
+    return "weak" if confidence >= WEAK else "none"
+
+
+def also_best_for(matches: Iterable[Match]) -> dict[str, list[str]]:
+    """ATS job -> the own jobs whose best match it is, where they are several: seldom are all of them right.
+
+    Kept apart from the confidence, which it spoils when mixed in.
+    """
+    best: dict[str, list[str]] = {}
+    for match in matches:
+        if match.candidates:
+            best.setdefault(match.candidates[0].ats.id, []).append(match.own.id)
+    return {ats: own for ats, own in best.items() if len(own) > 1}
+
+
+def version_of(body: dict[str, Any]) -> str:
+    """A name for the weights and every table and number in the code that changes what they mean."""
+    code = (
+        vocabulary.WORDS, vocabulary.PHRASES, vocabulary.LEVELS, vocabulary.SEASONS, vocabulary.EMPLOYMENT_PHRASES,
+        sorted(vocabulary.NOISE_PHRASES), places.REGIONS, places.CITIES, retrieval.SHORTLIST, titles.MAX_CHARACTERS,
+        columns.FEATURES, columns.CONTEXT_WEIGHT, columns.PLACE_WEIGHT, columns.GRAM_WEIGHT,
+        columns.LEAST_SEARCH_WEIGHT,
+    )  # fmt: skip
+    text = json.dumps([body, code], sort_keys=True, ensure_ascii=False)
+    return "titles-" + hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+@cache
+def default_matcher() -> Matcher:
+    """The matcher of this release, read once."""
+    return Matcher.load()
+
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), 4) for value in values]
