@@ -11,7 +11,8 @@ import msgspec
 
 # Postgres reads words such as "tomorrow" as instants; only dates that start like ISO 8601 get through.
 Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}")]
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+# Kombo's have 24 characters; three of these must fit an index entry of Postgres.
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Json = msgspec.Raw
 _NULL = msgspec.Raw(b"null")
 

@@ -74,7 +74,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         held, repaired, notes = held + vanished.held, repaired + vanished.closed, vanished.notes
         shows_all = not (vanished.held or vanished.notes)
     if held:
-        notes.append(f"The closure of {held} jobs waits for a person: see `kombo-pipeline release closure`.")
+        notes.append(f"{held} jobs were not closed, for that is a person's decision: `kombo-pipeline release closure`.")
     fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id, shows_all=shows_all)
     counts = {
         "new": sorted_jobs["new"] - records.quarantined_unseen,

@@ -1,0 +1,14 @@
+"""Own jobs, what matching finds for them, links and people's decisions."""
+
+from pathlib import Path
+
+from alembic import op
+
+from kombo_pipeline.warehouse.ddl import execute
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    execute(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())

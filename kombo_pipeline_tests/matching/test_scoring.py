@@ -1,0 +1,174 @@
+import json
+from datetime import date
+from importlib import resources
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kombo_pipeline.matching import features, scoring
+from kombo_pipeline.matching.columns import JobText
+from kombo_pipeline.matching.evidence import explain
+from kombo_pipeline.matching.retrieval import SHORTLIST, Index
+
+ATS = [
+    JobText("backend", "Senior Backend Engineer (m/w/d)", "Berlin, Germany", posted=date(2025, 3, 1)),
+    JobText("backend-munich", "Senior Backend Engineer (m/w/d)", "München", posted=date(2025, 3, 1)),
+    JobText("junior", "Junior Backend Engineer", "Berlin, Germany", posted=date(2025, 3, 1)),
+    JobText("nurse", "Pflegefachkraft (m/w/d)", "Hamburg", posted=date(2025, 2, 1)),
+    JobText("sales", "Sales Manager DACH", "Berlin", department="Sales", posted=date(2024, 1, 1)),
+]
+WORDS = ["senior", "junior", "data", "engineer", "sales", "manager", "nurse", "ii", "2025", "berlin", "münchen", "开发"]
+JOBS = st.lists(
+    st.builds(
+        JobText,
+        id=st.uuids().map(str),
+        title=st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join) | st.text(max_size=20),
+        location=st.sampled_from(["", "Berlin", "München; Remote", "NY - Plainview"]) | st.text(max_size=10),
+        posted=st.none() | st.dates(date(2024, 1, 1), date(2025, 1, 1)),
+        code=st.none() | st.sampled_from(["4711", "R-10"]),
+    ),
+    max_size=40,
+)
+
+
+@pytest.fixture(scope="module")
+def matcher():
+    return scoring.Matcher.load()
+
+
+def found(matches):
+    return [
+        (match.own.id, round(match.none_probability, 5))
+        + tuple((each.ats.id, round(each.score, 3), round(each.confidence, 5)) for each in match.candidates)
+        for match in matches
+    ]
+
+
+def test_the_job_itself_comes_first_and_sure(matcher):
+    index = matcher.index(ATS)
+    own = JobText("1", "Sr. Backend Eng. (f/m/x), Berlin", "Berlin", posted=date(2025, 3, 2))
+    [match] = matcher.candidates([own], index)
+    assert match.candidates[0].ats.id == "backend"
+    assert match.candidates[0].confidence > 2 * match.candidates[1].confidence
+    assert match.none_probability < 0.5
+
+
+def test_a_job_without_counterpart_is_said_to_have_none(matcher):
+    [match] = matcher.candidates([JobText("1", "Kindergärtner", "Wien")], matcher.index(ATS))
+    assert match.none_probability > 0.8
+    assert all(each.band in ("weak", "none") for each in match.candidates)
+
+
+@given(JOBS, JOBS)
+@settings(max_examples=40, deadline=None)
+def test_alone_together_and_after_updates_the_answers_are_the_same(own, ats):
+    matcher = scoring.default_matcher()
+    whole = matcher.index(ats)
+    together = found(matcher.candidates(own, whole))
+    assert [one for job in own for one in found(matcher.candidates([job], whole))] == together
+    grown = matcher.index(ATS + ats[::2])
+    grown.update(ats[1::2][::-1], [job.id for job in ATS])
+    assert found(matcher.candidates(own, grown)) == together
+
+
+@given(JOBS, JOBS)
+@settings(max_examples=40, deadline=None)
+def test_probabilities_are_probabilities_and_contributions_sum_to_the_score(own, ats):
+    matcher = scoring.default_matcher()
+    for match in matcher.candidates(own, matcher.index(ats), k=3):
+        assert 0 <= match.none_probability <= 1
+        assert [each.rank for each in match.candidates] == list(range(1, len(match.candidates) + 1))
+        for each in match.candidates:
+            assert 0 <= each.confidence <= 1
+            contributions = explain(match, each, matcher.weights).contributions
+            assert sum(reason.weight for reason in contributions) == pytest.approx(each.score, abs=0.1)
+
+
+@pytest.mark.parametrize("title", ["", "\0", "x" * 10_000, "🚀", "\ud800", "((((((", "(m/w/d)"])
+def test_odd_titles_get_an_answer_on_either_side(matcher, title):
+    index = matcher.index([*ATS, JobText("odd", title)])
+    matches = matcher.candidates([JobText("1", title), JobText("2", "Sales Manager")], index)
+    assert [match.own.id for match in matches] == ["1", "2"]
+    assert matches[1].candidates[0].ats.id == "sales"
+
+
+def test_no_ats_jobs_means_certainly_no_counterpart(matcher):
+    [match] = matcher.candidates([JobText("1", "Sales Manager")], matcher.index([]))
+    assert match.candidates == []
+    assert match.none_probability == 1
+
+
+def test_no_own_jobs_give_no_matches(matcher):
+    assert matcher.candidates([], matcher.index(ATS)) == []
+
+
+def test_own_jobs_with_one_id_are_each_answered_and_of_ats_jobs_the_last_counts(matcher):
+    index = matcher.index([JobText("a", "Baker"), JobText("a", "Sales Manager")])
+    matches = matcher.candidates([JobText("1", "Sales Manager"), JobText("1", "Baker")], index)
+    assert len(index) == 1
+    assert len(matches) == 2
+
+
+def test_among_many_equal_titles_the_place_gets_the_job_onto_the_shortlist(matcher):
+    towns = [f"{name}{ending}" for name in ("Ash", "Ber", "Col", "Dor", "El", "Fal", "Gor") for ending in
+             ("ton", "ham", "ford", "wick", "ley", "den", "mouth", "field", "gate", "stead")]  # fmt: skip
+    assert len(towns) > 2 * SHORTLIST
+    index = matcher.index(JobText(town, "Pharmacy Technician", town) for town in towns)
+    own = [JobText("1", "Pharmacy Tech", "Gorwick"), JobText("2", "Pharmacy Technician - Falmouth")]
+    assert [match.candidates[0].ats.id for match in matcher.candidates(own, index)] == ["Gorwick", "Falmouth"]
+
+
+def test_evidence_names_place_seniority_and_differing_words(matcher):
+    own = JobText("1", "Junior Backend Engineer Payments", "Berlin", posted=date(2025, 3, 4))
+    [match] = matcher.candidates([own], matcher.index(ATS))
+    other = next(each for each in match.candidates if each.ats.id == "backend-munich")
+    explanation = explain(match, other, matcher.weights)
+    texts = [reason.text for reason in explanation.contributions]
+    assert "other city: Berlin against Munich" in texts
+    assert "other seniority: Junior against Senior" in texts
+    assert "posted 3 days earlier" in texts
+    assert explanation.only_own == ("junior", "payments")
+    assert explanation.only_ats == ("senior",)
+
+
+def test_one_ats_job_best_for_two_is_told_apart_from_the_confidence(matcher):
+    index = matcher.index(ATS)
+    own = [JobText("1", "Sales Manager DACH", "Berlin"), JobText("2", "Sales Manager", "Berlin"), JobText("3", "Nurse")]
+    assert scoring.also_best_for(matcher.candidates(own, index)) == {"sales": ["1", "2"]}
+
+
+def test_confidence_rises_with_probability_whether_dates_are_known_or_not():
+    calibration = scoring.default_matcher().weights.calibration
+    for dates_known in (False, True):
+        sure = scoring.calibrated(np.linspace(0.001, 0.999, 50), np.full(50, dates_known), calibration)
+        assert (np.diff(sure) > 0).all()
+
+
+def test_bands_follow_the_confidence():
+    assert [scoring.band(each) for each in (0.99, scoring.STRONG, 0.7, 0.2, 0.01)] == [
+        "strong", "strong", "possible", "weak", "none",
+    ]  # fmt: skip
+
+
+def test_the_stored_weights_were_learned_for_this_code():
+    text = resources.files("kombo_pipeline.matching").joinpath("weights.json").read_text("utf-8")
+    stored = json.loads(text)
+    version = stored.pop("version")
+    assert scoring.version_of(stored) == version, "tables or constants changed: run benchmarks.train_matcher --write"
+    assert scoring.Weights.from_json(text).to_json() == text
+
+
+def test_every_feature_is_evidence():
+    from kombo_pipeline.matching.evidence import _GROUPS
+
+    named = [name for names in _GROUPS.values() for name in names]
+    assert sorted(named) == sorted(features.NAMES)
+
+
+def test_an_index_forgets_and_replaces(matcher):
+    index = Index.build(ATS, customer="", rarity=matcher.weights.rarity)
+    index.update([JobText("nurse", "Arzt", "Hamburg")], ["sales", "unknown"])
+    assert len(index) == 4
+    assert not matcher.candidates([JobText("1", "Pflegefachkraft")], index)[0].candidates
