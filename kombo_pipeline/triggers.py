@@ -93,14 +93,17 @@ def full_fetch_is_due(state: Mapping[str, Any], *, now: datetime) -> bool:
     return state["deleted_at"] is None and full_fetched_at is not None and now - full_fetched_at >= FULL_FETCH_EVERY
 
 
+# Without the check of all integrations, which reads every customer's jobs: a run of one must not pay for that.
+_ONE_INTEGRATION = dg.AssetSelection.assets(raw_job_pages, jobs) - dg.AssetSelection.checks(every_integration_fresh)
+
 sync_integration = dg.define_asset_job(
     "sync_integration",
-    selection=[raw_job_pages, jobs],
+    selection=_ONE_INTEGRATION,
     description="Fetch what changed in one integration since its watermark, and apply it.",
 )
 full_reconcile = dg.define_asset_job(
     "full_reconcile",
-    selection=[raw_job_pages, jobs],
+    selection=_ONE_INTEGRATION,
     config=dg.RunConfig(ops={"raw_job_pages": FetchConfig(full=True)}),
     description="Fetch every job of one integration, repair what incremental fetches missed, close what vanished.",
 )

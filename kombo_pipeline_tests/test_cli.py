@@ -299,7 +299,7 @@ def test_release_closure_lists_what_waits_and_closes_it(held: list[str], conn: C
     assert lifecycles(conn) == {"open": 1, "vanished": 11}
     row = conn.execute("select kombo_job_ids, decision, decided_by from core.held_closures").fetchone()
     assert row == {"kombo_job_ids": held, "decision": "released", "decided_by": "jana"}
-    assert said("release", "closure") == []
+    assert said("release", "closure") == ["No closure is held."]
     assert complaint("release", "closure", 1) == "Error: No closure 1 waits for a decision"
 
 
@@ -311,7 +311,7 @@ def test_a_refused_closure_leaves_the_jobs_as_they_are(held: list[str], conn: Co
 
 
 def test_a_closure_that_nobody_holds_is_unknown(world: World) -> None:
-    assert said("release", "closure") == []
+    assert said("release", "closure") == ["No closure is held."]
     assert complaint("release", "closure", 7) == "Error: No closure 7 waits for a decision"
 
 
