@@ -223,9 +223,8 @@ def main() -> None:
     header = ["run", "trials", "median s", "p95 s", "to an empty run"]
     rows = [_row("an empty asset", floor, floor), _row("raw_job_pages, jobs, 4 checks", measured, floor)]
     print(table(header, rows))
-    print(
-        f"\n{options.integrations} integrations at once: {runs} runs in {seconds:.0f} s, {60 * runs / seconds:.1f} a minute"
-    )
+    pace = 60 * runs / seconds
+    print(f"\n{options.integrations} integrations at once: {runs} runs in {seconds:.0f} s, {pace:.1f} a minute")
 
 
 if __name__ == "__main__":
