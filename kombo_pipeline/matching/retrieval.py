@@ -10,6 +10,10 @@ from kombo_pipeline.matching.columns import Columns, JobText, Rarity
 SHORTLIST: Final = 24
 """So many ATS jobs are compared in full. Fixed: a number that moved with the size of the index would let one
 more ATS job change the results of all own jobs."""
+LARGE: Final = 20_000
+"""From so many ATS jobs on, a search leaves out the least telling parts of the own job: five times less work."""
+GIST: Final = 0.85
+"""What the parts kept then hold of the squared length."""
 
 
 class Index:
@@ -28,6 +32,11 @@ class Index:
     def __len__(self) -> int:
         return len(self.columns)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether searches are abridged. When an update changes this, every own job is to be matched again."""
+        return len(self) >= LARGE
+
     def update(self, changed: Iterable[JobText], removed: Iterable[str]) -> None:
         """Replace or add the changed jobs and forget the removed ones; unknown ids are ignored."""
         latest = {job.id: job for job in changed}
@@ -39,17 +48,33 @@ class Index:
 
     def shortlist(self, own: Columns) -> tuple[Any, Any, Any]:
         """The pairs worth comparing, by own job: rows of `own`, rows of the index, cosine of their texts."""
-        scores = (own.search @ self._postings).tocsr()
+        sought = _gist(own.search) if self.is_large else own.search
+        scores = (sought @ self._postings).tocsr()
         chosen: list[Any] = []
         for start, end in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
-            found = np.arange(start, end)
-            if end - start > SHORTLIST:
-                keys = np.round(scores.data[found].astype(np.float64), 5) + self.columns.tie[scores.indices[found]]
-                found = found[np.argpartition(-keys, SHORTLIST)[:SHORTLIST]]
-            chosen.append(found)
+            values = scores.data[start:end]
+            if len(values) <= SHORTLIST:
+                chosen.append(np.arange(start, end))
+                continue
+            least = np.partition(values, -SHORTLIST)[-SHORTLIST]
+            near = start + np.flatnonzero(values >= least - 1e-4)
+            keys = np.round(scores.data[near].astype(np.float64), 5) + self.columns.tie[scores.indices[near]]
+            chosen.append(near[np.argsort(-keys)[:SHORTLIST]])
         rows = np.repeat(np.arange(len(own)), [len(found) for found in chosen])
         picked = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
         return rows, scores.indices[picked], scores.data[picked]
+
+
+def _gist(search: Any) -> Any:
+    rows = np.repeat(np.arange(search.shape[0]), np.diff(search.indptr))
+    order = np.lexsort((search.indices, -search.data, rows))
+    squares = search.data[order].astype(np.float64) ** 2
+    total = np.bincount(rows, squares, minlength=search.shape[0])
+    before = np.cumsum(squares) - squares - (np.cumsum(total) - total)[rows]
+    abridged = search.copy()
+    abridged.data[order] *= np.round(before, 6) < np.round(GIST * total[rows], 6)
+    abridged.eliminate_zeros()
+    return abridged
 
 
 def read_own(own: Sequence[JobText], index: Index) -> Columns:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,7 +20,8 @@ POSSIBLE: Final = 0.5
 WEAK: Final = 0.1
 """The least confidence of each band; below the last one a candidate is in the band "none"."""
 
-_CHUNK: Final = 2000
+_CHUNK: Final = 1000
+_THREADS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,13 @@ class Matcher:
 
         An own job without any likeness to the index, or an empty index, gives no candidate and certainty of none.
         """
-        return [
-            match
-            for start in range(0, len(own), _CHUNK)
-            for match in self._chunk(own[start : start + _CHUNK], index, k)
-        ]
+        chunks = [own[start : start + _CHUNK] for start in range(0, len(own), _CHUNK)]
+        if len(chunks) == 1:
+            return self._chunk(own, index, k)
+        # Sparse products and string distances let go of the interpreter, so two threads use two cores.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(lambda chunk: self._chunk(chunk, index, k), chunks)
+            return [match for matches in found for match in matches]
 
     def _chunk(self, own: Sequence[JobText], index: Index, k: int) -> list[Match]:
         mine = retrieval.read_own(own, index)
@@ -199,7 +203,8 @@ def version_of(body: dict[str, Any]) -> str:
     """A name for the weights and every table and number in the code that changes what they mean."""
     code = (
         vocabulary.WORDS, vocabulary.PHRASES, vocabulary.LEVELS, vocabulary.SEASONS, vocabulary.EMPLOYMENT_PHRASES,
-        sorted(vocabulary.NOISE_PHRASES), places.REGIONS, places.CITIES, retrieval.SHORTLIST, titles.MAX_CHARACTERS,
+        sorted(vocabulary.NOISE_PHRASES), places.REGIONS, places.CITIES, retrieval.SHORTLIST, retrieval.LARGE,
+        retrieval.GIST, titles.MAX_CHARACTERS,
         columns.FEATURES, columns.CONTEXT_WEIGHT, columns.PLACE_WEIGHT, columns.GRAM_WEIGHT,
         columns.LEAST_SEARCH_WEIGHT,
     )  # fmt: skip

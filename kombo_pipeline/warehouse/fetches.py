@@ -133,9 +133,9 @@ def mark_applied(conn: Connection, fetch_id: int, counts: Mapping[str, int]) -> 
 def live_jobs_not_shown(conn: Connection, *, integration_id: str, fetch_id: int) -> list[str]:
     """Return the live jobs in core.jobs that no landed page of a fetch shows."""
     rows = conn.execute(
-        "select kombo_job_id from core.jobs j where integration_id = %s and remote_deleted_at is null "
-        "and vanished_at is null and integration_gone_at is null and not exists (select from raw.job_pages p "
-        "cross join lateral unnest(p.record_ids) r (id) where p.fetch_id = %s and r.id = j.kombo_job_id) order by 1",
+        "select kombo_job_id from core.jobs where integration_id = %s and remote_deleted_at is null "
+        "and vanished_at is null and integration_gone_at is null "
+        "except select unnest(record_ids) from raw.job_pages where fetch_id = %s order by 1",
         (integration_id, fetch_id),
     )
     return [row["kombo_job_id"] for row in rows]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kombo_pipeline.matching import features, scoring
+from kombo_pipeline.matching import features, retrieval, scoring
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.evidence import explain
 from kombo_pipeline.matching.retrieval import SHORTLIST, Index
@@ -40,8 +40,11 @@ def matcher():
 
 def found(matches):
     return [
-        (match.own.id, round(match.none_probability, 5))
-        + tuple((each.ats.id, round(each.score, 3), round(each.confidence, 5)) for each in match.candidates)
+        (
+            match.own.id,
+            round(match.none_probability, 5),
+            [(each.ats.id, round(each.score, 3), round(each.confidence, 5)) for each in match.candidates],
+        )
         for match in matches
     ]
 
@@ -118,6 +121,17 @@ def test_among_many_equal_titles_the_place_gets_the_job_onto_the_shortlist(match
     index = matcher.index(JobText(town, "Pharmacy Technician", town) for town in towns)
     own = [JobText("1", "Pharmacy Tech", "Gorwick"), JobText("2", "Pharmacy Technician - Falmouth")]
     assert [match.candidates[0].ats.id for match in matcher.candidates(own, index)] == ["Gorwick", "Falmouth"]
+
+
+@given(JOBS, JOBS)
+@settings(max_examples=25, deadline=None)
+def test_the_abridged_search_of_large_indexes_finds_no_job_that_the_whole_one_does_not(own, ats):
+    index = scoring.default_matcher().index(ats)
+    whole = retrieval.read_own(own, index)
+    abridged = retrieval._gist(whole.search)
+    assert (abridged - abridged.multiply(whole.search.sign())).nnz == 0
+    kept, all_of_it = abridged.multiply(abridged).sum(1), whole.search.multiply(whole.search).sum(1)
+    assert (kept >= retrieval.GIST * all_of_it - 1e-5).all()
 
 
 def test_evidence_names_place_seniority_and_differing_words(matcher):
