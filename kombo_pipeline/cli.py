@@ -153,6 +153,46 @@ def lookup(integration_id: str, post_urls: Sequence[str], name_contains: str | N
     )
 
 
+@main.command("import-own-jobs")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--customer", required=True, help="Your id of the customer, the origin_id of its integrations.")
+@click.option("--source", default="import", show_default=True, help="manual, email, import or multiposter.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "json", "jsonl", "xml"]), help="By suffix otherwise."
+)
+@click.option(
+    "--map", "columns", multiple=True, metavar="NAME=COLUMN", help="A header of the file and its column here."
+)
+@click.option("--replace", is_flag=True, help="Withdraw the jobs of this customer and source that the file lacks.")
+def import_own_jobs(file: Path, *, file_format: Any, columns: Sequence[str], customer: str, **options: Any) -> None:
+    """Import jobs of your own database: CSV, JSON, JSON Lines or an XML job feed. Bad rows are named, the rest kept."""
+    from kombo_pipeline import own_jobs
+
+    pairs = [column.partition("=") for column in columns]
+    if wrong := [name for name, equals, column in pairs if not (name and equals and column)]:
+        raise click.UsageError(f"--map takes NAME=COLUMN, not {wrong[0]!r}")
+    rows = own_jobs.read(file, format=file_format, columns={name: column for name, _, column in pairs})
+    with _warehouse() as conn:
+        imported = own_jobs.import_own_jobs(conn, rows, customer_id=customer, **options)
+    for bad in imported.bad:
+        click.echo(f"line {bad.line}: {bad.reason}", err=True)
+    click.echo(
+        f"{imported.new} new, {imported.changed} changed, {imported.unchanged} unchanged, "
+        f"{imported.withdrawn} withdrawn, {len(imported.bad)} rows with a remark"
+    )
+
+
+@main.command()
+@click.option("--ats", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--own", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", default=None, type=click.Path(dir_okay=False, path_type=Path), help="One line a candidate, CSV.")
+def evaluate(ats: Path, own: Path, out: Path | None) -> None:
+    """Run the title matcher on a labelled set, customer by customer, and print how good it is."""
+    from kombo_pipeline.matching.evaluate import evaluate as measure
+
+    click.echo(str(measure(ats, own, out)))
+
+
 @main.command()
 @click.argument("fetch_id", type=int)
 @click.argument("page", type=int)

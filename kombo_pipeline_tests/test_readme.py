@@ -59,7 +59,7 @@ def test_every_command_in_a_shell_block_is_accepted_by_the_command_line(page: Pa
     for words in calls:
         command = resolve(words)
         arguments = words[words.index(str(command.name)) + 1 :]
-        command.make_context(str(command.name), list(arguments))
+        command.make_context(str(command.name), list(arguments), **main.context_settings)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -211,67 +211,6 @@ create view marts.quarantined_records as ( -- Records that could not be read, wi
     join core.integrations i using (integration_id)
 );
 
-create view marts.own_jobs as ( -- The guide's table: your jobs and the ATS job that each is linked to.
-    select
-        o.own_job_id as id, -- Your id of the job.
-        o.title,
-        o.customer_id,
-        l.kombo_job_id,
-        l.integration_id,
-        l.method as linked_by, -- The identifier that decided, or title where a person did.
-        o.source,
-        o.location,
-        o.job_code,
-        o.posted_at,
-        o.withdrawn_at
-    from core.own_jobs o
-    left join core.job_links l
-        on l.customer_id = o.customer_id and l.own_job_id = o.own_job_id and l.state = 'active'
-);
-
-create view marts.match_candidates as ( -- The ATS jobs that an own job may be, the likeliest first, with the reasons.
-    select
-        c.customer_id,
-        c.own_job_id,
-        o.title as own_title, -- Title of the own job.
-        c.rank,
-        c.kombo_job_id,
-        j.name as ats_title, -- Title of the ATS job.
-        c.confidence,
-        c.band,
-        c.method,
-        j.lifecycle,
-        j.location_raw,
-        m.none_probability,
-        c.evidence,
-        c.integration_id,
-        c.score,
-        c.matcher_version,
-        c.proposed_at
-    from core.job_match_candidates c
-    join core.own_jobs o using (customer_id, own_job_id)
-    join core.own_job_matches m using (customer_id, own_job_id, integration_id)
-    join core.jobs j on j.integration_id = c.integration_id and j.kombo_job_id = c.kombo_job_id
-);
-
-create view marts.job_links as ( -- Every link, active and past, with both titles.
-    select
-        l.customer_id,
-        l.own_job_id,
-        o.title as own_title, -- Title of the own job.
-        l.integration_id,
-        l.kombo_job_id,
-        j.name as ats_title, -- Title of the ATS job.
-        j.lifecycle,
-        l.method,
-        l.state,
-        l.reason,
-        l.confirmed_by,
-        l.created_at,
-        l.state_since,
-        l.link_id,
-        l.matcher_version
-    from core.job_links l
-    join core.own_jobs o using (customer_id, own_job_id)
-    join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
+create view marts.own_jobs as ( -- Jobs of your own database, as they were imported or written.
+    select * from core.own_jobs
 );

@@ -1,4 +1,4 @@
-"""Own jobs, what matching finds for them, links and people's decisions."""
+"""Jobs of your own database."""
 
 from pathlib import Path
 
