@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,10 @@ def postgres_cpu(server: postgres.Server) -> float:
         for process in psutil.process_iter(["cmdline"])
         if any(str(server.data_dir) in part for part in process.info["cmdline"] or []) and _is_postmaster(process)
     )
-    times = [process.cpu_times() for process in postmaster.children(recursive=True)]
+    times = []
+    for process in postmaster.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile: the postmaster counts it
+            times.append(process.cpu_times())
     own = postmaster.cpu_times()
     return sum(t.user + t.system for t in times) + own.user + own.system + own.children_user + own.children_system
 

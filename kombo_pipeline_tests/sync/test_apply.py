@@ -494,6 +494,31 @@ def test_a_mass_closure_waits_and_its_release_closes_exactly_that_set(big: Custo
     assert lifecycle.release_closure(big.conn, hold["hold_id"], decided_by="Jana") is None
 
 
+def test_statuses_lost_all_at_once_are_held_and_taken_only_when_released(big: Customer) -> None:
+    open_ids = big.open_ids()
+    for job_id in open_ids:
+        big.world.edit_job(big.id, job_id, status=None)
+    assert big.sync_and_fetch().held == len(open_ids)
+    assert big.open_ids() == open_ids
+    hold = big.hold()
+    assert hold is not None
+    assert (hold["kombo_job_ids"], hold["reason"]) == (open_ids, "status_off")
+    assert lifecycle.release_closure(big.conn, hold["hold_id"], decided_by="Jana") == len(open_ids)
+    big.conn.commit()
+    assert {big.lifecycles()[job_id] for job_id in open_ids} == {"unknown"}
+    assert_history_has_no_gap(big.conn)
+
+
+def test_a_status_that_comes_back_withdraws_the_hold(big: Customer) -> None:
+    open_ids = big.open_ids()
+    for status in (None, "OPEN"):
+        for job_id in open_ids:
+            big.world.edit_job(big.id, job_id, status=status)
+        big.sync_and_fetch(full=status == "OPEN")
+    assert big.hold() is None
+    assert big.open_ids() == open_ids
+
+
 def test_the_same_mass_closure_is_held_once_and_not_again_after_a_refusal(big: Customer) -> None:
     gone = big.open_ids()[:15]
     let_vanish(big, gone)
