@@ -66,10 +66,10 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
     jobs.record_creations(conn, integration_id=integration_id, fetch_id=fetch_id)
     held = lifecycle.hold_implausible_closures(conn, integration, fetch, emptied=records.emptied_tombstones)
     records.merge_changes()
-    repaired = jobs.changed_before(conn, fetch_id, integration["kombo_last_sync_started_at"])
-    notes = []
+    repaired, notes = 0, []
     shows_all = fetch["kind"] == "full"
     if shows_all:
+        repaired = jobs.changed_before(conn, fetch_id, integration["kombo_last_sync_started_at"])
         vanished = lifecycle.close_vanished(conn, integration, fetch, unidentified=unidentified, open_jobs=open_jobs)
         held, repaired, notes = held + vanished.held, repaired + vanished.closed, vanished.notes
         shows_all = not (vanished.held or vanished.notes)
@@ -82,7 +82,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         "unchanged": sorted_jobs["unchanged"],
         "closed": jobs.closed_by(conn, fetch_id),
         "quarantined": records.quarantined,
-        "repaired": repaired if fetch["kind"] == "full" else 0,
+        "repaired": repaired,
     }
     fetches.mark_applied(conn, fetch_id, counts)
     if fetch["kind"] != "release":
