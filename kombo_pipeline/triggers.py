@@ -216,7 +216,7 @@ class PruneConfig(dg.Config):
 def prune_history(context: dg.OpExecutionContext, config: PruneConfig, warehouse: Warehouse) -> None:
     """Delete old runs, event bodies and pages. Dagster itself never deletes a run: 52 kB each, forever.
 
-    The newest successful run of each partition stays, because with it goes the partition's green mark. Event
+    The run that last materialized a partition stays, because with it goes the partition's green mark. Event
     ids stay for ever, for they recognise repeated deliveries; pages since the newest full fetch stay, for
     core.jobs can be rebuilt from them.
     """
