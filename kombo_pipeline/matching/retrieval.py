@@ -48,21 +48,30 @@ class Index:
 
     def shortlist(self, own: Columns) -> tuple[Any, Any, Any]:
         """The pairs worth comparing, by own job: rows of `own`, rows of the index, cosine of their texts."""
-        sought = _gist(own.search) if self.is_large else own.search
-        scores = (sought @ self._postings).tocsr()
-        chosen: list[Any] = []
-        for start, end in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
-            values = scores.data[start:end]
-            if len(values) <= SHORTLIST:
-                chosen.append(np.arange(start, end))
-                continue
-            least = np.partition(values, -SHORTLIST)[-SHORTLIST]
-            near = start + np.flatnonzero(values >= least - 1e-4)
-            keys = np.round(scores.data[near].astype(np.float64), 5) + self.columns.tie[scores.indices[near]]
-            chosen.append(near[np.argsort(-keys)[:SHORTLIST]])
-        rows = np.repeat(np.arange(len(own)), [len(found) for found in chosen])
-        picked = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
-        return rows, scores.indices[picked], scores.data[picked]
+        return nearest(own.search, self._postings, self.columns.tie)
+
+
+def nearest(search: Any, postings: Any, tie: Any) -> tuple[Any, Any, Any]:
+    """The ATS jobs nearest to each row of `search`, at most SHORTLIST: rows, columns of `postings`, cosine.
+
+    `postings` are the ATS jobs' search vectors transposed, `tie` settles equal cosines. What is found for a row
+    depends on that row, the ATS jobs and whether they are LARGE in number.
+    """
+    sought = _gist(search) if postings.shape[1] >= LARGE else search
+    scores = (sought @ postings).tocsr()
+    chosen: list[Any] = []
+    for start, end in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
+        values = scores.data[start:end]
+        if len(values) <= SHORTLIST:
+            chosen.append(np.arange(start, end))
+            continue
+        least = np.partition(values, -SHORTLIST)[-SHORTLIST]
+        near = start + np.flatnonzero(values >= least - 1e-4)
+        keys = np.round(scores.data[near].astype(np.float64), 5) + tie[scores.indices[near]]
+        chosen.append(near[np.argsort(-keys)[:SHORTLIST]])
+    rows = np.repeat(np.arange(search.shape[0]), [len(found) for found in chosen])
+    picked = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
+    return rows, scores.indices[picked], scores.data[picked]
 
 
 def _gist(search: Any) -> Any:

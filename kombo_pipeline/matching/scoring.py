@@ -125,20 +125,28 @@ class Matcher:
 
     def _chunk(self, own: Sequence[JobText], index: Index, k: int) -> list[Match]:
         mine = retrieval.read_own(own, index)
-        own_rows, ats_rows, pairs = compare(mine, index)
-        none = features.none_features(mine, own_rows, pairs) @ self.weights.none
+        return self.answer(mine, index.columns, *index.shortlist(mine), k=k)
+
+    def answer(
+        self, own: Columns, ats: Columns, own_rows: Any, ats_rows: Any, cosine: Any, *, k: int | Sequence[int] = 5
+    ) -> list[Match]:
+        """The `k` likeliest of the shortlisted pairs for each own job (one number for all, or one a job).
+
+        `own_rows` ascend; of `ats` only the rows that `ats_rows` names are looked at.
+        """
+        pairs = features.pair_features(own, ats, own_rows, ats_rows, cosine)
+        none = features.none_features(own, own_rows, pairs) @ self.weights.none
         scores = pairs @ self.weights.pair
         likely, none_likely = softmax(scores, none, own_rows)
         confidence = calibrated(likely, dated(pairs), self.weights.calibration)
-        order = np.lexsort((index.columns.tie[ats_rows], -np.round(scores.astype(np.float64), 4), own_rows))
+        order = np.lexsort((ats.tie[ats_rows], -np.round(scores.astype(np.float64), 4), own_rows))
         ends = np.searchsorted(own_rows, np.arange(len(own) + 1))
+        wanted = [k] * len(own) if isinstance(k, int) else k
         matches = []
-        for row, job in enumerate(own):
-            best = order[ends[row] : ends[row + 1]][:k]
+        for row, job in enumerate(own.jobs):
+            best = order[ends[row] : ends[row + 1]][: wanted[row]]
             found = [
-                Candidate(
-                    index.columns.jobs[ats_rows[pair]], rank, float(scores[pair]), float(confidence[pair]), vector
-                )
+                Candidate(ats.jobs[ats_rows[pair]], rank, float(scores[pair]), float(confidence[pair]), vector)
                 for rank, (pair, vector) in enumerate(zip(best, pairs[best], strict=True), start=1)
             ]
             matches.append(Match(job, found, float(none_likely[row])))
