@@ -108,12 +108,14 @@ def _serve(jobs: int, integrations: int, port: int, ready: Any, commands: Any) -
         while True:
             count = commands.get()
             generation += 1
-            chosen = world.ats_jobs(ids[0])[generation * count : (generation + 1) * count]
+            jobs = world.ats_jobs(ids[0])
+            start = generation * count % (len(jobs) - count)
+            chosen = jobs[start : start + count]
             for number, job_id in enumerate(chosen):
                 if number % 50 == 0:
                     world.delete_job(ids[0], job_id)
                 elif number % 5 == 0:
-                    world.edit_nested(ids[0], job_id, "job_postings", 0, title=f"Changed {generation}")
+                    world.add_nested(ids[0], job_id, "job_postings", title=f"Changed {generation}")
                 else:
                     world.edit_job(ids[0], job_id, name=f"Changed title {generation}/{number}")
             world.sync(ids[0])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 
+from kombo_pipeline import links
 from kombo_pipeline.kombo.client import read_page
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
 from kombo_pipeline.sync import health, lifecycle
@@ -75,6 +76,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         shows_all = not (vanished.held or vanished.notes)
     if held:
         notes.append(f"{held} jobs were not closed, for that is a person's decision: `kombo-pipeline release closure`.")
+    links.follow_jobs(conn, integration_id)
     fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id, shows_all=shows_all)
     counts = {
         "new": sorted_jobs["new"] - records.quarantined_unseen,

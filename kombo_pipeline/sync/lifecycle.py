@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from kombo_pipeline import links
 from kombo_pipeline.warehouse import integrations, jobs
 from kombo_pipeline.warehouse.connection import Connection
 
@@ -144,6 +145,7 @@ def close_integration(conn: Connection, integration_id: str, deleted_at: datetim
     integrations.register(conn, integration_id)
     integrations.update(conn, integration_id, {"deleted_at": deleted_at})
     jobs.mark_integration_gone(conn, integration_id=integration_id, gone_at=deleted_at)
+    links.follow_jobs(conn, integration_id)
 
 
 def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: bool = False) -> int | None:
@@ -161,13 +163,14 @@ def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: 
     gone_at = dict(zip(hold["kombo_job_ids"], hold["gone_at"], strict=True))
     if hold["reason"] == "status_off":
         jobs.clear_status(conn, integration_id=integration_id, kombo_job_ids=list(gone_at), fetch_id=fetch_id)
-        return len(gone_at)
-    column = "remote_deleted_at"
-    if hold["reason"] == "vanished":
-        column = "vanished_at"
-        for job in integrations.seen_since(
-            conn, integration_id=integration_id, fetch_id=fetch_id, kombo_job_ids=list(gone_at)
-        ):
-            del gone_at[job]
-    jobs.mark_gone(conn, integration_id=integration_id, column=column, gone_at=gone_at, fetch_id=fetch_id)
+    else:
+        column = "remote_deleted_at"
+        if hold["reason"] == "vanished":
+            column = "vanished_at"
+            for job in integrations.seen_since(
+                conn, integration_id=integration_id, fetch_id=fetch_id, kombo_job_ids=list(gone_at)
+            ):
+                del gone_at[job]
+        jobs.mark_gone(conn, integration_id=integration_id, column=column, gone_at=gone_at, fetch_id=fetch_id)
+    links.follow_jobs(conn, integration_id)
     return len(gone_at)

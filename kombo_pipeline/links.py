@@ -1,0 +1,189 @@
+"""Links between own jobs and ATS jobs: a person's answers, and what becomes of a link when its jobs change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from kombo_pipeline.warehouse import links as statements
+from kombo_pipeline.warehouse.connection import Connection
+
+Decision = Literal["accepted", "rejected", "no_counterpart", "unsure"]
+UNSURE_DAYS = 3
+"""After so many days an own job of which a person was unsure is asked for again (see marts.review_queue)."""
+
+
+class AnsweredMeanwhileError(RuntimeError):
+    """Somebody else answered while the card was on the screen; `decisions` says what."""
+
+    def __init__(self, decisions: list[dict[str, Any]]) -> None:
+        newest = decisions[-1]
+        super().__init__(f"{newest['decided_by']} answered meanwhile: {newest['decision'].replace('_', ' ')}")
+        self.decisions = decisions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a person says of an own job among the jobs of one integration."""
+
+    answer_id: UUID
+    """Made with the card: however often the same answer is sent, it is one."""
+    customer_id: str
+    own_job_id: str
+    integration_id: str
+    decision: Decision
+    decided_by: str
+    kombo_job_ids: Sequence[str] = ()
+    """accepted: exactly one; rejected: each of which it is said."""
+    method: str = "title"
+    """Of an accepted pair: title, search, or the identifier that proposed it."""
+    seen_decision_id: int | None = None
+    """The newest decision about the own job that the card showed, 0 for none; None answers whatever happened since."""
+    note: str | None = None
+    on_screen: Any = None
+    """What was shown, as JSON: {"candidates": [{"kombo_job_id": ..., "confidence": ..., ...}]}."""
+    matcher_version: str | None = None
+    batch_id: UUID | None = None
+
+
+def answer(conn: Connection, given: Answer) -> list[dict[str, Any]]:
+    """Record an answer and do what follows from it, in the caller's transaction; return the decision rows.
+
+    accepted links the pair, or resumes or confirms the link there is, and retires another one; rejected retires
+    a link of that pair; no_counterpart retires an active link. A repeated answer changes nothing. Raises
+    LookupError for jobs that are unknown or of another customer, ValueError for an answer that makes no sense,
+    AnsweredMeanwhileError when the card was overtaken.
+    """
+    key = {
+        "customer_id": given.customer_id,
+        "own_job_id": given.own_job_id,
+        "integration_id": given.integration_id,
+    }
+    own = statements.lock_own_job(conn, given.customer_id, given.own_job_id)
+    if own is None:
+        raise LookupError(f"There is no own job {given.own_job_id} of customer {given.customer_id}")
+    if earlier := statements.decisions_of_answer(conn, given.answer_id):
+        return earlier
+    if given.seen_decision_id is not None and (
+        newer := statements.decisions_since(conn, given.seen_decision_id, **key)
+    ):
+        raise AnsweredMeanwhileError(newer)
+    wanted = {"accepted": (1, 1), "rejected": (1, 1000)}.get(given.decision, (0, 0))
+    if not wanted[0] <= len(given.kombo_job_ids) <= wanted[1]:
+        raise ValueError(f"{given.decision} cannot be said of {len(given.kombo_job_ids)} ATS jobs")
+    pairs = [_ats_job(conn, given, kombo_job_id) for kombo_job_id in given.kombo_job_ids]
+    row = {
+        **key,
+        "answer_id": given.answer_id,
+        "batch_id": given.batch_id,
+        "decision": given.decision,
+        "decided_by": given.decided_by,
+        "note": given.note,
+        "own_seen": own["seen"],
+        "on_screen": given.on_screen,
+        "matcher_version": given.matcher_version,
+    }
+    decisions = [
+        statements.insert_decision(
+            conn,
+            row
+            | {"kombo_job_id": job["kombo_job_id"], "ats_seen": job["seen"]}
+            | ({"method": given.method} if given.decision == "accepted" else {}),
+        )
+        for job in pairs
+    ] or [statements.insert_decision(conn, row)]
+    link = statements.live_link(conn, **key)
+    if given.decision == "accepted":
+        _link(conn, given, link)
+    elif link and (
+        link["kombo_job_id"] in given.kombo_job_ids
+        or (given.decision == "no_counterpart" and link["state"] == "active")
+    ):
+        statements.set_state(conn, link["link_id"], "retired", "rejected")
+    return decisions
+
+
+def undo(
+    conn: Connection, *, undone_by: str, answer_id: UUID | None = None, batch_id: UUID | None = None
+) -> list[dict[str, Any]]:
+    """Take an answer or a whole batch back, in the caller's transaction, and return the decisions undone.
+
+    The rows stay; a new one says that they do not hold. A link that the answer made is retired, one that it
+    ended lives again, candidates are untouched. What was undone already is left alone.
+    """
+    decisions = statements.standing_of(conn, answer_id=answer_id, batch_id=batch_id)
+    new_answer = uuid4()
+    for decision in decisions:
+        statements.insert_decision(
+            conn,
+            {
+                **{name: decision[name] for name in ("customer_id", "own_job_id", "integration_id", "kombo_job_id")},
+                **{name: decision[name] for name in ("own_seen", "ats_seen", "batch_id")},
+                "answer_id": new_answer,
+                "decision": "undone",
+                "undoes": decision["decision_id"],
+                "decided_by": undone_by,
+            },
+        )
+        _unlink(conn, decision)
+    return decisions
+
+
+def follow_jobs(conn: Connection, integration_id: str) -> None:
+    """Bring the links of an integration in line with its jobs, in the transaction that changed them.
+
+    A job that is not open suspends its link: applications must stop at once. A job that opens again resumes
+    nothing by itself, a person is asked (marts.review_queue).
+    """
+    statements.follow_lifecycle(conn, integration_id)
+    statements.expose_linked(conn, integration_id)
+
+
+def _ats_job(conn: Connection, given: Answer, kombo_job_id: str) -> dict[str, Any]:
+    job = statements.ats_job(
+        conn, customer_id=given.customer_id, integration_id=given.integration_id, kombo_job_id=kombo_job_id
+    )
+    if job is None:
+        raise LookupError(f"There is no ATS job {kombo_job_id} in {given.integration_id} of {given.customer_id}")
+    return job
+
+
+def _link(conn: Connection, given: Answer, link: dict[str, Any] | None) -> None:
+    [kombo_job_id] = given.kombo_job_ids
+    if link and link["kombo_job_id"] == kombo_job_id:
+        statements.look_again(conn, link["link_id"], confirmed_by=given.decided_by)
+    else:
+        if link:
+            statements.set_state(conn, link["link_id"], "retired", "superseded")
+        statements.insert_link(
+            conn,
+            {
+                "customer_id": given.customer_id,
+                "own_job_id": given.own_job_id,
+                "integration_id": given.integration_id,
+                "kombo_job_id": kombo_job_id,
+                "method": given.method,
+                "confirmed_by": given.decided_by,
+                "matcher_version": given.matcher_version,
+            },
+        )
+    follow_jobs(conn, given.integration_id)
+
+
+def _unlink(conn: Connection, decision: dict[str, Any]) -> None:
+    """Undo what a decision did to links. Rows that it wrote carry the time of its transaction."""
+    key = {name: decision[name] for name in ("customer_id", "own_job_id", "integration_id")}
+    link = statements.live_link(conn, **key)
+    if decision["decision"] == "accepted" and link and link["kombo_job_id"] == decision["kombo_job_id"]:
+        if link["created_at"] == decision["decided_at"]:
+            statements.set_state(conn, link["link_id"], "retired", "undone")
+            link = None
+        elif link["state"] == "active" and link["state_since"] == decision["decided_at"]:
+            statements.set_state(conn, link["link_id"], "suspended", "undone")
+        else:
+            statements.forget_look(conn, link["link_id"])
+    if link is None and (ended := statements.ended_with(conn, decision, ("superseded", "rejected"))):
+        is_open = ended["lifecycle"] == "open"
+        statements.set_state(
+            conn, ended["link_id"], "active" if is_open else "suspended", None if is_open else ended["lifecycle"]
+        )
