@@ -122,6 +122,10 @@ def _observe(conn: Connection, event: Mapping[str, Any]) -> bool:
             _observe_issue(conn, event)
     integrations.update(conn, integration_id, values)
     diagnose_and_store(conn, integration_id)
+    if integration["deleted_at"] is not None or event["event_type"] == "integration-deleted":
+        # No fetch will ever cover what it still announced.
+        events.mark_covered(conn, integration_id=integration_id, covers_event_seq=event["event_seq"])
+        return False
     return is_trigger(event["event_type"], event["payload"])
 
 

@@ -193,10 +193,13 @@ def test_trap_24_a_deleted_integration_takes_its_jobs_along_and_its_successor_st
 ) -> None:
     """`integration-deleted` brings no job tombstones, and reconnecting changes all Kombo ids."""
     old = set(acme.ids())
+    acme.world.sync(acme.id)
     acme.world.delete_integration(acme.id)
     acme.deliver()
     assert set(acme.lifecycles().values()) == {"integration_gone"}
     assert acme.due() == []
+    waiting = acme.conn.execute("select event_type from raw.webhook_events where handled_at is null").fetchall()
+    assert waiting == []
     acme.world.requests.clear()
     assert acme.land().status == "gone"
     assert not acme.world.requests
