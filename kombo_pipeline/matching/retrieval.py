@@ -57,8 +57,7 @@ def nearest(search: Any, postings: Any, tie: Any) -> tuple[Any, Any, Any]:
     `postings` are the ATS jobs' search vectors transposed, `tie` settles equal cosines. What is found for a row
     depends on that row, the ATS jobs and whether they are LARGE in number.
     """
-    sought = _gist(search) if postings.shape[1] >= LARGE else search
-    scores = (sought @ postings).tocsr()
+    scores = (sought(search, size=postings.shape[1]) @ postings).tocsr()
     chosen: list[Any] = []
     for start, end in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
         values = scores.data[start:end]
@@ -72,6 +71,11 @@ def nearest(search: Any, postings: Any, tie: Any) -> tuple[Any, Any, Any]:
     rows = np.repeat(np.arange(search.shape[0]), [len(found) for found in chosen])
     picked = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
     return rows, scores.indices[picked], scores.data[picked]
+
+
+def sought(search: Any, *, size: int) -> Any:
+    """What of the own jobs' search vectors is looked for among `size` ATS jobs."""
+    return _gist(search) if size >= LARGE else search
 
 
 def _gist(search: Any) -> Any:

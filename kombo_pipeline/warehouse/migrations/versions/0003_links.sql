@@ -2,6 +2,10 @@
 
 -- Links name the customer and the integration; this key lets the database hold them to each other.
 alter table core.integrations add constraint customer_of_integration unique (integration_id, customer_id);
+alter table core.integrations add matched_fetch_id bigint, add matched_with text, add matched_at timestamptz;
+comment on column core.integrations.matched_fetch_id is 'The newest applied fetch whose jobs matching has seen.';
+comment on column core.integrations.matched_with is 'Matcher, kind of search and customer name of the newest matching; another one matches everything again.';
+comment on column core.integrations.matched_at is 'When the jobs of the integration were last matched with own jobs.';
 
 -- The identity of a job as a person sees it. An answer, and a link that was looked at, hold as long as it is the same.
 create function core.seen(o core.own_jobs) returns jsonb language sql stable
@@ -17,11 +21,16 @@ create function core.seen(j core.jobs) returns jsonb language sql stable
 create table core.matchable_jobs ( -- An ATS job as matching and search last saw it: a narrow row beside the wide one of core.jobs.
     integration_id text collate "C" not null, -- The customer's connection.
     kombo_job_id text collate "C" not null, -- The job.
-    job_hash text not null, -- Of everything that matching looks at; differs from the job's when it must be matched again.
-    matcher_version text not null, -- The matcher that read it.
+    title text not null, -- Title.
+    place text not null, -- Place as one text.
+    department text not null, -- Department.
+    employment_type text not null, -- Employment type.
+    posted_on date, -- Day on which it was opened, else created in the ATS.
+    job_code text not null, -- Requisition code.
     identifiers text[] collate "C" not null, -- What own jobs may name it by, in every form that is compared: "job_code:REQ-12", "post_url:greenhouse:401".
-    vector bytea, -- Its title and place as a sparse vector; null where titles may not propose it, because it is not open.
+    vector bytea, -- Title and place as a sparse vector; null where titles may not propose it, because it is not open.
     search_text text not null, -- Title, code, place, department and ids in lower case, for the search box.
+    job_hash bytea not null, -- Of everything that matching looks at; empty when the job must be looked at again.
     primary key (integration_id, kombo_job_id),
     foreign key (integration_id, kombo_job_id) references core.jobs on delete cascade
 );
@@ -41,7 +50,7 @@ create table core.own_job_matches ( -- What matching last found for an own job a
     identifiers text[] collate "C" not null, -- What the own job names ATS jobs by, in every form that is compared.
     vector bytea not null, -- Its title and place as a sparse vector.
     shortlist_floor real not null, -- An ATS job less alike than this cannot change the result; 0 where any may.
-    shortlist text[] collate "C" not null, -- The ATS jobs that were compared in full.
+    shortlist integer[] not null, -- CRC-32 of the ids of the ATS jobs that were compared in full.
     matched_at timestamptz not null default now(), -- When.
     primary key (customer_id, own_job_id, integration_id),
     foreign key (customer_id, own_job_id) references core.own_jobs on delete cascade,
