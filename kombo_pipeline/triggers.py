@@ -1,10 +1,8 @@
 """When things run. Pure decisions first, the Dagster glue that asks them below."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from statistics import median
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -15,6 +13,7 @@ from kombo_pipeline.checks import every_integration_fresh
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.sync import health
+from kombo_pipeline.sync.rhythm import full_fetch_is_due, is_silent
 from kombo_pipeline.warehouse import events, integrations, retention
 
 _UNFINISHED = [
@@ -26,11 +25,6 @@ _UNFINISHED = [
 ]
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _PARTITION = "dagster/partition"
-
-RETRY_UNAVAILABLE_AFTER = timedelta(minutes=10)
-POLL_AT_MOST_EVERY = timedelta(hours=1)
-POLL_AT_LEAST_EVERY = timedelta(hours=6)
-FULL_FETCH_EVERY = timedelta(days=7)
 
 
 def run_key(waiting: Mapping[str, Any]) -> str:
@@ -52,45 +46,6 @@ def due_integrations(waiting: Iterable[Mapping[str, Any]], in_flight: Collection
     by it if the run has not begun to fetch, and is still waiting afterwards if it had.
     """
     return [each for each in waiting if each["integration_id"] not in in_flight]
-
-
-def silence_allowed(event_times: Sequence[datetime]) -> timedelta:
-    """Return how long an integration may be silent before it is polled, from its recent trigger events.
-
-    Kombo's rhythm differs by tool and plan (3 hours, 24 with upstream webhooks, seconds in between). Half
-    again the median gap means that an event is late; never more often than hourly, never less than every
-    six hours, since silence may also mean that webhooks do not arrive.
-    """
-    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(event_times)]
-    usual = timedelta(seconds=1.5 * median(gaps)) if gaps else POLL_AT_MOST_EVERY
-    return min(max(usual, POLL_AT_MOST_EVERY), POLL_AT_LEAST_EVERY)
-
-
-def is_silent(state: Mapping[str, Any], *, now: datetime) -> bool:
-    """Whether an integration must be polled: neither an event nor a fetch of ours for longer than its rhythm allows.
-
-    One whose fetch failed for a passing reason is asked again soon, for a run that waited would keep others
-    from its slot; a refused one at the slowest pace, for somebody has to act first. An event that no fetch
-    has covered for as long was lost with its run, one that could not be launched for example.
-    """
-    attempted_at, fetch_state = state["fetch_attempted_at"], state["fetch_state"]
-    if state["deleted_at"] is not None:
-        return False
-    if attempted_at is None:
-        return True
-    if fetch_state in ("unavailable", "refused"):
-        pause = RETRY_UNAVAILABLE_AFTER if fetch_state == "unavailable" else POLL_AT_LEAST_EVERY
-        return bool(now - attempted_at >= pause)
-    if fetch_state == "current" and state["waiting_since"] is not None:
-        return bool(now - max(attempted_at, state["waiting_since"]) >= RETRY_UNAVAILABLE_AFTER)
-    heard_at = max([attempted_at, *state["event_times"][-1:]])
-    return bool(now - heard_at >= silence_allowed(state["event_times"]))
-
-
-def full_fetch_is_due(state: Mapping[str, Any], *, now: datetime) -> bool:
-    """Whether an integration's newest full fetch is a week old; one that was never fetched awaits its first."""
-    full_fetched_at = state["full_fetched_at"]
-    return state["deleted_at"] is None and full_fetched_at is not None and now - full_fetched_at >= FULL_FETCH_EVERY
 
 
 # Without the check of all integrations, which reads every customer's jobs: a run of one must not pay for that.

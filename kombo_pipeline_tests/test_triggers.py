@@ -20,6 +20,7 @@ from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.sync import health
 from kombo_pipeline.sync.fetch import FULL_FETCH_FORCED_AFTER, plan
+from kombo_pipeline.sync.rhythm import FULL_FETCH_EVERY, POLL_AT_LEAST_EVERY
 from kombo_pipeline.warehouse import events, integrations
 from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline_tests.sync.model import stored
@@ -60,79 +61,6 @@ def test_only_integrations_without_a_run_in_flight_are_due() -> None:
     assert triggers.due_integrations(waiting, set()) == waiting
 
 
-@pytest.mark.parametrize(
-    ("gaps", "allowed"),
-    [
-        ([], HOUR),
-        ([timedelta(seconds=20)] * 5, HOUR),
-        ([2 * HOUR] * 5, 3 * HOUR),
-        ([2 * HOUR, 2 * HOUR, 30 * DAY], 3 * HOUR),
-        ([3 * HOUR] * 5, 4.5 * HOUR),
-        ([DAY] * 5, 6 * HOUR),
-    ],
-)
-def test_half_again_the_usual_gap_may_pass_but_never_less_than_an_hour_nor_more_than_six(
-    gaps: list[timedelta], allowed: timedelta
-) -> None:
-    times = [NOW]
-    for gap in gaps:
-        times.append(times[-1] + gap)
-    assert triggers.silence_allowed(times) == allowed
-
-
-def rhythm(**values: Any) -> dict[str, Any]:
-    return {
-        "fetch_attempted_at": NOW,
-        "fetch_state": "current",
-        "deleted_at": None,
-        "event_times": [],
-        "waiting_since": None,
-        "full_fetched_at": NOW,
-    } | values
-
-
-@pytest.mark.parametrize(
-    ("fetch_state", "pause"),
-    [("current", HOUR), ("waiting", HOUR), ("never", HOUR), ("unavailable", 10 * MINUTE), ("refused", 6 * HOUR)],
-)
-def test_how_long_an_integration_may_be_silent_follows_from_its_last_fetch(fetch_state: str, pause: timedelta) -> None:
-    state = rhythm(fetch_state=fetch_state)
-    assert not triggers.is_silent(state, now=NOW + pause - timedelta(seconds=1))
-    assert triggers.is_silent(state, now=NOW + pause)
-
-
-def test_an_integration_that_was_never_fetched_is_silent() -> None:
-    assert triggers.is_silent(rhythm(fetch_attempted_at=None, fetch_state="never"), now=NOW)
-
-
-def test_an_event_breaks_the_silence_of_a_healthy_integration_only() -> None:
-    heard = rhythm(event_times=[NOW + 50 * MINUTE])
-    assert not triggers.is_silent(heard, now=NOW + HOUR + MINUTE)
-    assert triggers.is_silent(heard | {"fetch_state": "unavailable"}, now=NOW + HOUR + MINUTE)
-
-
-def test_an_event_whose_run_was_lost_is_polled_for_after_ten_minutes() -> None:
-    event = NOW + 50 * MINUTE
-    lost = rhythm(event_times=[event], waiting_since=event)
-    assert not triggers.is_silent(lost, now=event + 9 * MINUTE)
-    assert triggers.is_silent(lost, now=event + 10 * MINUTE)
-    assert not triggers.is_silent(lost | {"fetch_attempted_at": event + 5 * MINUTE}, now=event + 10 * MINUTE)
-    assert not triggers.is_silent(lost | {"fetch_state": "refused"}, now=event + 10 * MINUTE)
-    assert not triggers.is_silent(lost | {"fetch_state": "waiting"}, now=event + 10 * MINUTE)
-
-
-def test_a_deleted_integration_is_never_polled_nor_reconciled() -> None:
-    gone = rhythm(deleted_at=NOW, fetch_attempted_at=None, full_fetched_at=NOW - 30 * DAY)
-    assert not triggers.is_silent(gone, now=NOW + 30 * DAY)
-    assert not triggers.full_fetch_is_due(gone, now=NOW + 30 * DAY)
-
-
-def test_a_full_fetch_is_due_a_week_after_the_newest_one() -> None:
-    assert not triggers.full_fetch_is_due(rhythm(), now=NOW + 7 * DAY - MINUTE)
-    assert triggers.full_fetch_is_due(rhythm(), now=NOW + 7 * DAY)
-    assert not triggers.full_fetch_is_due(rhythm(full_fetched_at=None), now=NOW + 30 * DAY)
-
-
 def planned(*, watermark: datetime | None, full_fetched_at: datetime | None, full: bool = False) -> tuple[str, Any]:
     chosen = plan(
         {"kombo_last_sync_started_at": watermark, "full_fetched_at": full_fetched_at},
@@ -168,8 +96,8 @@ def test_a_clock_that_is_a_little_ahead_forces_no_full_fetch() -> None:
 
 
 def test_a_full_fetch_is_forced_before_kombo_purges_tombstones() -> None:
-    assert FULL_FETCH_FORCED_AFTER + triggers.POLL_AT_LEAST_EVERY < 14 * DAY
-    assert triggers.FULL_FETCH_EVERY < FULL_FETCH_FORCED_AFTER
+    assert FULL_FETCH_FORCED_AFTER + POLL_AT_LEAST_EVERY < 14 * DAY
+    assert FULL_FETCH_EVERY < FULL_FETCH_FORCED_AFTER
 
 
 # The sensor and the schedules, evaluated as the daemon does
@@ -331,7 +259,7 @@ def test_a_failed_run_is_asked_for_again_by_an_event_a_replay_and_the_poll_but_n
     assert not pipeline.run(acme).success
 
     assert polled(pipeline) == {}
-    integrations.update(pipeline.conn, acme, {"fetch_attempted_at": datetime.now(UTC) - triggers.POLL_AT_LEAST_EVERY})
+    integrations.update(pipeline.conn, acme, {"fetch_attempted_at": datetime.now(UTC) - POLL_AT_LEAST_EVERY})
     pipeline.conn.commit()
     assert polled(pipeline) == {acme: None}
 

@@ -13,7 +13,7 @@ from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.api import API_KEY
 from kombo_pipeline.sandbox.traffic import Request
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET, Webhook
-from kombo_pipeline.sync import health
+from kombo_pipeline.sync import health, rhythm
 from kombo_pipeline.warehouse import events, integrations
 from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline_tests.sync.model import Customer, Record, Served
@@ -65,7 +65,7 @@ class Subscriber(Customer):
         """Whether the poll would run this integration."""
         state = next(each for each in integrations.rhythms(self.conn) if each["integration_id"] == self.id)
         self.conn.commit()
-        return triggers.is_silent(state, now=self.world.clock.now())
+        return rhythm.is_silent(state, now=self.world.clock.now())
 
     def requests(self) -> list[Request]:
         """What was asked of `GET /ats/jobs` since the first fetch."""
