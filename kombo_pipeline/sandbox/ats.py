@@ -4,14 +4,22 @@ copied.
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from kombo_pipeline.sandbox.clock import stamp
 from kombo_pipeline.sandbox.records import NESTED, Content, Record, RecordMaker, ids_below, kombo_id
 
 
+class Opened(NamedTuple):
+    """A job as it was when it was opened, and when that was."""
+
+    content: Content
+    at: datetime
+
+
 class Ats:
     """Jobs by the Kombo id they have or will have; `touched` are those changed since Kombo last copied them.
+    `opened` are all that ever were, but for re-posts, as they were at first.
 
     Every method raises `KeyError` for a job that does not exist (any more).
     """
@@ -19,6 +27,7 @@ class Ats:
     def __init__(self, integration_id: str, maker: RecordMaker) -> None:
         self.integration_id = integration_id
         self.jobs: dict[str, Content] = {}
+        self.opened: dict[str, Opened] = {}
         self.touched: set[str] = set()
         self._deleted: dict[str, Content] = {}
         self._maker = maker
@@ -33,7 +42,9 @@ class Ats:
         if "remote_id" in fields:
             fields["id"] = kombo_id(self.integration_id, fields["remote_id"])
         record.update(fields)
-        return self._put(record)
+        job_id = self._put(record)
+        self.opened.setdefault(job_id, Opened(self.jobs[job_id], now))
+        return job_id
 
     def record(self, job_id: str) -> Record:
         """A job as the ATS holds it, a copy."""

@@ -7,6 +7,8 @@
     POST /sandbox/integrations/{id}/jobs/{job_id}/{action}   close, archive, open, edit (fields), delete,
                                                              restore, repost, event (Kombo copies it at once)
                                                              -> {job_id}
+    GET  /sandbox/integrations/{id}/own-jobs                 the customer's jobs in the product that advertises
+                                                             them: an XML job feed
     POST /sandbox/clock                                      {advance_seconds}
     POST /sandbox/live                                       {action: pause or resume}
 
@@ -25,6 +27,7 @@ from starlette.routing import Route
 
 from kombo_pipeline.sandbox.clock import stamp
 from kombo_pipeline.sandbox.life import Life
+from kombo_pipeline.sandbox.own_jobs import job_feed, own_jobs
 from kombo_pipeline.sandbox.world import World
 
 Command = Callable[[dict[str, str], dict[str, Any]], dict[str, Any]]
@@ -82,6 +85,15 @@ def control_routes(world: World, life: Life | None = None) -> list[Route]:
             raise ValueError(f"{action} is none of {', '.join([*statuses, 'edit', *actions])}")
         return {"job_id": job_id}
 
+    # Not async: in a thread, so that a large customer's list does not keep Kombo's answers waiting.
+    def own_jobs_feed(request: Request) -> Response:
+        integration_id = request.path_params["integration_id"]
+        try:
+            publisher = world.integration(integration_id).organization
+            return Response(job_feed(own_jobs(world, integration_id), publisher=publisher), media_type="text/xml")
+        except KeyError as error:
+            return _unknown(error)
+
     def advance(_path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         world.clock.advance(timedelta(seconds=body["advance_seconds"]))
         world.settle()
@@ -98,11 +110,16 @@ def control_routes(world: World, life: Life | None = None) -> list[Route]:
         Route("/sandbox", _endpoint(overview)),
         Route("/sandbox/integrations", _endpoint(connect), methods=["POST"]),
         Route(f"{integration}/sync", _endpoint(sync), methods=["POST"]),
+        Route(f"{integration}/own-jobs", own_jobs_feed),
         Route(f"{integration}/jobs", _endpoint(open_job), methods=["POST"]),
         Route(f"{integration}/jobs/{{job_id}}/{{action}}", _endpoint(change_job), methods=["POST"]),
         Route("/sandbox/clock", _endpoint(advance), methods=["POST"]),
         Route("/sandbox/live", _endpoint(live), methods=["POST"]),
     ]
+
+
+def _unknown(error: KeyError) -> Response:
+    return JSONResponse({"error": f"there is no {error.args[0]}"}, 400)
 
 
 def _endpoint(command: Command) -> Callable[[Request], Awaitable[Response]]:
@@ -111,7 +128,7 @@ def _endpoint(command: Command) -> Callable[[Request], Awaitable[Response]]:
             body = msgspec.json.decode(await request.body() or b"{}", type=dict[str, Any])
             return JSONResponse(command(request.path_params, body))
         except KeyError as error:
-            return JSONResponse({"error": f"there is no {error.args[0]}"}, 400)
+            return _unknown(error)
         except (ValueError, TypeError, msgspec.DecodeError) as error:
             return JSONResponse({"error": str(error)}, 400)
 

@@ -171,6 +171,22 @@ SUFFIXES: Final = {
         " - befristet",
     ),
 }
+OTHER_TITLES: Final = {
+    "en": _titles(
+        "Pastry Chef; Barista; Electrician; Plumber; Welder; Carpenter; Dental Hygienist; Veterinary Surgeon;"
+        "Kindergarten Teacher; Librarian; Hairdresser; Landscape Gardener; Elevator Mechanic; Tram Conductor;"
+        "Optician; Journalist; Interpreter; Fitness Trainer; Land Surveyor; Actuary; Crane Rigger; Cloud Architect;"
+        "Network Engineer; Compliance Manager; Category Manager; Scrum Master; Translation Specialist; Lab Technician"
+    ),
+    "de": _titles(
+        "Koch; Konditor; Elektroniker für Betriebstechnik; Anlagenmechaniker SHK; Schweißer; Tischler; Tierarzt;"
+        "Erzieher; Bibliothekar; Friseur; Landschaftsgärtner; Kfz-Mechatroniker; Straßenbahnfahrer; Augenoptiker;"
+        "Redakteur; Dolmetscher; Rettungsschwimmer; Vermessungstechniker; Architekt; Chemielaborant; Dachdecker;"
+        "Reinigungskraft; Kellner; Zahnmedizinische Fachangestellte; Qualitätsmanager; Projektleiter Tiefbau;"
+        "Servicetechniker; Werkstoffprüfer"
+    ),
+}
+"""Titles that no department here hires for."""
 PLACES: Final = {
     "en": (
         ("London", "England", "GB", "EC2A 4NE", "Great Eastern Street"),

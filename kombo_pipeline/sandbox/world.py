@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kombo_pipeline.sandbox import webhooks, words
-from kombo_pipeline.sandbox.ats import Ats
+from kombo_pipeline.sandbox.ats import Ats, Opened
 from kombo_pipeline.sandbox.behaviour import Behaviour
 from kombo_pipeline.sandbox.clock import Clock, stamp
 from kombo_pipeline.sandbox.integration import COPYING_STATES, Integration, QueuedSync, Sync, SyncKind
@@ -111,6 +111,11 @@ class World:
         """The ids of all jobs in the ATS, in order of creation."""
         with self._lock:
             return list(self.integration(integration_id).ats.jobs)
+
+    def opened_jobs(self, integration_id: str) -> dict[str, Opened]:
+        """The jobs that were opened in the ATS, whatever became of them, as they were at first, oldest first."""
+        with self._lock:
+            return dict(self.integration(integration_id).ats.opened)
 
     def open_job(self, integration_id: str, **fields: Any) -> str:
         """Create a job, generated and overwritten by `fields`; returns its id."""
