@@ -217,7 +217,7 @@ def test_ten_attempts_take_about_three_days_and_then_it_is_a_dead_letter(
     assert product.received[0][0] == str(dead["notice_id"])
 
 
-def test_the_pause_is_jittered(conn: Connection, link: Callable[[], int], product: Product, to: Endpoint) -> None:
+def test_the_pause_is_jittered(conn: Connection, link: Callable[[], int], product: Product) -> None:
     links = [link() for _ in range(5)]
     product.answers = [500] * 5
     conn.execute("update core.link_notices set attempts = 4")
