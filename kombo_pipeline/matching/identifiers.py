@@ -1,5 +1,6 @@
 """Identifiers: canonical forms of addresses and codes, and the links that they alone may make. Pure."""
 
+import hashlib
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -223,7 +224,7 @@ def _tiers() -> dict[Method, tuple[Form, ...]]:
     }
 
 
-_WORDS: Final[Mapping[Method, str]] = {
+IN_WORDS: Final[Mapping[str, str]] = {
     "kombo_id": "Kombo id", "remote_id": "id in the ATS", "job_code": "job code", "post_url": "address",
 }  # fmt: skip
 
@@ -235,6 +236,42 @@ class _Claim(NamedTuple):
     rank: int  # of the form that found them; 0 is the exact one
     claimants: int
     text: str
+
+
+def own_keys(jobs: Iterable[OwnIdentity]) -> dict[str, list[str]]:
+    """What each own job names ATS jobs by: its identifiers in every form in which they are compared.
+
+    Jobs without a common key have nothing to do with each other, so `decide` may be asked of those alone that
+    keys connect.
+    """
+    tiers = _tiers()
+    return {job.own_id: _keys(tiers, lambda method, job=job: [_own_text(job, method)]) for job in jobs}  # type: ignore[misc]
+
+
+def ats_keys(jobs: Iterable[AtsIdentity]) -> dict[str, list[str]]:
+    """What each ATS job may be named by, as `own_keys`."""
+    tiers = _tiers()
+    return {job.kombo_job_id: _keys(tiers, lambda method, job=job: _ats_texts(job, method)) for job in jobs}  # type: ignore[misc]
+
+
+def _keys(tiers: Mapping[Method, tuple[Form, ...]], texts: Callable[[Method], Iterable[str]]) -> list[str]:
+    found = {
+        f"{method}:{form_of}"
+        for method, forms in tiers.items()
+        for text in texts(method)
+        if text
+        for form in forms
+        if (form_of := form(text))
+    }
+    return sorted(key if len(key) <= _LONGEST_KEY else _digest(key) for key in found)
+
+
+_LONGEST_KEY: Final = 300
+"""A longer one does not fit into an index entry of Postgres in every script; its beginning and a digest do."""
+
+
+def _digest(key: str) -> str:
+    return f"{key[:100]}…{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
 def decide(
@@ -324,7 +361,7 @@ def _objection(
 ) -> Review | None:
     """Why the identifier may not link its own job; None when it may."""
     claim = claims[method]
-    named = f"{_WORDS[method]} {claim.text[:200]}" + (", read loosely," if claim.rank else "")
+    named = f"{IN_WORDS[method]} {claim.text[:200]}" + (", read loosely," if claim.rank else "")
 
     def review(reason: str, *others: str) -> Review:
         return Review(job.own_id, tuple(sorted({*claim.ats_ids, *others})), method, reason)
@@ -336,10 +373,12 @@ def _objection(
         return review(f"{named} names an ATS job that {claim.claimants} own jobs name")
     for other, claimed in claims.items():
         if ats_id not in claimed.ats_ids:
-            return review(f"{named} and {_WORDS[other]} {claimed.text[:200]} name different ATS jobs", *claimed.ats_ids)
+            return review(
+                f"{named} and {IN_WORDS[other]} {claimed.text[:200]} name different ATS jobs", *claimed.ats_ids
+            )
     if ats_id in taken:
         first = taken[ats_id]
-        return review(f"{named} names an ATS job that own job {first.own_id} has by its {_WORDS[first.method]}")
+        return review(f"{named} names an ATS job that own job {first.own_id} has by its {IN_WORDS[first.method]}")
     title, ats_title = job.title or "", by_id[ats_id].title or ""
     if method != "kombo_id" and title.strip() and ats_title.strip() and not titles_agree(title, ats_title):
         return review(f"{named} is the same, but the titles differ: “{title[:200]}” and “{ats_title[:200]}”")

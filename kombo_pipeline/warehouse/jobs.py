@@ -226,6 +226,7 @@ def clear_status(conn: Connection, *, integration_id: str, kombo_job_ids: Sequen
         ") as c (field, old_value, new_value) where c.old_value is distinct from c.new_value",
         {"integration": integration_id, "ids": list(kombo_job_ids), "fetch": fetch_id},
     )
+    _match_again(conn, integration_id, kombo_job_ids)
 
 
 def unstage(conn: Connection, kombo_job_ids: Sequence[str]) -> None:
@@ -283,6 +284,15 @@ def mark_gone(
             "at": list(gone_at.values()),
             "fetch": fetch_id,
         },
+    )
+    _match_again(conn, integration_id, gone_at)
+
+
+def _match_again(conn: Connection, integration_id: str, kombo_job_ids: Iterable[str]) -> None:
+    """Have the next matching look at jobs that a person or a webhook changed; it finds those of fetches by itself."""
+    conn.execute(
+        "update core.matchable_jobs set job_hash = '' where integration_id = %s and kombo_job_id = any(%s)",
+        (integration_id, list(kombo_job_ids)),
     )
 
 

@@ -1,0 +1,173 @@
+"""Which own jobs identifiers concern, and what they decide once a person's answers and the links there are have spoken.
+
+Jobs that share no identifier have nothing to do with each other. So after a change it is enough to look at the jobs
+that identifiers connect with it, however many the customer has.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kombo_pipeline.matching import identifiers
+from kombo_pipeline.matching.identifiers import IN_WORDS, MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
+from kombo_pipeline.warehouse import links, matches
+from kombo_pipeline.warehouse.connection import Connection
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Identified:
+    """Own jobs to be matched, in order of their ids, and what is known of each."""
+
+    own: list[Row]
+    keys: dict[str, list[str]]
+    """What each names ATS jobs by (identifiers.own_keys)."""
+    links: dict[str, Link]
+    """Of those whose identifiers decide, and nothing speaks against it."""
+    reviews: dict[str, Review]
+    """Of those whose identifiers name ATS jobs, of which a person must judge."""
+    live: dict[str, Row]
+    """The links there are (matches.live_links)."""
+    rejected: dict[str, set[str]]
+    """The ATS jobs of which a person said that they are not the own job."""
+
+
+def identify(
+    conn: Connection,
+    *,
+    customer_id: str,
+    integration_id: str,
+    own_job_ids: Sequence[str] | None,
+    keys: Iterable[str],
+    titles_agree: Callable[[str, str], bool],
+) -> Identified:
+    """Decide by identifiers for the own jobs named (None: all) and for those that `keys` or theirs connect."""
+    if own_job_ids is None:
+        own = matches.own_jobs(conn, customer_id, None)
+        ats = matches.ats_jobs(conn, integration_id, None)
+        own_keys = identifiers.own_keys(map(_own_identity, own))
+        wanted = set(own_keys)
+    else:
+        named = matches.own_jobs(conn, customer_id, own_job_ids)
+        found = _Connected(conn, integration_id, identifiers.own_keys(map(_own_identity, named)))
+        found.follow({*keys, *matches.own_identifiers(conn, integration_id, own_job_ids)})
+        wanted = found.own_ids
+        own = matches.own_jobs(conn, customer_id, sorted(wanted | found.other_own_ids))
+        ats = matches.ats_jobs(conn, integration_id, sorted(found.ats_ids))
+        own_keys = identifiers.own_keys(map(_own_identity, own))
+    decisions = identifiers.decide(
+        list(map(_own_identity, own)), list(map(_ats_identity, ats)), titles_agree=titles_agree
+    )
+    rejected: dict[str, set[str]] = {}
+    for own_job_id, kombo_job_id in links.rejected_pairs(conn, integration_id):
+        rejected.setdefault(own_job_id, set()).add(kombo_job_id)
+    judged = _Judged(
+        own={row["own_job_id"]: row for row in own},
+        live=matches.live_links(conn, integration_id, None if own_job_ids is None else sorted(wanted)),
+        rejected=rejected,
+        without=links.without_counterpart(conn, integration_id),
+    )
+    decided: dict[str, Link] = {}
+    reviews: dict[str, Review] = {}
+    proposals: list[Link | Review] = [*decisions.links, *decisions.reviews]
+    for proposed in proposals:
+        if proposed.own_id in wanted:
+            match judged(proposed):
+                case Link() as link:
+                    decided[link.own_id] = link
+                case Review() as review:
+                    reviews[review.own_id] = review
+    return Identified(
+        own=[row for row in own if row["own_job_id"] in wanted],
+        keys=own_keys,
+        links=decided,
+        reviews=reviews,
+        live=judged.live,
+        rejected=rejected,
+    )
+
+
+def ats_keys(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """What each ATS job of `matches.ats_jobs` may be named by."""
+    return identifiers.ats_keys(map(_ats_identity, rows))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is left of a decision by identifiers beside a person's answers and the link there is."""
+
+    own: dict[str, Row]
+    live: dict[str, Row]
+    rejected: dict[str, set[str]]
+    without: set[str]
+
+    def __call__(self, proposed: Link | Review) -> Link | Review | None:
+        own_id, method = proposed.own_id, proposed.method
+        named = (proposed.ats_id,) if isinstance(proposed, Link) else proposed.ats_ids
+        live = self.live.get(own_id)
+        linked = live["kombo_job_id"] if live else None
+        if linked in named and isinstance(proposed, Link):
+            return proposed
+        named = tuple(job for job in named if job not in self.rejected.get(own_id, ()))
+        if not named or named == (linked,):
+            return None
+        if isinstance(proposed, Review):
+            return proposed._replace(ats_ids=named)
+        what = f"The {IN_WORDS[method]} names this ATS job"
+        if own_id in self.without:
+            return Review(own_id, named, method, f"{what}, although a person said that the ATS has none")
+        if live is None:
+            return proposed
+        is_told_anew = live["own_seen"] != self.own[own_id]["seen"] or live["state"] == "active"
+        if live["confirmed_by"] is None and is_told_anew:
+            return proposed
+        if live["confirmed_by"] is None or live["state"] == "suspended":
+            return Review(own_id, named, method, f"{what}; the one that was linked is {live['lifecycle']}")
+        return Review(own_id, named, method, f"{what}, but {live['confirmed_by']} confirmed another one")
+
+
+class _Connected:
+    """Follows identifiers from job to job.
+
+    One that more than MAX_BEARERS jobs bear names none of them, so nothing is followed through it; but the jobs that
+    bear it are still there when others are decided, for what is borne by too many is seen only among all.
+    """
+
+    def __init__(self, conn: Connection, integration_id: str, own_keys: dict[str, list[str]]) -> None:
+        self._conn, self._integration_id, self._fresh = conn, integration_id, own_keys
+        self.own_ids, self.other_own_ids, self.ats_ids = set(own_keys), set[str](), set[str]()
+
+    def follow(self, keys: Iterable[str]) -> None:
+        """Collect the jobs that `keys`, and the keys of the own jobs given, lead to."""
+        given = {*keys, *(key for job in self._fresh.values() for key in job)}
+        followed: set[str] = set()
+        ahead = given
+        while ahead:
+            own, ats = matches.bearers(self._conn, self._integration_id, ahead)
+            own |= {job: keys for job, keys in self._fresh.items() if job in own or ahead.intersection(keys)}
+            borne = [Counter(key for keys in each.values() for key in keys if key in ahead) for each in (own, ats)]
+            telling = {key for key in ahead if key in given or max(count[key] for count in borne) <= MAX_BEARERS}
+            followed |= ahead
+            reached: set[str] = set()
+            for job, its_keys in own.items():
+                if telling.intersection(its_keys):
+                    self.own_ids.add(job)
+                    reached.update(its_keys)
+                else:
+                    self.other_own_ids.add(job)
+            for job, its_keys in ats.items():
+                self.ats_ids.add(job)
+                if telling.intersection(its_keys):
+                    reached.update(its_keys)
+            ahead = reached - followed
+
+
+def _own_identity(row: Row) -> OwnIdentity:
+    names = ("title", "kombo_job_id", "remote_id", "job_code", "post_url")
+    return OwnIdentity(row["own_job_id"], *(row[name] for name in names))
+
+
+def _ats_identity(row: Row) -> AtsIdentity:
+    return AtsIdentity(row["kombo_job_id"], row["title"], row["remote_id"], row["job_code"], tuple(row["urls"]))

@@ -1,0 +1,224 @@
+"""Matches the own jobs of a customer with the ATS jobs of one integration: identifiers first, then titles.
+
+Everything follows from the tables. Only own jobs that are new or changed, or that a new, changed, reopened or
+closed ATS job concerns, are matched again, and the tables are those of matching everything again: the result for
+an own job depends on the jobs that share an identifier with it, and on the ATS jobs in its shortlist.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from rapidfuzz import fuzz
+from scipy import sparse
+
+from kombo_pipeline import links
+from kombo_pipeline.matching import connected, retrieval, vectors
+from kombo_pipeline.matching.connected import Identified
+from kombo_pipeline.matching.proposals import Proposals, ats_text
+from kombo_pipeline.matching.scoring import Matcher, default_matcher
+from kombo_pipeline.matching.titles import read_title, stem
+from kombo_pipeline.warehouse import integrations, matches
+from kombo_pipeline.warehouse import links as link_statements
+from kombo_pipeline.warehouse.connection import Connection
+
+_AT_ONCE: Final = 2000
+_SLACK: Final = 3e-4
+"""More than what rounding can make of a cosine."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What a matching did. Counts of own jobs, unless they say otherwise."""
+
+    scored: int = 0
+    """Matched again, by identifiers, titles or both."""
+    ats_jobs_changed: int = 0
+    """ATS jobs that were new, changed or gone since the matching before."""
+    pairs: int = 0
+    """Pairs compared in full by title."""
+    linked: Counter[str] = field(default_factory=Counter)
+    """Links made now, by the identifier that decided."""
+    why: str = ""
+    """Why nothing was matched, where nothing could be."""
+
+
+def match_integration(conn: Connection, integration_id: str, *, matcher: Matcher | None = None) -> Matched:
+    """Match what is new or changed, in the caller's transaction; see the module.
+
+    Nothing is matched, and `why` says so, for an integration that is unknown or whose customer is.
+    """
+    matches.only_one_matching(conn, integration_id)
+    integration = integrations.get(conn, integration_id)
+    if integration is None:
+        return Matched(why="the integration is not registered yet")
+    if not integration["customer_id"]:
+        return Matched(why="the connection names no customer (end_user.origin_id), so its own jobs are not known")
+    return _Matching(conn, integration, matcher or default_matcher()).run()
+
+
+class _Matching:
+    """One matching of one integration."""
+
+    def __init__(self, conn: Connection, integration: Row, matcher: Matcher) -> None:
+        self.conn, self.matcher = conn, matcher
+        self.integration_id, self.customer_id = integration["integration_id"], integration["customer_id"]
+        self.customer = integration["organization_name"] or ""
+        self.before = integration["matched_with"]
+        self.since_fetch = integration["matched_fetch_id"] or 0
+        self.forgotten_keys: set[str] = set()
+        self.touched_ids: list[str] = []
+
+    def run(self) -> Matched:
+        read_by = f"{self.matcher.version} {self.customer}"
+        fetch_id = matches.newest_fetch(self.conn, self.integration_id)
+        new_vectors = self._read_ats(everything=self.before is None or not self.before.endswith(f" {read_by}"))
+        self.size = matches.proposable_count(self.conn, self.integration_id)
+        matched_with = f"{'abridged' if self.size >= retrieval.LARGE else 'whole'} {read_by}"
+        for identifiers in matches.delete_withdrawn(self.conn, self.integration_id):
+            self.forgotten_keys.update(identifiers)
+        changed: list[str] | None = None
+        if matched_with == self.before:
+            changed = self._concerned(new_vectors)
+        scored, pairs, linked = self._match(changed)
+        links.follow_jobs(self.conn, self.integration_id)
+        matches.mark_matched(self.conn, self.integration_id, fetch_id=fetch_id, matched_with=matched_with)
+        return Matched(scored=scored, ats_jobs_changed=len(self.touched_ids), pairs=pairs, linked=linked)
+
+    def _read_ats(self, *, everything: bool) -> Any:
+        """Bring core.matchable_jobs up to date; return the vectors of what is new in it."""
+        ids = (
+            None
+            if everything
+            else matches.jobs_to_look_at(self.conn, self.integration_id, since_fetch=self.since_fetch)
+        )
+        if ids == []:
+            return vectors.read([], self.matcher, self.customer).search
+        stored = {row["kombo_job_id"]: row for row in matches.matchable_jobs(self.conn, self.integration_id, ids)}
+        rows = matches.ats_jobs(self.conn, self.integration_id, ids)
+        hashes = {row["kombo_job_id"]: _hash(row) for row in rows}
+        changed = [
+            row
+            for row in rows
+            if everything
+            or row["kombo_job_id"] not in stored
+            or stored[row["kombo_job_id"]]["job_hash"] != hashes[row["kombo_job_id"]]
+        ]
+        gone = [job for job in stored if job not in hashes]
+        self.touched_ids = gone + [row["kombo_job_id"] for row in changed]
+        keys = connected.ats_keys(changed)
+        for job in self.touched_ids:
+            self.forgotten_keys.update(keys.get(job, ()), stored[job]["identifiers"] if job in stored else ())
+        new: list[Any] = []
+        written: list[Sequence[Any]] = []
+        for start in range(0, len(changed), _AT_ONCE):
+            part = changed[start : start + _AT_ONCE]
+            search = vectors.read([ats_text(row) for row in part], self.matcher, self.customer).search
+            packed = vectors.pack(search)
+            new.append(search[[number for number, row in enumerate(part) if row["is_proposable"]]])
+            written += [
+                _matchable(row, keys[row["kombo_job_id"]], vector, hashes[row["kombo_job_id"]])
+                for row, vector in zip(part, packed, strict=True)
+            ]
+        matches.write_matchable_jobs(self.conn, self.integration_id, written, gone=gone)
+        return sparse.vstack(new, "csr") if new else vectors.read([], self.matcher, self.customer).search
+
+    def _concerned(self, new_vectors: Any) -> list[str]:
+        """The own jobs whose result may differ from what is stored, besides those that identifiers connect."""
+        changed = matches.changed_own_jobs(
+            self.conn,
+            customer_id=self.customer_id,
+            integration_id=self.integration_id,
+            version=self.matcher.version,
+        )
+        if not self.touched_ids:
+            return changed
+        known = matches.own_vectors(
+            self.conn, self.integration_id, [vectors.signed_crc(job) for job in self.touched_ids]
+        )
+        if not known:
+            return changed
+        ids, packed, floors, had = zip(*known, strict=True)
+        alike = np.zeros(len(ids), dtype=np.float32)
+        if new_vectors.shape[0]:
+            sought = retrieval.sought(vectors.unpack(packed), size=self.size)
+            alike = (sought @ new_vectors.T).max(axis=1).toarray().ravel()
+        concerned = np.array(had) | ((alike > 0) & (alike >= np.array(floors) - _SLACK))
+        return sorted({*changed, *(ids[row] for row in np.flatnonzero(concerned))})
+
+    def _match(self, own_ids: list[str] | None) -> tuple[int, int, Counter[str]]:
+        """Match the own jobs named (None: all), and those connected with them; return counts and links made."""
+        identified = connected.identify(
+            self.conn,
+            customer_id=self.customer_id,
+            integration_id=self.integration_id,
+            own_job_ids=own_ids,
+            keys=self.forgotten_keys,
+            titles_agree=titles_agree,
+        )
+        linked = self._link(identified)
+        if not identified.own:
+            return 0, 0, linked
+        proposals = Proposals(self.conn, self.matcher, integration_id=self.integration_id, customer=self.customer)
+        writer = matches.Writer(self.conn, customer_id=self.customer_id, integration_id=self.integration_id)
+        for start in range(0, len(identified.own), _AT_ONCE):
+            part = identified.own[start : start + _AT_ONCE]
+            writer.stage(*proposals.rows(part, identified, of=len(identified.own)))
+        writer.merge()
+        return len(identified.own), proposals.pairs, linked
+
+    def _link(self, identified: Identified) -> Counter[str]:
+        """Make the links that identifiers decide. What speaks against one of them goes to review instead."""
+        made: Counter[str] = Counter()
+        for own in identified.own:
+            link = identified.links.get(own["own_job_id"])
+            live = identified.live.get(own["own_job_id"])
+            if link is None or (live and live["kombo_job_id"] == link.ats_id):
+                continue
+            if live:
+                link_statements.set_state(self.conn, live["link_id"], "retired", "identifiers_changed")
+            link_statements.insert_link(
+                self.conn,
+                {
+                    "customer_id": self.customer_id,
+                    "own_job_id": own["own_job_id"],
+                    "integration_id": self.integration_id,
+                    "kombo_job_id": link.ats_id,
+                    "method": link.method,
+                    "confirmed_by": None,
+                    "matcher_version": self.matcher.version,
+                },
+            )
+            made[link.method] += 1
+        return made
+
+
+def titles_agree(own: str, ats: str) -> bool:
+    """Whether two titles may be those of one job; an identifier is not believed where they may not.
+
+    Half of the shorter one's words in common, or a spelling alike, is enough: titles are rewritten and translated.
+    """
+    mine, theirs = read_title(own), read_title(ats)
+    ours, others = {stem(word) for word in mine.words}, {stem(word) for word in theirs.words}
+    shared = len(ours & others)
+    return 2 * shared >= min(len(ours), len(others)) or fuzz.token_set_ratio(mine.core, theirs.core) >= 60
+
+
+def _matchable(row: Row, keys: list[str], vector: bytes, job_hash: bytes) -> Sequence[Any]:
+    searched = (row["title"], row["job_code"], row["place"], row["department"], row["remote_id"], row["kombo_job_id"])
+    return [
+        *(row[name] for name in matches.MATCHABLE_COLUMNS[:7]),
+        keys,
+        vector if row["is_proposable"] else None,
+        " ".join(filter(None, (text[:300] for text in searched))).lower(),
+        job_hash,
+    ]
+
+
+def _hash(row: Row) -> bytes:
+    return hashlib.blake2b(repr(list(row.values())).encode("utf-8", "surrogatepass"), digest_size=16).digest()
