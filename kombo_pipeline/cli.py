@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from kombo_pipeline import settings
 from kombo_pipeline.kombo.client import Kombo, page_text
 from kombo_pipeline.kombo.errors import KomboError
-from kombo_pipeline.settings import RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
+from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
 from kombo_pipeline.warehouse.connection import Connection, connect
 
 _EXPECTED = (SettingsError, KomboError, psycopg.Error, RuntimeError, ValueError, LookupError, OSError)
@@ -91,6 +91,18 @@ def receiver(host: str, port: int) -> None:
 
     environment = settings.load()
     serve(warehouse_url=warehouse_url(environment), secrets=environment.webhook_secrets, host=host, port=port)
+
+
+@main.command()
+@_host
+@click.option("--port", default=BACKOFFICE_PORT, show_default=True)
+def backoffice(host: str, port: int) -> None:
+    """Serve the back office: review, job picker, links, integrations."""
+    from kombo_pipeline.backoffice.app import serve
+    from kombo_pipeline.local.databases import warehouse_url
+
+    environment = settings.load()
+    serve(warehouse_url=warehouse_url(environment), settings=environment, host=host, port=port)
 
 
 @main.command()

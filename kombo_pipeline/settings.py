@@ -3,10 +3,11 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
-SANDBOX_PORT, WEBSERVER_PORT, RECEIVER_PORT, CODE_SERVER_PORT = 8090, 3000, 8080, 4266
+SANDBOX_PORT, WEBSERVER_PORT, RECEIVER_PORT, CODE_SERVER_PORT, BACKOFFICE_PORT = 8090, 3000, 8080, 4266, 8081
 MINIMUM_SECRET_LENGTH = 16
 
 
@@ -32,6 +33,20 @@ class Settings:
     """KOMBO_DATA_DIR: embedded Postgres and logs; .local below the working directory by default."""
     overlap_seconds: float
     """KOMBO_OVERLAP_SECONDS: how far before the watermark an incremental fetch asks; 300 by default."""
+    backoffice_secret: str | None = field(default=None, repr=False)
+    """KOMBO_BACKOFFICE_SECRET: signs forms and customers' links, 32 characters or more. `up` makes one."""
+    backoffice_proxy_header: str | None = None
+    """KOMBO_BACKOFFICE_PROXY_HEADER: the header in which a trusted proxy names the user. Unset: passwords."""
+    backoffice_url: str = "http://127.0.0.1:8081"
+    """KOMBO_BACKOFFICE_URL: the back office's public address; with https its cookies are Secure."""
+    dagster_webserver: str = "http://127.0.0.1:3000"
+    """KOMBO_DAGSTER_WEBSERVER: where the back office starts runs and links to."""
+    own_jobs_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """KOMBO_OWN_JOBS_TOKENS: comma-separated, of the own-jobs feed: customer=token, or a bare token for all."""
+    notice_url: str | None = None
+    """KOMBO_NOTICE_URL: where notices of links are delivered. Unset: they stay in marts.link_notices."""
+    notice_secret: str | None = field(default=None, repr=False)
+    """KOMBO_NOTICE_SECRET: signs the notices, Standard Webhooks: whsec_ and base64."""
 
 
 def load() -> Settings:
@@ -55,7 +70,22 @@ def load() -> Settings:
         dagster_url=_text("KOMBO_DAGSTER_URL"),
         data_dir=Path(_text("KOMBO_DATA_DIR") or ".local").absolute(),
         overlap_seconds=overlap_seconds,
+        backoffice_secret=_text("KOMBO_BACKOFFICE_SECRET"),
+        backoffice_proxy_header=_text("KOMBO_BACKOFFICE_PROXY_HEADER"),
+        backoffice_url=_address("KOMBO_BACKOFFICE_URL", f"http://127.0.0.1:{BACKOFFICE_PORT}"),
+        dagster_webserver=_address("KOMBO_DAGSTER_WEBSERVER", f"http://127.0.0.1:{WEBSERVER_PORT}"),
+        own_jobs_tokens=tuple(filter(None, map(str.strip, (_text("KOMBO_OWN_JOBS_TOKENS") or "").split(",")))),
+        notice_url=_text("KOMBO_NOTICE_URL"),
+        notice_secret=_text("KOMBO_NOTICE_SECRET"),
     )
+
+
+def _address(name: str, default: str) -> str:
+    address = _text(name) or default
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"{name} is {address!r}; write an address such as https://jobs.example.com")
+    return address.rstrip("/")
 
 
 def _text(name: str) -> str | None:

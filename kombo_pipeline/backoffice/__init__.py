@@ -1,0 +1,1 @@
+"""The internal web app: review, job picker, links, integrations."""

@@ -1,0 +1,237 @@
+"""Who may: sessions, the trusted proxy's header, customers' signed links, CSRF.
+
+`needs` stands before every endpoint of a page. What decides is the newest of three: a customer's link that was
+opened in this browser, the proxy's header where one is trusted, a session.
+"""
+
+import functools
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from urllib.parse import quote, urlsplit
+
+from itsdangerous import BadSignature, URLSafeSerializer
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from kombo_pipeline.settings import Settings
+from kombo_pipeline.warehouse import users
+
+Role = Literal["viewer", "reviewer", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "reviewer", "admin")
+"""Each may what those before it may."""
+MINIMUM_SECRET_LENGTH = 32
+SESSION_HOURS = 8
+CUSTOMER_LINK_DAYS = 7
+MAX_FORM_FIELDS = 20_000
+
+Endpoint = Callable[[Request], Response]
+
+
+class GuardedEndpoint(Protocol):
+    """An endpoint that `needs` stands before; `needs` says for whom it is."""
+
+    needs: tuple[Role, bool]
+
+    def __call__(self, request: Request) -> Awaitable[Response]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks at the page."""
+
+    name: str
+    """Stands under each answer."""
+    role: str
+    customer_id: str | None = None
+    """The only customer to be seen; None for staff, who see all."""
+
+    def may(self, role: Role) -> bool:
+        """Whether the viewer has the rights of `role`."""
+        return self.role in ROLES and ROLES.index(self.role) >= ROLES.index(role)
+
+
+class Access:
+    """What the secret signs, and the names of the cookies."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raise ValueError when there is no secret, or one that can be guessed."""
+        secret = settings.backoffice_secret
+        if secret is None or len(secret) < MINIMUM_SECRET_LENGTH:
+            raise ValueError(
+                f"KOMBO_BACKOFFICE_SECRET needs {MINIMUM_SECRET_LENGTH} random characters or more, for example of "
+                "`openssl rand -base64 33`; only `kombo-pipeline up` makes one by itself"
+            )
+        self._secret = secret.encode()
+        self.url = settings.backoffice_url
+        self.proxy_header = settings.backoffice_proxy_header
+        self.is_https = self.url.startswith("https:")
+        prefix = "__Host-" if self.is_https else ""
+        self.session_cookie, self.customer_cookie = f"{prefix}kombo_session", f"{prefix}kombo_customer"
+        self.notice_cookie = f"{prefix}kombo_notice"
+
+    def customer_link(self, customer_id: str, *, days: float = CUSTOMER_LINK_DAYS) -> str:
+        """Return an address that shows its holder the jobs of one customer, and expires."""
+        claims = {"customer": customer_id, "until": int(time.time() + days * 86_400)}
+        return f"{self.url}/c/{self.signer('customer').dumps(claims)}"
+
+    def customer_of(self, token: str) -> str | None:
+        """Return whose link it is; None when it is forged or has expired."""
+        try:
+            claims = self.signer("customer").loads(token)
+        except BadSignature:
+            return None
+        return str(claims["customer"]) if claims["until"] > time.time() else None
+
+    def csrf_token(self, binding: str) -> str:
+        """Return what every POST form carries; `binding` is known only to the browser it was made for."""
+        return hmac.digest(self._secret, f"csrf {binding}".encode(), "sha256").hex()
+
+    def signer(self, purpose: str) -> URLSafeSerializer:
+        """Return a serializer whose texts are worth nothing for another purpose."""
+        return URLSafeSerializer(self._secret, salt=purpose, signer_kwargs={"digest_method": hashlib.sha256})
+
+    def set_cookie(self, response: Response, name: str, value: str, *, max_age: int) -> None:
+        """Set a cookie that scripts cannot read and other sites' forms do not send."""
+        response.set_cookie(name, value, max_age=max_age, path="/", secure=self.is_https, httponly=True, samesite="lax")
+
+    def delete_cookie(self, response: Response, name: str) -> None:
+        """Have the browser forget a cookie."""
+        response.delete_cookie(name, path="/", secure=self.is_https, httponly=True, samesite="lax")
+
+
+def new_token() -> str:
+    """Return a text nobody can guess, for a cookie or a sign-in link."""
+    return secrets.token_urlsafe(32)
+
+
+def token_hash(token: str, *, purpose: str = "session") -> bytes:
+    """Return what the warehouse keeps of a token; a token of one purpose is not one of another."""
+    return hashlib.sha256(f"{purpose}:{token}".encode()).digest()
+
+
+def needs(role: Role, *, customers: bool = False) -> Callable[[Endpoint], GuardedEndpoint]:
+    """Let an endpoint run only for viewers of `role` or more, with `request.state.viewer` and `.form` set.
+
+    It runs in the thread pool. Customers that came by their link are kept out (404) unless `customers`. Nobody
+    signed in: a GET is sent to the sign-in page, a POST answered 401. Raises HTTPException 403 for a role that
+    does not suffice and for a POST that does not come from a form of ours.
+    """
+
+    def guard(endpoint: Endpoint) -> GuardedEndpoint:
+        @functools.wraps(endpoint)
+        async def guarded(request: Request) -> Response:
+            is_post = request.method not in ("GET", "HEAD")
+            if is_post:
+                refuse_other_sites(request)
+                request.state.form = await read_form(request)
+            return await run_in_threadpool(admit, request, is_post)
+
+        def admit(request: Request, is_post: bool) -> Response:
+            viewer = identify(request)
+            if viewer is None:
+                return _sign_in_first(request, is_post)
+            if viewer.customer_id is not None and not customers:
+                raise HTTPException(404)
+            if not viewer.may(role):
+                raise HTTPException(403, f"This needs the role {role}; you are {viewer.role}. Ask an admin.")
+            if is_post:
+                check_csrf(request)
+            return endpoint(request)
+
+        result: Any = guarded
+        result.needs = (role, customers)
+        return result  # type: ignore[no-any-return]
+
+    return guard
+
+
+def identify(request: Request) -> Viewer | None:
+    """Find out who asks and remember it in `request.state`; None for nobody we know.
+
+    Raises HTTPException 400 when the trusted header is there more than once.
+    """
+    access: Access = request.app.state.access
+    state = request.state
+    state.viewer, state.csrf_binding = None, "nobody"
+    if token := request.cookies.get(access.customer_cookie):
+        customer_id = access.customer_of(token)
+        if customer_id is not None:
+            state.viewer = Viewer(f"customer {customer_id}", "reviewer", customer_id)
+            state.csrf_binding = f"customer {token}"
+            return state.viewer  # type: ignore[no-any-return]
+    if access.proxy_header is not None:
+        given = [value.strip() for value in request.headers.getlist(access.proxy_header)]
+        if len(given) > 1:
+            raise HTTPException(400, f"The header {access.proxy_header} came more than once")
+        if given and given[0]:
+            with request.app.state.pool.connection() as conn:
+                row = users.user(conn, given[0])
+            state.csrf_binding = f"proxy {given[0]}"
+    else:
+        row, token = None, request.cookies.get(access.session_cookie)
+        if token:
+            with request.app.state.pool.connection() as conn:
+                row = users.session_user(conn, token_hash(token))
+            state.csrf_binding = f"session {token}"
+    if row:
+        state.viewer = Viewer(row["user_name"], row["role"])
+    return state.viewer  # type: ignore[no-any-return]
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Raise HTTPException 403 unless the browser says that the request comes from a page of ours.
+
+    Sec-Fetch-Site decides where it is sent, that is with https and on this machine; Origin otherwise, and a
+    request without either is refused.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site != "same-origin":
+            raise HTTPException(403, "This form was sent from another site")
+        return
+    public = urlsplit(request.app.state.access.url)
+    origins = {f"{public.scheme}://{public.netloc}", f"{request.url.scheme}://{request.headers.get('host', '')}"}
+    if request.headers.get("origin") not in origins:
+        raise HTTPException(
+            403, "Your browser does not say where this form comes from; the back office needs https or this machine"
+        )
+
+
+def check_csrf(request: Request) -> None:
+    """Raise HTTPException 403 unless the form carries the token of this very session."""
+    expected = request.app.state.access.csrf_token(request.state.csrf_binding)
+    given = request.state.form.get("csrf_token")
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise HTTPException(403, "This form is of an earlier session. Go back, reload the page and send it again.")
+
+
+async def read_form(request: Request) -> FormData:
+    """Return the fields of a form; raises HTTPException 400 for one that cannot be read or carries files."""
+    return await request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
+
+
+def customer_link(request: Request, customer_id: str, *, days: float = CUSTOMER_LINK_DAYS) -> str:
+    """Return a customer's link, for an admin to pass on; raises HTTPException 403 for anybody else."""
+    if not request.state.viewer.may("admin"):
+        raise HTTPException(403)
+    return request.app.state.access.customer_link(customer_id, days=days)  # type: ignore[no-any-return]
+
+
+def _sign_in_first(request: Request, is_post: bool) -> Response:
+    access: Access = request.app.state.access
+    if access.proxy_header is not None:
+        raise HTTPException(401, "The proxy in front of the back office named nobody who may enter. Ask an admin.")
+    if is_post:
+        raise HTTPException(
+            401, "You are signed out; nothing was saved. Sign in in another tab, come back here and send it again."
+        )
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(target, safe='')}" if target != "/" else "/login", 303)

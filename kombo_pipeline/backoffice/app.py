@@ -1,0 +1,217 @@
+"""The back office's web app: every route, the headers of every answer, limits, error pages."""
+
+import mimetypes
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import uvicorn
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kombo_pipeline.backoffice import feed, integrations, pages, picker, review, sign_in
+from kombo_pipeline.backoffice.access import Access, needs
+from kombo_pipeline.backoffice.passwords import Attempts
+from kombo_pipeline.settings import Settings
+from kombo_pipeline.warehouse.connection import Connection, with_driver
+
+MAX_FORM_BYTES = 1024 * 1024
+"""A longer form is answered 413: ten thousand chosen jobs, or a paste of as many lines, fit in it."""
+MAX_FEED_BYTES = 32 * 1024 * 1024
+"""Likewise for the own-jobs feed under /api/."""
+STATEMENT_SECONDS = 30
+CONNECTIONS = 8
+WAIT_SECONDS = 5
+"""A request that gets no connection by then is answered 503."""
+MAX_CONNECTIONS = 512
+
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_WORDS: Mapping[int, tuple[str, str]] = {
+    400: ("That could not be read", "Go back and try again."),
+    401: ("Nobody is signed in", "Sign in and try again."),
+    403: ("This is not for you to do", "Ask an admin for the role it needs."),
+    404: ("There is nothing here", "It does not exist, or it is not yours to see."),
+    405: ("This address takes no such request", "Use the links and buttons of the pages."),
+    413: ("That was too much at once", "Send it in parts; nothing was saved."),
+    500: ("Something went wrong here", "Nothing was saved. It is in the log; try again, or tell who runs this."),
+    503: ("The database does not answer", "Nothing was saved. Try again in a moment."),
+}
+
+
+def app(*, warehouse_url: str, settings: Settings) -> Starlette:
+    """All pages. It starts without a warehouse too, and answers 503 as long as there is none.
+
+    Raises ValueError without a secret, for one that can be guessed, and for a URL that is not Postgres's.
+    """
+    pool: ConnectionPool[Connection] = ConnectionPool(
+        with_driver(warehouse_url),
+        kwargs={
+            "row_factory": dict_row,
+            "application_name": "kombo_pipeline back office",
+            "connect_timeout": WAIT_SECONDS,
+            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s "
+            "-c idle_in_transaction_session_timeout=60s",
+        },
+        min_size=1,
+        max_size=CONNECTIONS,
+        timeout=WAIT_SECONDS,
+        check=ConnectionPool.check_connection,
+        open=False,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        pool.open()
+        yield
+        await run_in_threadpool(pool.close)
+
+    application = _Backoffice(
+        routes=[
+            Route("/", start, methods=["GET"]),
+            Route("/healthz", healthz, methods=["GET"]),
+            Route("/static/{name}", static, methods=["GET"]),
+            *sign_in.routes,
+            *review.routes,
+            *picker.routes,
+            *integrations.routes,
+            *feed.routes,
+        ],
+        middleware=[Middleware(_BodyLimits)],
+        exception_handlers={
+            HTTPException: _http_error,
+            psycopg.OperationalError: _no_warehouse,
+            Exception: _our_error,
+        },
+        lifespan=lifespan,
+    )
+    application.router.redirect_slashes = False
+    application.state.access = Access(settings)
+    application.state.settings = settings
+    application.state.pool = pool
+    application.state.attempts = Attempts()
+    return application
+
+
+def server(*, warehouse_url: str, settings: Settings) -> uvicorn.Server:
+    """The app with its limits on connections, for any socket. Raises ValueError as `app` does."""
+    config = uvicorn.Config(
+        app(warehouse_url=warehouse_url, settings=settings),
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="on",
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=5,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(*, warehouse_url: str, settings: Settings, host: str, port: int) -> None:
+    """Serve the app in the foreground until interrupted. Raises ValueError as `app` does, OSError for a taken port."""
+    backoffice = server(warehouse_url=warehouse_url, settings=settings)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        backoffice.run([listener])
+
+
+@needs("viewer", customers=True)
+def start(request: Request) -> Response:
+    """Lead to the page with which a viewer begins."""
+    return RedirectResponse("/review" if request.state.viewer.customer_id is None else "/picker", 303)
+
+
+def healthz(request: Request) -> Response:
+    """Whether the warehouse answers."""
+    with pages.warehouse(request) as conn:
+        conn.execute("select 1")
+    return Response()
+
+
+def static(request: Request) -> Response:
+    """A file of static/; an address with its hash may be kept for ever."""
+    name = request.path_params["name"]
+    try:
+        content, version = pages.static_file(name)
+    except (FileNotFoundError, ValueError):
+        raise HTTPException(404) from None
+    kept = request.query_params.get("v") == version
+    media_type = mimetypes.guess_type(name)[0] or "text/plain"
+    return Response(
+        content, media_type=media_type, headers={"Cache-Control": f"public, max-age={31_536_000 if kept else 0}"}
+    )
+
+
+class _Backoffice(Starlette):
+    """Starlette that gives every answer its headers, those to its own failures included."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if self.state.access.is_https:
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+            await send(message)
+
+        await super().__call__(scope, receive, send_with_headers)
+
+
+class _BodyLimits:
+    """Refuses long bodies; the own-jobs feed may send longer ones than forms."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._forms = RequestBodyLimitMiddleware(app, max_body_size=MAX_FORM_BYTES)
+        self._feed = RequestBodyLimitMiddleware(app, max_body_size=MAX_FEED_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limited = self._feed if scope.get("path", "").startswith("/api/") else self._forms
+        await limited(scope, receive, send)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return await run_in_threadpool(_error_page, request, error.status_code, error.detail, error.headers)
+
+
+async def _no_warehouse(request: Request, _: Exception) -> Response:
+    return await run_in_threadpool(_error_page, request, 503, "", {"Retry-After": "5"})
+
+
+async def _our_error(request: Request, _: Exception) -> Response:
+    return await run_in_threadpool(_error_page, request, 500)
+
+
+def _error_page(request: Request, status_code: int, detail: str = "", headers: Any = None) -> Response:
+    heading, text = _WORDS.get(status_code, ("That did not work", "Go back and try again."))
+    if detail and detail != _phrase(status_code):
+        text = detail
+    response = pages.render(request, "error.html", status_code=status_code, heading=heading, text=text)
+    response.headers.update(headers or {})
+    return response
+
+
+def _phrase(status_code: int) -> str:
+    return HTTPException(status_code).detail

@@ -1,0 +1,5 @@
+"""Own jobs by HTTP."""
+
+from starlette.routing import Route
+
+routes: list[Route] = []

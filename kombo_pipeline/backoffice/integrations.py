@@ -1,0 +1,5 @@
+"""Integrations at a glance."""
+
+from starlette.routing import Route
+
+routes: list[Route] = []

@@ -1,0 +1,183 @@
+"""What pages share: templates, the warehouse, redirects with a notice, filters for foreign values."""
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import jinja2
+from itsdangerous import BadSignature
+from markupsafe import Markup
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from kombo_pipeline.backoffice.access import Access, Viewer
+from kombo_pipeline.warehouse.connection import Connection
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+NoticeKind = Literal["done", "warning", "error"]
+
+_STAFF_PAGES = (
+    ("/review", "Review"),
+    ("/picker", "Job picker"),
+    ("/links", "Links"),
+    ("/holds", "Held closures"),
+    ("/integrations", "Integrations"),
+    ("/history", "History"),
+)
+_CUSTOMER_PAGES = (("/picker", "Job picker"),)
+
+
+def render(request: Request, template: str, *, status_code: int = 200, **context: Any) -> Response:
+    """Return a page. Templates get `viewer`, `csrf_field()`, `notice`, `nav`, `path` and what `context` names."""
+    access: Access = request.app.state.access
+    viewer: Viewer | None = getattr(request.state, "viewer", None)
+    notice = _notice(request)
+    html = (
+        _templates()
+        .get_template(template)
+        .render(
+            viewer=viewer,
+            nav=_CUSTOMER_PAGES if viewer and viewer.customer_id is not None else _STAFF_PAGES if viewer else (),
+            path=request.url.path,
+            notice=notice,
+            csrf_field=functools.partial(_csrf_field, request),
+            **context,
+        )
+    )
+    response = HTMLResponse(html, status_code)
+    if notice:
+        access.delete_cookie(response, access.notice_cookie)
+    return response
+
+
+def redirect(request: Request, url: str, *, notice: str | None = None, kind: NoticeKind = "done") -> Response:
+    """Send the browser on after a POST; the next page shows `notice` once. `url` is a path of ours."""
+    response = RedirectResponse(local_path(url), 303)
+    if notice:
+        access: Access = request.app.state.access
+        # Browsers keep cookies of 4 kB.
+        access.set_cookie(
+            response, access.notice_cookie, access.signer("notice").dumps([kind, notice[:1000]]), max_age=60
+        )
+    return response
+
+
+@contextmanager
+def warehouse(request: Request) -> Iterator[Connection]:
+    """Lend a connection for a block that is one transaction: it commits at the end, rolls back when it raises."""
+    with request.app.state.pool.connection() as conn:
+        yield conn
+
+
+def visible_customer(request: Request, customer_id: str | None) -> str:
+    """Return the customer's id; raises HTTPException 404 when the viewer may not see that customer, or it is none."""
+    viewer: Viewer = request.state.viewer
+    if customer_id is None or viewer.customer_id not in (None, customer_id):
+        raise HTTPException(404)
+    return customer_id
+
+
+def local_path(url: str | None, *, default: str = "/") -> str:
+    """Return `url` if it is a path of this site, else `default`: nobody is sent elsewhere."""
+    if not url or not re.match(r"/(?![/\\])[^\s\\\x00-\x1f]*$", url):
+        return default
+    return url
+
+
+def safe_url(url: str | None) -> str:
+    """Return `url` if a link may lead there (http or https), else an empty text."""
+    if not url:
+        return ""
+    # Browsers drop tabs and newlines before they read the scheme.
+    plain = re.sub(r"[\x00-\x20\x7f]+", "", url)
+    try:
+        parts = urlsplit(plain)
+    except ValueError:
+        return ""
+    return plain if parts.scheme.lower() in ("http", "https") and parts.hostname else ""
+
+
+def when(moment: datetime | None) -> Markup:
+    """Return a moment in UTC as an element for people and programs; a dash for none."""
+    if moment is None:
+        return Markup('<span class="quiet">–</span>')
+    utc = moment.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        utc.isoformat(timespec="seconds"), _distance(utc), utc.strftime("%Y-%m-%d %H:%M UTC")
+    )
+
+
+def ago(moment: datetime | None) -> Markup:
+    """Return how long ago a moment is, or how far ahead, with the moment itself as its title; a dash for none."""
+    if moment is None:
+        return Markup('<span class="quiet">–</span>')
+    utc = moment.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        utc.isoformat(timespec="seconds"), utc.strftime("%Y-%m-%d %H:%M:%S UTC"), _distance(utc)
+    )
+
+
+def static_url(name: str) -> str:
+    """Return the address of a file in static/, which changes with its content and so may be kept for ever."""
+    return f"/static/{name}?v={static_file(name)[1]}"
+
+
+def static_file(name: str) -> tuple[bytes, str]:
+    """Return a file of static/ and a hash of it; raises FileNotFoundError for any other name."""
+    path = STATIC / name
+    if path.parent != STATIC or not path.is_file():
+        raise FileNotFoundError(name)
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _read(path: Path, _changed_at: int) -> tuple[bytes, str]:
+    content = path.read_bytes()
+    return content, hashlib.sha256(content).hexdigest()[:16]
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        # Whatever the name of the file: the usual choice by suffix leaves some unescaped.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"static_url": static_url, "safe_url": safe_url, "when": when, "ago": ago}
+    environment.filters |= {"safe_url": safe_url, "when": when, "ago": ago}
+    return environment
+
+
+def _csrf_field(request: Request) -> Markup:
+    access: Access = request.app.state.access
+    token = access.csrf_token(getattr(request.state, "csrf_binding", "nobody"))
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(token)
+
+
+def _notice(request: Request) -> tuple[str, str] | None:
+    access: Access = request.app.state.access
+    try:
+        kind, text = access.signer("notice").loads(request.cookies.get(access.notice_cookie, ""))
+    except BadSignature:
+        return None
+    return kind, text
+
+
+def _distance(moment: datetime) -> str:
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= size:
+            number = f"{int(abs(seconds) // size)} {unit}"
+            return f"{number} ago" if seconds > 0 else f"in {number}"
+    return "just now" if seconds >= 0 else "in a moment"

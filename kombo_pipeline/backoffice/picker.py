@@ -1,0 +1,5 @@
+"""The job picker."""
+
+from starlette.routing import Route
+
+routes: list[Route] = []

@@ -1,0 +1,5 @@
+"""The review card."""
+
+from starlette.routing import Route
+
+routes: list[Route] = []
