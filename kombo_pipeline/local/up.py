@@ -19,8 +19,17 @@ from rich.console import Console
 from rich.table import Table
 
 from kombo_pipeline.local import databases, postgres
+from kombo_pipeline.local.first_user import backoffice_secret, first_sign_in
+from kombo_pipeline.local.own_jobs import SandboxFeeds
 from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
-from kombo_pipeline.settings import CODE_SERVER_PORT, RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT, Settings
+from kombo_pipeline.settings import (
+    BACKOFFICE_PORT,
+    CODE_SERVER_PORT,
+    RECEIVER_PORT,
+    SANDBOX_PORT,
+    WEBSERVER_PORT,
+    Settings,
+)
 from kombo_pipeline.warehouse import integrations
 from kombo_pipeline.warehouse.connection import Connection, connect, redacted
 from kombo_pipeline.warehouse.migrate import migrate
@@ -55,8 +64,8 @@ def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -
     try:
         with _terminated_like_interrupted():
             warehouse, sandbox = _start(stack, settings, size, console)
-            first = _FirstChains(sandbox)
-            return _watch(stack, warehouse, settings, first, once=once, console=console)
+            feeds = SandboxFeeds(sandbox) if sandbox else None
+            return _watch(stack, warehouse, settings, _FirstChains(sandbox), feeds, once=once, console=console)
     except KeyboardInterrupt:
         console.print("Stopping.")
         return 0
@@ -111,7 +120,30 @@ def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console
         console.print(f"Sandbox       {sandbox}/sandbox", highlight=False)
     webserver = _start_dagster(stack, home, environment)
     console.print(f"Dagster       {webserver}", highlight=False)
+    _start_backoffice(stack, settings, warehouse, environment | {"KOMBO_DAGSTER_WEBSERVER": webserver}, console)
     return warehouse, sandbox
+
+
+def _start_backoffice(
+    stack: Stack, settings: Settings, warehouse: str, environment: dict[str, str], console: Console
+) -> None:
+    backoffice = f"http://127.0.0.1:{free_port(BACKOFFICE_PORT)}"
+    environment |= {
+        "KOMBO_BACKOFFICE_SECRET": settings.backoffice_secret or backoffice_secret(settings.data_dir),
+        "KOMBO_BACKOFFICE_URL": backoffice,
+    }
+    stack.start(
+        "backoffice",
+        [sys.executable, "-m", "kombo_pipeline", "backoffice", "--port", _port(backoffice)],
+        environment=environment,
+        is_ready=lambda: answers(f"{backoffice}/healthz"),
+    )
+    with connect(warehouse) as conn:
+        link, password_file = first_sign_in(conn, settings.data_dir, backoffice)
+    console.print(f"Back office   {link}", highlight=False, soft_wrap=True)
+    console.print(
+        f"              opens once; later sign in as admin with the password in {password_file}", soft_wrap=True
+    )
 
 
 def _start_dagster(stack: Stack, home: Path, environment: dict[str, str]) -> str:
@@ -151,7 +183,14 @@ def _port(address: str) -> str:
 
 
 def _watch(
-    stack: Stack, warehouse: str, settings: Settings, first: "_FirstChains", *, once: bool, console: Console
+    stack: Stack,
+    warehouse: str,
+    settings: Settings,
+    first: "_FirstChains",
+    feeds: SandboxFeeds | None,
+    *,
+    once: bool,
+    console: Console,
 ) -> int:
     """Show what lands until interrupted, or until every integration has had its first incremental chain."""
     deadline = time.monotonic() + ONCE_WITHIN_SECONDS
@@ -162,6 +201,8 @@ def _watch(
             console.print(f"{name} had ended and was started again; see {settings.data_dir}/logs/{name}.log")
         try:
             with connect(warehouse) as conn:
+                if feeds:
+                    feeds.import_due(conn)
                 counts = _counts(conn)
                 if not complete and first.are_complete(conn):
                     complete = True
@@ -176,7 +217,7 @@ def _watch(
                 databases.warehouse_url(settings)  # starts the embedded server again, where it was
         if counts != shown and counts[0]:
             shown = counts
-            text = "{} integrations, {:,} jobs, {:,} changes, {:,} fetches".format(*counts)
+            text = "{} integrations, {:,} jobs, {:,} own jobs, {:,} changes, {:,} fetches".format(*counts)
             console.print(text, highlight=False)
         if once and time.monotonic() > deadline:
             raise StackError(
@@ -223,6 +264,7 @@ class _FirstChains:
 def _counts(conn: Connection) -> tuple[int, ...]:
     row = conn.execute(
         "select (select count(*) from core.integrations) as integrations, (select count(*) from core.jobs) as jobs, "
+        "(select count(*) from core.own_jobs where withdrawn_at is null) as own_jobs, "
         "(select count(*) from core.job_changes where event <> 'created') as changes, "
         "(select count(*) from raw.fetches where status = 'applied') as fetches"
     ).fetchone()
@@ -232,8 +274,10 @@ def _counts(conn: Connection) -> tuple[int, ...]:
 
 def _summary_rows(conn: Connection) -> list[dict[str, Any]]:
     return conn.execute(
-        "select h.*, (select count(*) from core.job_changes c where c.integration_id = h.integration_id "
-        "and c.event <> 'created') as changes from marts.integration_health h order by jobs desc"
+        "select h.*, f.own_jobs, f.linked_by_identifier + f.linked_by_person as linked, f.waiting_for_review, "
+        "(select count(*) from core.job_changes c where c.integration_id = h.integration_id "
+        "and c.event <> 'created') as changes from marts.integration_health h "
+        "join marts.link_funnel f using (integration_id) order by jobs desc"
     ).fetchall()
 
 
@@ -245,6 +289,9 @@ def _summary(rows: list[dict[str, Any]]) -> Table:
         ("Jobs", "right"),
         ("Open", "right"),
         ("Changes", "right"),
+        ("Own jobs", "right"),
+        ("Linked", "right"),
+        ("To review", "right"),
         ("Fresh as of (Kombo's clock)", "left"),
         ("Health", "left"),
     ):
@@ -256,6 +303,9 @@ def _summary(rows: list[dict[str, Any]]) -> Table:
             f"{row['jobs']:,}",
             f"{row['open_jobs']:,}",
             f"{row['changes']:,}",
+            f"{row['own_jobs']:,}",
+            f"{row['linked']:,}",
+            f"{row['waiting_for_review']:,}",
             f"{row['fresh_as_of']:%Y-%m-%d %H:%M:%S}" if row["fresh_as_of"] else "-",
             row["health"] + (f" ({row['who_must_act']} must act)" if row["who_must_act"] else ""),
         )

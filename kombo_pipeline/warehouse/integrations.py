@@ -28,6 +28,14 @@ def registered(conn: Connection) -> list[str]:
     return [row["integration_id"] for row in rows]
 
 
+def fetched_in_full(conn: Connection) -> list[dict[str, Any]]:
+    """Return the integrations that live, whose customer is known and whose jobs a full fetch has shown."""
+    return conn.execute(
+        "select * from core.integrations where full_fetched_at is not null and customer_id is not null "
+        "and deleted_at is null order by integration_id"
+    ).fetchall()
+
+
 def rhythms(conn: Connection) -> list[dict[str, Any]]:
     """Return each integration with what the poll decides on.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -145,6 +146,8 @@ def test_up_once_shows_what_landed_and_leaves_nothing_running(place: Path, defau
     assert "What landed" in up.output
     summary = up.output[up.output.index("What landed") :]
     assert summary.count("healthy") + summary.count("needs attention") + summary.count("failing") >= 3, up.output
+    assert all(column in summary for column in ("Own jobs", "Linked", "To review")), up.output
+    assert int(re.findall(r"([\d,]+) own jobs", up.output)[-1].replace(",", "")) > 100, up.output
     assert f":{RECEIVER_PORT}/" not in up.output
     until(lambda: not up.alive(), within=60)
     assert postgres.status(up.data_dir / "postgres") is None
