@@ -71,7 +71,7 @@ class Proposals:
             outcome = "review" if review else "candidates" if best and best[5] != "none" else "none"
             own_written.append(
                 (
-                    *(own_id, outcome, review.reason if review else None, found[number].none_probability),
+                    *(own_id, outcome, review.reason if review else None, round(found[number].none_probability, 4)),
                     *(best[4:6] if best else (None, None)),
                     *shared,
                     float(cosine[span].min()) if span.stop - span.start >= retrieval.SHORTLIST else 0.0,
@@ -118,7 +118,15 @@ class Proposals:
         found.sort(key=lambda each: -each[0])  # stable: equals stay in the matcher's order
         return [
             (
-                *(match.own.id, candidate.ats.id, rank, candidate.score, confidence, band(confidence), method),
+                *(
+                    match.own.id,
+                    candidate.ats.id,
+                    rank,
+                    round(candidate.score, 3),
+                    round(confidence, 4),
+                    band(confidence),
+                    method,
+                ),
                 json.dumps(self._evidence(match, candidate, method, confidence), ensure_ascii=False),
                 self._matcher.version,
             )

@@ -135,11 +135,12 @@ class Matcher:
         `own_rows` ascend; of `ats` only the rows that `ats_rows` names are looked at.
         """
         pairs = features.pair_features(own, ats, own_rows, ats_rows, cosine)
-        none = features.none_features(own, own_rows, pairs) @ self.weights.none
-        scores = pairs @ self.weights.pair
+        # In double precision, so that a result does not depend on what else is computed along with it.
+        none = features.none_features(own, own_rows, pairs).astype(np.float64) @ self.weights.none
+        scores = pairs.astype(np.float64) @ self.weights.pair
         likely, none_likely = softmax(scores, none, own_rows)
         confidence = calibrated(likely, dated(pairs), self.weights.calibration)
-        order = np.lexsort((ats.tie[ats_rows], -np.round(scores.astype(np.float64), 4), own_rows))
+        order = np.lexsort((ats.tie[ats_rows], -np.round(scores, 4), own_rows))
         ends = np.searchsorted(own_rows, np.arange(len(own) + 1))
         wanted = [k] * len(own) if isinstance(k, int) else k
         matches = []
