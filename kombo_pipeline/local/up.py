@@ -131,6 +131,8 @@ def _start_backoffice(
     environment |= {
         "KOMBO_BACKOFFICE_SECRET": settings.backoffice_secret or backoffice_secret(settings.data_dir),
         "KOMBO_BACKOFFICE_URL": backoffice,
+        # No proxy stands before it here.
+        "KOMBO_BACKOFFICE_PROXY_HEADER": "",
     }
     stack.start(
         "backoffice",

@@ -1,0 +1,221 @@
+"""Every route x every role x another customer's objects; forms of other sites; headers of every answer.
+
+A route that ROUTES does not know fails the first test: whoever adds one says here who may.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from kombo_pipeline.backoffice.app import app
+from kombo_pipeline_tests.backoffice.conftest import SECRET, Backoffice, Client, backoffice_settings
+from kombo_pipeline_tests.backoffice.customers import Customer, add_customer
+
+ROLES = ("viewer", "reviewer", "admin")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Who may use a route, and a request that asks it for a customer's object.
+
+    Values of `path`, `query` and `form` may hold {customer}, {integration}, {job}, {own_job} and {hold}.
+    """
+
+    role: str
+    customers: bool = False
+    """Whether a customer that came by its link may, for its own objects."""
+    path: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+    form: dict[str, str] = field(default_factory=dict)
+    names_an_object: bool = True
+    """False where every customer sees its own, so that no foreign object can be asked for."""
+
+
+PUBLIC = {
+    ("GET", "/healthz"),
+    ("GET", "/static/{name}"),
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("POST", "/logout"),
+    ("GET", "/c/{token}"),
+}
+"""What nobody must be signed in for; each has tests of its own."""
+
+ROUTES: dict[tuple[str, str], Guarded] = {
+    ("GET", "/"): Guarded("viewer", customers=True, names_an_object=False),
+}
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every method and path that the app answers."""
+    settings = backoffice_settings(backoffice_secret=SECRET)
+    application = app(warehouse_url="postgresql://nowhere/nothing", settings=settings)
+    found = []
+    for route in application.routes:
+        assert isinstance(route, Route), f"{route} is no plain route: it would escape this test"
+        found += [(method, route.path) for method in sorted(route.methods or ()) if method != "HEAD"]
+    return found
+
+
+def ask(client: Client, key: tuple[str, str], customer: Customer, **headers: str) -> httpx.Response:
+    """Send what the table says of a route, for an object of `customer`."""
+    (method, path), row = key, ROUTES[key]
+    filled = {kind: customer.fill(getattr(row, kind)) for kind in ("path", "query", "form")}
+    url = httpx.URL(path.format(**filled["path"]), params=filled["query"])
+    if method == "GET":
+        return client.get(url, headers=headers)
+    return client.request(method, url, data={"csrf_token": client.csrf_token} | filled["form"], headers=headers)
+
+
+@pytest.fixture(scope="module")
+def acme(backoffice: Backoffice) -> Customer:
+    return add_customer(backoffice, "acme")
+
+
+@pytest.fixture(scope="module")
+def globex(backoffice: Backoffice) -> Customer:
+    return add_customer(backoffice, "globex")
+
+
+def test_every_route_is_in_the_table_and_guarded_as_it_says() -> None:
+    assert set(routes()) == PUBLIC | set(ROUTES), "say in ROUTES who may use the route, and with which request"
+    settings = backoffice_settings(backoffice_secret=SECRET)
+    for route in app(warehouse_url="postgresql://nowhere/nothing", settings=settings).routes:
+        assert isinstance(route, Route)
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            if (row := ROUTES.get((method, route.path))) is not None:
+                assert getattr(route.endpoint, "needs", None) == (row.role, row.customers), route.path
+
+
+@pytest.mark.parametrize("key", ROUTES, ids=" ".join)
+def test_nobody_gets_in_without_signing_in(backoffice: Backoffice, acme: Customer, key: tuple[str, str]) -> None:
+    answer = ask(backoffice.new_client(), key, acme)
+    if key[0] == "GET":
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login")
+    else:
+        assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("key", ROUTES, ids=" ".join)
+def test_a_role_may_what_the_table_says_and_no_more(
+    backoffice: Backoffice, acme: Customer, key: tuple[str, str], role: str
+) -> None:
+    answer = ask(backoffice.client(role), key, acme)
+    may = ROLES.index(role) >= ROLES.index(ROUTES[key].role)
+    assert answer.status_code < 500, answer.text
+    assert (answer.status_code != 403) == may, answer.text
+    assert answer.status_code != 401
+    assert answer.headers.get("location", "").startswith("/login") is False
+
+
+@pytest.mark.parametrize("key", ROUTES, ids=" ".join)
+def test_a_customer_finds_nothing_of_another_customer(
+    backoffice: Backoffice, acme: Customer, globex: Customer, key: tuple[str, str]
+) -> None:
+    row, client = ROUTES[key], backoffice.customer("acme")
+    theirs = ask(client, key, globex)
+    if not row.customers or row.names_an_object:
+        assert theirs.status_code == 404, theirs.text
+    assert "globex" not in theirs.text.lower()
+
+
+@pytest.mark.parametrize("key", [key for key, row in ROUTES.items() if row.customers], ids=" ".join)
+def test_a_customer_may_use_what_is_for_customers(
+    backoffice: Backoffice, acme: Customer, globex: Customer, key: tuple[str, str]
+) -> None:
+    answer = ask(backoffice.customer("acme"), key, acme)
+    assert answer.status_code not in (401, 403, 404), answer.text
+    assert answer.status_code < 500, answer.text
+    assert "globex" not in answer.text.lower()
+
+
+POSTS = [key for key in ROUTES if key[0] != "GET"]
+
+
+@pytest.mark.parametrize("key", POSTS, ids=" ".join)
+def test_a_form_of_another_site_or_session_is_refused(
+    backoffice: Backoffice, acme: Customer, key: tuple[str, str]
+) -> None:
+    client = backoffice.client("admin")
+    for site in ("cross-site", "same-site", "none"):
+        assert ask(client, key, acme, **{"Sec-Fetch-Site": site}).status_code == 403
+    other = backoffice.new_client()
+    other.cookies.update(client.cookies)
+    del other.headers["Sec-Fetch-Site"]
+    assert ask(other, key, acme).status_code == 403
+    assert ask(other, key, acme, Origin="http://elsewhere.example").status_code == 403
+    path = key[1].format(**acme.fill(ROUTES[key].path))
+    for token in (None, "", "0" * 64, backoffice.access.csrf_token("nobody"), backoffice.client("viewer").csrf_token):
+        fields = acme.fill(ROUTES[key].form) | ({} if token is None else {"csrf_token": token})
+        assert client.post(path, data=fields).status_code == 403
+
+
+@pytest.mark.parametrize("key", [key for key in routes() if key[0] == "GET"], ids=" ".join)
+def test_no_get_changes_anything(backoffice: Backoffice, acme: Customer, key: tuple[str, str]) -> None:
+    before = fingerprint(backoffice)
+    if key in ROUTES:
+        ask(backoffice.client("admin"), key, acme)
+    else:
+        backoffice.client("admin").get(key[1].replace("{name}", "style.css").replace("{token}", "x"))
+    assert fingerprint(backoffice) == before
+
+
+def fingerprint(backoffice: Backoffice) -> list[Any]:
+    """Content of every table of core, so that any change shows."""
+    with backoffice.connect() as conn:
+        tables = conn.execute("select tablename from pg_tables where schemaname in ('core', 'raw') order by 1")
+        return [
+            conn.execute(f"select '{row['tablename']}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) "
+                         f"from {schema_of(row['tablename'])}.{row['tablename']} t").fetchone()
+            for row in tables.fetchall()
+        ]  # fmt: skip
+
+
+def schema_of(table: str) -> str:
+    raw = ("webhook_events", "fetches", "job_pages", "quarantined_records")
+    return "raw" if table in raw else "core"
+
+
+# Headers and limits
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/nothing", "/c/forged", "/static/style.css", "/static/nothing"])
+def test_every_answer_has_the_strict_headers(backoffice: Backoffice, path: str) -> None:
+    for client in (backoffice.client(None), backoffice.client("admin")):
+        headers = client.get(path).headers
+        assert headers["content-security-policy"] == (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "server" not in headers
+        if path != "/static/style.css":
+            assert headers["cache-control"] == "no-store"
+
+
+def test_a_static_file_is_kept_only_under_the_address_that_changes_with_it(anonymous: Client) -> None:
+    page = anonymous.get("/login").text
+    address = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert anonymous.get(address).headers["cache-control"] == "public, max-age=31536000"
+    assert anonymous.get("/static/style.css?v=old").headers["cache-control"] == "public, max-age=0"
+    assert anonymous.get("/static/..%2fapp.py").status_code == 404
+    assert anonymous.get("/static/%2e%2e%5capp.py").status_code == 404
+
+
+def test_a_long_form_is_refused_and_loses_nothing_else(backoffice: Backoffice) -> None:
+    client = backoffice.new_client()
+    answer = client.submit("/login", name="viewer", password="x" * 1_100_000)
+    assert answer.status_code == 413
+    assert "nothing was saved" in answer.text
+
+
+def test_a_file_is_refused(backoffice: Backoffice) -> None:
+    client = backoffice.new_client()
+    answer = client.post("/login", data={"name": "viewer"}, files={"password": b"..."})
+    assert answer.status_code == 400
