@@ -43,10 +43,10 @@ class Settings:
     """KOMBO_DAGSTER_WEBSERVER: where the back office starts runs and links to."""
     own_jobs_tokens: tuple[str, ...] = field(default=(), repr=False)
     """KOMBO_OWN_JOBS_TOKENS: comma-separated, of the own-jobs feed: customer=token, or a bare token for all."""
-    notice_url: str | None = None
+    notice_url: str | None = field(default=None, repr=False)
     """KOMBO_NOTICE_URL: where notices of links are delivered. Unset: they stay in marts.link_notices."""
     notice_secret: str | None = field(default=None, repr=False)
-    """KOMBO_NOTICE_SECRET: signs the notices, Standard Webhooks: whsec_ and base64."""
+    """KOMBO_NOTICE_SECRET: signs the notices (Standard Webhooks): whsec_ and base64; several, with commas between."""
 
 
 def load() -> Settings:

@@ -3,7 +3,7 @@
 import mimetypes
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -12,25 +12,23 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kombo_pipeline import notices
 from kombo_pipeline.backoffice import feed, integrations, pages, picker, review, sign_in
-from kombo_pipeline.backoffice.access import Access, needs
+from kombo_pipeline.backoffice.access import Access, identify, needs
 from kombo_pipeline.backoffice.passwords import Attempts
 from kombo_pipeline.settings import Settings
 from kombo_pipeline.warehouse.connection import Connection, with_driver
 
 MAX_FORM_BYTES = 1024 * 1024
 """A longer form is answered 413: ten thousand chosen jobs, or a paste of as many lines, fit in it."""
-MAX_FEED_BYTES = 32 * 1024 * 1024
-"""Likewise for the own-jobs feed under /api/."""
 STATEMENT_SECONDS = 30
 CONNECTIONS = 8
 WAIT_SECONDS = 5
@@ -61,8 +59,11 @@ _WORDS: Mapping[int, tuple[str, str]] = {
 def app(*, warehouse_url: str, settings: Settings) -> Starlette:
     """All pages. It starts without a warehouse too, and answers 503 as long as there is none.
 
-    Raises ValueError without a secret, for one that can be guessed, and for a URL that is not Postgres's.
+    Raises ValueError without a secret, for one that can be guessed, for a token or an endpoint that cannot be used,
+    and for a URL that is not Postgres's.
     """
+    notice_endpoint = notices.endpoint(settings.notice_url, settings.notice_secret)
+    deliverer = notices.Deliverer(warehouse_url, notice_endpoint) if notice_endpoint else None
     pool: ConnectionPool[Connection] = ConnectionPool(
         with_driver(warehouse_url),
         kwargs={
@@ -82,7 +83,11 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         pool.open()
+        if deliverer:
+            deliverer.start()
         yield
+        if deliverer:
+            await run_in_threadpool(deliverer.stop)
         await run_in_threadpool(pool.close)
 
     application = _Backoffice(
@@ -108,6 +113,7 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
     application.state.access = Access(settings)
     application.state.settings = settings
     application.state.pool = pool
+    application.state.feed_tokens = feed.read_tokens(settings.own_jobs_tokens)
     application.state.attempts = Attempts()
     return application
 
@@ -180,19 +186,35 @@ class _Backoffice(Starlette):
 
 
 class _BodyLimits:
-    """Refuses long bodies; the own-jobs feed may send longer ones than forms."""
+    """Answers long bodies 413, with a page where a form was sent; the own-jobs feed may send longer ones."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._forms = RequestBodyLimitMiddleware(app, max_body_size=MAX_FORM_BYTES)
-        self._feed = RequestBodyLimitMiddleware(app, max_body_size=MAX_FEED_BYTES)
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limited = self._feed if scope.get("path", "").startswith("/api/") else self._forms
-        await limited(scope, receive, send)
+        limit = feed.MAX_BYTES if scope.get("path", "").startswith("/api/") else MAX_FORM_BYTES
+        declared = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            if declared.isdecimal() and int(declared) > limit:
+                raise HTTPException(413)
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413)
+            return message
+
+        await self._app(scope, receive_within_limit, send)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if not hasattr(request.state, "viewer"):
+        # An address that no route knows: the page around the message is the viewer's all the same.
+        with suppress(HTTPException, psycopg.Error):
+            await run_in_threadpool(identify, request)
     return await run_in_threadpool(_error_page, request, error.status_code, error.detail, error.headers)
 
 

@@ -1,5 +1,187 @@
-"""Own jobs by HTTP."""
+"""Own jobs by HTTP: a multiposter, or any program of yours, posts its list of jobs with a token."""
 
+import asyncio
+import hmac
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO, Final, NamedTuple, cast
+
+import anyio
+import anyio.to_thread
+import psycopg
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-routes: list[Route] = []
+from kombo_pipeline import own_jobs
+from kombo_pipeline.backoffice import pages
+from kombo_pipeline.feeds import FeedError, Format
+from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
+from kombo_pipeline.warehouse import users
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""A longer body is answered 413: 100,000 jobs without descriptions are 30 MB, and may come packed by gzip."""
+BODY_SECONDS: Final = 300
+AT_A_TIME: Final = 2
+"""Lists that are read and imported at a time; a list is held in memory as a whole."""
+SHOWN_ROWS: Final = 1000
+_IN_MEMORY_BYTES: Final = 1024 * 1024
+
+_FORMATS: Final[Mapping[str, Format]] = {
+    "application/xml": "xml",
+    "text/xml": "xml",
+    "application/rss+xml": "xml",
+    "application/json": "json",
+    "application/jsonl": "jsonl",
+    "application/x-ndjson": "jsonl",
+    "application/x-jsonlines": "jsonl",
+    "application/json-lines": "jsonl",
+    "text/csv": "csv",
+}
+_FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
+
+
+class Token(NamedTuple):
+    """Lets its bearer write the own jobs of one customer; of every customer where none is named."""
+
+    customer_id: str | None
+    secret: bytes
+
+
+def read_tokens(entries: Iterable[str]) -> list[Token]:
+    """Read KOMBO_OWN_JOBS_TOKENS: `customer=token`, or a bare token for all customers.
+
+    Raises SettingsError, which shows none, for a token that can be guessed. That is also what a bare token with
+    an equals sign in it looks like.
+    """
+    tokens = []
+    for entry in entries:
+        before, equals, after = entry.partition("=")
+        customer_id, secret = (before.strip(), after.strip()) if equals else (None, before)
+        if len(secret) < MINIMUM_SECRET_LENGTH or customer_id == "":
+            raise SettingsError(
+                "KOMBO_OWN_JOBS_TOKENS: each entry is customer=token or a token for all without = in it, of "
+                f"{MINIMUM_SECRET_LENGTH} characters or more; make one with: openssl rand -hex 24"
+            )
+        tokens.append(Token(customer_id, secret.encode()))
+    return tokens
+
+
+class _RefusedError(Exception):
+    """The request cannot be served; nothing was written."""
+
+    def __init__(self, status_code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status_code = status_code
+
+
+async def receive(request: Request) -> Response:
+    """Import a list of own jobs; answers what it did, and which rows are bad. All of it is one transaction."""
+    try:
+        customer_id = _admitted(request)
+        form = _format(request)
+        options = _options(request)
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
+            await _store(request, body)
+            file = cast(BinaryIO, body)
+            imported = await anyio.to_thread.run_sync(
+                _import, request, file, customer_id, form, options, limiter=_limiter(request)
+            )
+    except _RefusedError as refused:
+        headers = {"WWW-Authenticate": "Bearer"} if refused.status_code == 401 else {}
+        return JSONResponse({"error": str(refused)}, refused.status_code, headers)
+    except psycopg.OperationalError:
+        return JSONResponse({"error": "the database does not answer; send it again"}, 503, {"Retry-After": "5"})
+    except ClientDisconnect:
+        return Response(status_code=400)
+    return JSONResponse(imported)
+
+
+def _limiter(request: Request) -> anyio.CapacityLimiter:
+    state = request.app.state
+    if not hasattr(state, "feed_limiter"):
+        state.feed_limiter = anyio.CapacityLimiter(AT_A_TIME)
+    return state.feed_limiter  # type: ignore[no-any-return]
+
+
+def _admitted(request: Request) -> str:
+    """The customer whose jobs the token may write. Every token is compared, so that time tells nothing."""
+    customer_id: str = request.path_params["customer"]
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    matching = [
+        token
+        for token in request.app.state.feed_tokens
+        if hmac.compare_digest(token.secret, given.strip().encode("utf-8", "replace"))
+    ]
+    if scheme.lower() != "bearer" or not matching:
+        raise _RefusedError(401, "send `Authorization: Bearer TOKEN` with a token of KOMBO_OWN_JOBS_TOKENS")
+    if not any(token.customer_id in (None, customer_id) for token in matching):
+        raise _RefusedError(403, "this token is another customer's")
+    return customer_id
+
+
+def _format(request: Request) -> Format:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _FORMATS:
+        raise _RefusedError(415, f"Content-Type {media_type or '(none)'} is not read; send {', '.join(_FORMATS)}")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise _RefusedError(415, "Content-Encoding may be gzip, or left out")
+    return _FORMATS[media_type]
+
+
+def _options(request: Request) -> dict[str, Any]:
+    query = request.query_params
+    if unknown := set(query) - {"source", "replace"}:
+        raise _RefusedError(422, f"unknown parameter {min(unknown)!r}; known are source and replace")
+    source, replace = query.get("source", "multiposter"), query.get("replace", "").lower()
+    if source not in own_jobs.SOURCES:
+        raise _RefusedError(422, f"{source!r} is no source; known are {', '.join(own_jobs.SOURCES)}")
+    if replace not in _FLAGS:
+        raise _RefusedError(422, "replace is 1 or 0")
+    return {"source": source, "replace": _FLAGS[replace]}
+
+
+async def _store(request: Request, body: "tempfile.SpooledTemporaryFile[bytes]") -> None:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body.write(chunk)
+                if body.tell() > MAX_BYTES:
+                    raise HTTPException(413)
+    except TimeoutError:
+        raise _RefusedError(408, "the body took too long") from None
+    except HTTPException as error:
+        raise _RefusedError(error.status_code, f"longer than {MAX_BYTES // 2**20} MB; pack it with gzip") from None
+    body.seek(0)
+
+
+def _import(
+    request: Request, body: BinaryIO, customer_id: str, form: Format, options: dict[str, Any]
+) -> dict[str, Any]:
+    try:
+        rows = list(own_jobs.read(body, format=form))
+    except FeedError as error:
+        raise _RefusedError(422, str(error)) from error
+    with pages.warehouse(request) as conn:
+        has_token = any(token.customer_id == customer_id for token in request.app.state.feed_tokens)
+        if not has_token and ("\0" in customer_id or not users.is_customer(conn, customer_id)):
+            raise _RefusedError(
+                404, f"no integration and no own job has the customer id {customer_id!r}; is it misspelt?"
+            )
+        imported = own_jobs.import_own_jobs(conn, rows, customer_id=customer_id, **options)
+    bad = [
+        {"line": row.line, "reason": row.reason, "kept": row.kept, "own_job_id": row.own_job_id} for row in imported.bad
+    ]
+    return {
+        "new": imported.new,
+        "changed": imported.changed,
+        "unchanged": imported.unchanged,
+        "withdrawn": imported.withdrawn,
+        "bad": bad[:SHOWN_ROWS],
+        "bad_not_shown": len(bad[SHOWN_ROWS:]),
+    }
+
+
+routes: list[Route] = [Route("/api/own-jobs/{customer:path}", receive, methods=["POST"])]
