@@ -54,6 +54,11 @@ class Ats:
         """Change own properties; `remote_updated_at` moves unless it is given."""
         self._put(self.record(job_id) | {"remote_updated_at": stamp(now)} | fields)
 
+    def set_status(self, job_id: str, status: str | None, now: datetime) -> None:
+        """Change the status; closing dates `closed_at`, reopening clears it."""
+        dates: dict[str | None, Record] = {"CLOSED": {"closed_at": stamp(now)}, "OPEN": {"closed_at": None}}
+        self.edit(job_id, now, status=status, **dates.get(status, {}))
+
     def edit_nested(self, job_id: str, list_name: str, index: int, **fields: Any) -> None:
         """Change the record behind a nested entry. A person in `hiring_team` changes on every job of the
         customer.

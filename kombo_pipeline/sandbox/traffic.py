@@ -1,5 +1,7 @@
 """What goes over the wire: faults on demand, and the log of requests."""
 
+import random
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
@@ -47,6 +49,22 @@ RANDOM_FAULTS = (
     Fault("truncate"),
 )
 """What `Behaviour.fault_rate` picks from."""
+
+
+def take_fault(faults: deque[Fault], path: str, page: int, parameters: Collection[str]) -> Fault | None:
+    """The first fault that hits a request, if any; used up by it."""
+    for fault in faults:
+        if fault.matches(path, page, parameters):
+            fault.times -= 1
+            if fault.times <= 0:
+                faults.remove(fault)
+            return fault
+    return None
+
+
+def random_fault(rng: random.Random, rate: float) -> Fault | None:
+    """A fault for a share of the requests (0 to 1)."""
+    return rng.choice(RANDOM_FAULTS) if rate > 0 and rng.random() < rate else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,25 +6,24 @@ What happens in the ATS (`open_job` to `repost_job`) shows through Kombo only af
 or job that does not exist.
 """
 
-import heapq
 import random
 import threading
 from collections import deque
 from collections.abc import Collection
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from kombo_pipeline.sandbox import webhooks, words
 from kombo_pipeline.sandbox.ats import Ats, Opened
 from kombo_pipeline.sandbox.behaviour import Behaviour
-from kombo_pipeline.sandbox.clock import Clock, stamp
+from kombo_pipeline.sandbox.clock import Clock
 from kombo_pipeline.sandbox.integration import COPYING_STATES, Integration, QueuedSync, Sync, SyncKind
 from kombo_pipeline.sandbox.mirror import Mutation
+from kombo_pipeline.sandbox.outbox import Outbox
 from kombo_pipeline.sandbox.pages import Pages
 from kombo_pipeline.sandbox.query import JobQuery
 from kombo_pipeline.sandbox.records import Record, RecordMaker, kombo_id
-from kombo_pipeline.sandbox.traffic import RANDOM_FAULTS, Fault, Request
+from kombo_pipeline.sandbox.traffic import Fault, Request, random_fault, take_fault
 from kombo_pipeline.sandbox.webhooks import Issue, Webhook
 
 
@@ -42,7 +41,7 @@ class World:
         self._integrations: dict[str, Integration] = {}
         self._issues: dict[str, Issue] = {}
         self._pages = Pages(seed)
-        self._queue: list[tuple[datetime, int, Webhook]] = []
+        self._outbox = Outbox(self._rng)
         self._ids = 0
 
     # Integrations
@@ -131,10 +130,8 @@ class World:
         """Open, close, archive a job, or give it the ATS's own word; closing dates `closed_at`, reopening
         clears it.
         """
-        dates: dict[str, Any] = {"closed_at": None} if status == "OPEN" else {}
-        if status == "CLOSED":
-            dates = {"closed_at": stamp(self.clock.now())}
-        self.edit_job(integration_id, job_id, status=status, **dates)
+        with self._lock:
+            self.integration(integration_id).ats.set_status(job_id, status, self.clock.now())
 
     def edit_nested(self, integration_id: str, job_id: str, list_name: str, entry_index: int, **fields: Any) -> None:
         """Edit the record linked by `stages`, `screening_questions`, `job_postings` or `hiring_team`."""
@@ -367,49 +364,31 @@ class World:
     def take_fault(self, path: str, page: int, parameters: Collection[str] = ()) -> Fault | None:
         """The fault that hits a request, if any; used up by it."""
         with self._lock:
-            for fault in self.faults:
-                if fault.matches(path, page, parameters):
-                    fault.times -= 1
-                    if fault.times <= 0:
-                        self.faults.remove(fault)
-                    return fault
-            hit = self.behaviour.fault_rate > 0 and self._rng.random() < self.behaviour.fault_rate
-            return self._rng.choice(RANDOM_FAULTS) if hit else None
+            planned = take_fault(self.faults, path, page, parameters)
+            return planned or random_fault(self._rng, self.behaviour.fault_rate)
 
     def due_webhooks(self) -> list[Webhook]:
         """Take the webhooks that are due out of the queue, in order of delivery."""
         with self._lock:
             self.settle()
-            now = self.clock.now()
-            due = []
-            while self._queue and self._queue[0][0] <= now:
-                due.append(heapq.heappop(self._queue)[2])
-            return due
+            return self._outbox.take(until=self.clock.now())
 
     def drain(self) -> list[Webhook]:
         """Take all webhooks out of the queue, due or not, in order of delivery."""
         with self._lock:
             self.settle()
-            return [heapq.heappop(self._queue)[2] for _ in range(len(self._queue))]
+            return self._outbox.take()
 
     def _send(self, event_type: str, data: Record, integration: Integration | None) -> None:
-        behaviour, now = self.behaviour, self.clock.now()
         event_id = self._new_id("event")
         webhook = Webhook(
             event_id=event_id,
             type=event_type,
-            body=webhooks.compose(event_id, event_type, data, pretty=behaviour.webhook_pretty),
+            body=webhooks.compose(event_id, event_type, data, pretty=self.behaviour.webhook_pretty),
             integration_id=integration.id if integration else None,
-            due_at=now,
+            due_at=self.clock.now(),
         )
-        if self._rng.random() < behaviour.webhook_loss_rate:
-            return
-        for _ in range(2 if self._rng.random() < behaviour.webhook_duplicate_rate else 1):
-            due_at = now + timedelta(seconds=self._rng.random() * behaviour.webhook_delay_seconds)
-            forged = self._rng.random() < behaviour.webhook_bad_signature_rate
-            copy = replace(webhook, due_at=due_at, bad_signature=forged)
-            self._ids += 1
-            heapq.heappush(self._queue, (copy.due_at, self._ids, copy))
+        self._outbox.put(webhook, self.behaviour)
 
     def _new_id(self, kind: str) -> str:
         self._ids += 1
