@@ -1,6 +1,7 @@
 """Brings a warehouse to the newest schema."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,11 @@ from kombo_pipeline.warehouse.ddl import execute
 _HERE = Path(__file__).parent
 # A name of its own, for a database that another Alembic project shares.
 _VERSION_TABLE = "kombo_pipeline_revision"
+ROLES = ("kombo_receiver", "kombo_backoffice", "kombo_pipeline_loader", "kombo_analyst")
+"""The group roles of roles.sql. They belong to the whole cluster."""
 _LOCK = "select pg_advisory_xact_lock(hashtextextended('kombo_pipeline migrate', 0))"
+
+log = logging.getLogger(__name__)
 
 
 class SchemaError(RuntimeError):
@@ -39,6 +44,7 @@ def migrate(url: str) -> str:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         _replace_views(connection)
+        _grant_roles(connection)
     return newest_revision()
 
 
@@ -104,6 +110,36 @@ def _replace_views(connection: sa.Connection) -> None:
     execute(connection, f"comment on schema marts is '{text} Views: revision {revision}.'")
 
 
+def _grant_roles(connection: sa.Connection) -> None:
+    """Make the roles that are missing and give each what roles.sql says; without the right to, say so and go on."""
+    try:
+        with connection.begin_nested():
+            for role in ROLES:
+                execute(connection, _CREATE_ROLE.format(role=role))
+            execute(connection, (_HERE / "roles.sql").read_text())
+    except psycopg.errors.InsufficientPrivilege as error:
+        log.warning(
+            "The database roles %s were left as they are, which is harmless: %s. To have them, migrate as the owner of "
+            "the tables with CREATEROLE, or create them first (see docs/operations.md).",
+            ", ".join(ROLES),
+            str(error).partition("\n")[0],
+        )
+
+
+# Another database of the cluster may be migrated at the same time.
+_CREATE_ROLE = """
+do $$
+begin
+    if not exists (select from pg_roles where rolname = '{role}') then
+        create role {role} nologin;
+        if '{role}' = 'kombo_analyst' then
+            alter role kombo_analyst set statement_timeout = '60s';
+            alter role kombo_analyst set default_transaction_read_only = on;
+        end if;
+    end if;
+exception when duplicate_object or unique_violation then null;
+end $$
+"""
 _INHERIT_COMMENTS = """
 do $$
 declare

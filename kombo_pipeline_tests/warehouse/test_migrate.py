@@ -83,6 +83,7 @@ def test_views_are_made_anew_only_when_their_file_differs(
     package = Path(migrations.__file__).parent
     views = (package / "views.sql").read_text()
     (tmp_path / "migrations").symlink_to(package / "migrations")
+    (tmp_path / "roles.sql").symlink_to(package / "roles.sql")
     (tmp_path / "views.sql").write_text(
         views + "\ncreate view marts.one as ( -- One.\n    select 1 as one -- One.\n);\n"
     )

@@ -1,0 +1,44 @@
+-- Who may what: group roles, to which you add a login role for each program and person. Applied by every
+-- `kombo-pipeline migrate`, after the views; a right that is not written here is taken from these roles again.
+-- Views run with the rights of their owner, so marts shows its readers what they could not read in core.
+
+revoke all on schema raw, core, marts
+    from kombo_receiver, kombo_backoffice, kombo_pipeline_loader, kombo_analyst;
+revoke all on all tables in schema raw, core, marts
+    from kombo_receiver, kombo_backoffice, kombo_pipeline_loader, kombo_analyst;
+revoke all on all functions in schema core
+    from kombo_receiver, kombo_backoffice, kombo_pipeline_loader, kombo_analyst;
+revoke all on function core.seen_since from public;
+
+-- The receiver stands in the internet: it can add events, and not even read them.
+grant usage on schema raw to kombo_receiver;
+grant insert on raw.webhook_events to kombo_receiver;
+
+-- Runs and commands. What a person answered is added to, never changed.
+grant usage on schema raw, core, marts to kombo_pipeline_loader;
+grant select, insert, update, delete on all tables in schema raw, core to kombo_pipeline_loader;
+revoke update, delete on core.link_decisions from kombo_pipeline_loader;
+grant select on all tables in schema marts to kombo_pipeline_loader;
+grant execute on function core.seen_since to kombo_pipeline_loader;
+
+-- The back office: people's answers and what follows from them. It cannot see what Kombo sent, nor fetch anything.
+grant usage on schema core, marts to kombo_backoffice;
+grant select on all tables in schema marts to kombo_backoffice;
+grant select on core.integrations, core.integration_issues, core.jobs, core.job_changes, core.held_closures,
+    core.own_jobs, core.matchable_jobs, core.own_job_matches, core.job_match_candidates, core.job_links,
+    core.link_decisions, core.exposed_jobs, core.link_notices, core.backoffice_users, core.backoffice_sessions
+    to kombo_backoffice;
+grant insert on core.own_jobs, core.job_links, core.link_decisions, core.exposed_jobs, core.link_notices,
+    core.backoffice_sessions to kombo_backoffice;
+grant update on core.own_jobs, core.job_links, core.exposed_jobs, core.link_notices, core.backoffice_sessions
+    to kombo_backoffice;
+grant delete on core.backoffice_sessions to kombo_backoffice;
+-- Releasing a held closure.
+grant update (decision, decided_at, decided_by) on core.held_closures to kombo_backoffice;
+grant update (remote_deleted_at, vanished_at, status, record_hash, last_fetch_id) on core.jobs to kombo_backoffice;
+grant update (job_hash) on core.matchable_jobs to kombo_backoffice;
+grant insert on core.job_changes to kombo_backoffice;
+grant execute on function core.seen_since to kombo_backoffice;
+
+grant usage on schema marts to kombo_analyst;
+grant select on all tables in schema marts to kombo_analyst;
