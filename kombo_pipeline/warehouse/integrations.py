@@ -146,9 +146,6 @@ def decide_hold(conn: Connection, hold_id: int, *, decision: str, decided_by: st
 def seen_since(conn: Connection, *, integration_id: str, fetch_id: int, kombo_job_ids: Sequence[str]) -> set[str]:
     """Return which of the jobs an applied fetch later than `fetch_id` has shown."""
     rows = conn.execute(
-        "select distinct r.id from raw.fetches f join raw.job_pages p using (fetch_id) "
-        "cross join lateral unnest(p.record_ids) r (id) where f.integration_id = %s and f.fetch_id > %s "
-        "and f.status = 'applied' and p.record_ids && %s and r.id = any(%s)",
-        (integration_id, fetch_id, list(kombo_job_ids), list(kombo_job_ids)),
+        "select id from core.seen_since(%s, %s, %s) as id", (integration_id, fetch_id, list(kombo_job_ids))
     )
     return {row["id"] for row in rows}
