@@ -129,14 +129,16 @@ def undo(
     return decisions
 
 
-def follow_jobs(conn: Connection, integration_id: str) -> None:
+def follow_jobs(conn: Connection, integration_id: str, *, link_id: int | None = None) -> None:
     """Bring the links of an integration in line with its jobs, in the transaction that changed them.
 
     A job that is not open suspends its link: applications must stop at once. A job that opens again resumes
-    nothing by itself, a person is asked (marts.review_queue).
+    nothing by itself, a person is asked (marts.review_queue), as when a linked job is not what it was. `link_id` names
+    the only link that may have fallen behind.
     """
-    statements.follow_lifecycle(conn, integration_id)
-    statements.expose_linked(conn, integration_id)
+    statements.follow_lifecycle(conn, integration_id, link_id)
+    statements.mark_for_another_look(conn, integration_id, link_id)
+    statements.expose_linked(conn, integration_id, link_id)
 
 
 def _ats_job(conn: Connection, given: Answer, kombo_job_id: str) -> dict[str, Any]:
@@ -151,11 +153,12 @@ def _ats_job(conn: Connection, given: Answer, kombo_job_id: str) -> dict[str, An
 def _link(conn: Connection, given: Answer, link: dict[str, Any] | None) -> None:
     [kombo_job_id] = given.kombo_job_ids
     if link and link["kombo_job_id"] == kombo_job_id:
-        statements.look_again(conn, link["link_id"], confirmed_by=given.decided_by)
+        link_id = int(link["link_id"])
+        statements.look_again(conn, link_id, confirmed_by=given.decided_by)
     else:
         if link:
             statements.set_state(conn, link["link_id"], "retired", "superseded")
-        statements.insert_link(
+        link_id = statements.insert_link(
             conn,
             {
                 "customer_id": given.customer_id,
@@ -167,7 +170,7 @@ def _link(conn: Connection, given: Answer, link: dict[str, Any] | None) -> None:
                 "matcher_version": given.matcher_version,
             },
         )
-    follow_jobs(conn, given.integration_id)
+    follow_jobs(conn, given.integration_id, link_id=link_id)
 
 
 def _unlink(conn: Connection, decision: dict[str, Any]) -> None:
@@ -187,3 +190,5 @@ def _unlink(conn: Connection, decision: dict[str, Any]) -> None:
         statements.set_state(
             conn, ended["link_id"], "active" if is_open else "suspended", None if is_open else ended["lifecycle"]
         )
+    if live := statements.live_link(conn, **key):
+        statements.mark_for_another_look(conn, decision["integration_id"], live["link_id"])

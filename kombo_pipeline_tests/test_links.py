@@ -179,3 +179,55 @@ def test_an_integration_that_becomes_another_customers_loses_its_links(
     assert health.observe_events(conn) == 1
     assert state(conn) == [(acme[1][0], "retired", "customer_changed")]
     assert events.unseen(conn, 1) == []
+
+
+def waiting(conn: Connection) -> dict[str, str]:
+    return {row["own_job_id"]: row["why"] for row in conn.execute("select own_job_id, why from marts.review_queue")}
+
+
+def happens(conn: Connection, world: World, run: Run, integration: str) -> None:
+    world.sync(integration)
+    assert run(integration).success
+    conn.rollback()
+
+
+def test_a_linked_job_that_reopens_or_changes_comes_back_for_another_look(
+    acme: Any, world: World, run: Run, conn: Connection
+) -> None:
+    job = acme[1][0]
+    assert waiting(conn)["own-1"] == "candidates"
+    say(conn, acme, "accepted", job)
+    assert "own-1" not in waiting(conn)
+    world.set_status(acme[0], job, "CLOSED")
+    happens(conn, world, run, acme[0])
+    assert waiting(conn)["own-1"] == "successor"
+    world.set_status(acme[0], job, "OPEN")
+    happens(conn, world, run, acme[0])
+    assert waiting(conn)["own-1"] == "reopened"
+    say(conn, acme, "accepted", job)
+    assert "own-1" not in waiting(conn)
+    world.edit_job(acme[0], job, name="Surgeon")
+    happens(conn, world, run, acme[0])
+    assert waiting(conn)["own-1"] == "changed"
+    confirmed = say(conn, acme, "accepted", job)
+    assert "own-1" not in waiting(conn)
+    links.undo(conn, undone_by="ana", answer_id=confirmed)
+    assert waiting(conn)["own-1"] == "changed"
+
+
+def test_rejected_jobs_and_no_counterpart_leave_the_queue_until_something_else_is_proposed(
+    acme: Any, world: World, run: Run, conn: Connection
+) -> None:
+    jobs = acme[1]
+    say(conn, acme, "rejected", jobs[0])
+    assert waiting(conn)["own-1"] == "candidates"
+    on_screen = {"candidates": [{"kombo_job_id": job} for job in jobs[1:]]}
+    answer_id = say(conn, acme, "no_counterpart", on_screen=on_screen)
+    assert "own-1" not in waiting(conn)
+    links.undo(conn, undone_by="ana", answer_id=answer_id)
+    assert waiting(conn)["own-1"] == "candidates"
+    say(conn, acme, "rejected", *jobs)
+    assert "own-1" not in waiting(conn)
+    world.open_job(acme[0], name="Engineer", visibility="PUBLIC", status="OPEN")
+    happens(conn, world, run, acme[0])
+    assert waiting(conn)["own-1"] == "candidates"

@@ -365,8 +365,9 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
         m.integration_id,
         o.title,
         o.source,
+        o.created_at,
         case
-            when l.state = 'suspended' and j.lifecycle = 'open' then 'reopened'
+            when l.state = 'suspended' and l.look_again_since is not null then 'reopened'
             when l.state = 'suspended' then 'successor'
             when l.state = 'active' then 'changed'
             when m.outcome = 'review' then 'identifiers'
@@ -385,12 +386,20 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
     join core.own_jobs o using (customer_id, own_job_id)
     left join core.job_links l on l.customer_id = m.customer_id and l.own_job_id = m.own_job_id
         and l.integration_id = m.integration_id and l.state <> 'retired'
-    left join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
     where o.withdrawn_at is null
         and case
-            when l.state = 'active' then l.ats_seen <> core.seen(j) or l.own_seen <> core.seen(o)
-            when l.state = 'suspended' and j.lifecycle = 'open' then true
-            when l.state = 'suspended' and m.outcome = 'none' then false
+            when l.state = 'active' then l.look_again_since is not null or l.own_seen <> core.seen(o)
+            when l.state = 'suspended' and l.look_again_since is not null then true
+            when m.confidence is null or l.state = 'suspended' and m.outcome = 'none' then false
+            -- Most own jobs wait for their first answer: for those it is enough that there is a candidate.
+            when not exists (
+                select from core.link_decisions d where d.customer_id = m.customer_id and d.own_job_id = m.own_job_id
+                    and d.integration_id = m.integration_id and d.decision in ('rejected', 'no_counterpart')
+            ) then l.link_id is null or exists (
+                select from core.job_match_candidates c
+                where c.customer_id = m.customer_id and c.own_job_id = m.own_job_id
+                    and c.integration_id = m.integration_id and c.kombo_job_id <> l.kombo_job_id
+            )
             else exists (
                 select from core.job_match_candidates c
                 where c.customer_id = m.customer_id and c.own_job_id = m.own_job_id

@@ -1,0 +1,131 @@
+"""Statements that read a person's answers: how far one is, what was answered, how often a band was right."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from kombo_pipeline.warehouse.connection import Connection
+
+Row = dict[str, Any]
+
+LONGEST_PAUSE_SECONDS = 300
+"""A longer time between two answers is a pause, not time spent on an own job."""
+BAND_SAMPLE = 2000
+"""The precision of a band is that of the newest answers, so many of them."""
+
+
+def progress(conn: Connection, decided_by: str) -> tuple[int, float | None]:
+    """Return how many answers a person gave today (UTC) that stand, and the median seconds from one to the next."""
+    row = conn.execute(
+        "select count(*) as answers, percentile_cont(0.5) within group (order by pause) "
+        "filter (where pause <= %(longest)s) as seconds from (select extract(epoch from min(d.decided_at) "
+        "- lag(min(d.decided_at)) over (order by min(d.decided_at)))::float as pause from core.link_decisions d "
+        "where d.decided_by = %(by)s and d.decided_at >= date_trunc('day', now()) and d.decision <> 'undone' "
+        "and not exists (select from core.link_decisions u where u.undoes = d.decision_id) "
+        "group by coalesce(d.batch_id, d.answer_id)) answers",
+        {"by": decided_by, "longest": LONGEST_PAUSE_SECONDS},
+    ).fetchone()
+    assert row is not None
+    return int(row["answers"]), row["seconds"]
+
+
+def band_precision(conn: Connection) -> dict[str, tuple[int, int]]:
+    """Return by band how many first candidates were accepted, and of how many a person has judged."""
+    rows = conn.execute(
+        "select d.on_screen #>> '{candidates,0,band}' as band, count(*) as judged, "
+        "count(*) filter (where d.decision = 'accepted' and d.kombo_job_id = d.on_screen "
+        "#>> '{candidates,0,kombo_job_id}') as accepted from (select * from core.link_decisions "
+        "where decision in ('accepted', 'rejected', 'no_counterpart') order by decision_id desc limit %s) d "
+        "where (d.decision <> 'rejected' or d.kombo_job_id = d.on_screen #>> '{candidates,0,kombo_job_id}') "
+        "and not exists (select from core.link_decisions u where u.undoes = d.decision_id) group by 1",
+        (BAND_SAMPLE,),
+    )
+    return {row["band"]: (row["accepted"], row["judged"]) for row in rows if row["band"]}
+
+
+def newest(
+    conn: Connection,
+    *,
+    decided_by: str | None = None,
+    customer_id: str | None = None,
+    decision: str | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[list[Row]]:
+    """Return the newest answers, each as its rows in order; `before` is the first decision id of the page before.
+
+    Rows say when and by whom they were undone, and what an undoing one took back.
+    """
+    heads = conn.execute(
+        "select d.answer_id from core.link_decisions d where not exists (select from core.link_decisions e "
+        "where e.answer_id = d.answer_id and e.decision_id < d.decision_id) "
+        "and (%(by)s::text is null or d.decided_by = %(by)s) "
+        "and (%(customer)s::text is null or d.customer_id = %(customer)s) "
+        "and (%(decision)s::text is null or d.decision = %(decision)s) "
+        "and (%(before)s::bigint is null or d.decision_id < %(before)s) order by d.decision_id desc limit %(limit)s",
+        {"by": decided_by, "customer": customer_id, "decision": decision, "before": before, "limit": limit},
+    ).fetchall()
+    return _answers(conn, [row["answer_id"] for row in heads])
+
+
+def of_own_job(
+    conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str, limit: int = 20
+) -> list[list[Row]]:
+    """Return the newest answers about an own job among the jobs of an integration, the newest first."""
+    rows = conn.execute(
+        "select answer_id from core.link_decisions where customer_id = %s and own_job_id = %s and integration_id = %s "
+        "group by answer_id order by max(decision_id) desc limit %s",
+        (customer_id, own_job_id, integration_id, limit),
+    ).fetchall()
+    return _answers(conn, [row["answer_id"] for row in rows])
+
+
+def standing_of_person(conn: Connection, decided_by: str, *, since: datetime, limit: int) -> list[list[Row]]:
+    """Return a person's newest answers since a moment that were not undone, the newest first."""
+    rows = conn.execute(
+        "select answer_id from core.link_decisions d where decided_by = %s and decided_at >= %s "
+        "and decision <> 'undone' and not exists (select from core.link_decisions u where u.undoes = d.decision_id) "
+        "group by answer_id order by max(decision_id) desc limit %s",
+        (decided_by, since, limit),
+    ).fetchall()
+    return _answers(conn, [row["answer_id"] for row in rows])
+
+
+def people(conn: Connection) -> list[str]:
+    """Return who has answered, by name: each name found by one step along an index, however many answers there are."""
+    rows = conn.execute(
+        "with recursive person as (select min(decided_by) as name from core.link_decisions union all "
+        "select (select min(d.decided_by) from core.link_decisions d where d.decided_by > p.name) from person p "
+        "where p.name is not null) select name from person where name is not null"
+    )
+    return [row["name"] for row in rows]
+
+
+def batch_size(conn: Connection, batch_id: UUID) -> int:
+    """Return how many decisions of a batch stand."""
+    row = conn.execute(
+        "select count(*) as n from core.link_decisions d where batch_id = %s and decision <> 'undone' "
+        "and not exists (select from core.link_decisions u where u.undoes = d.decision_id)",
+        (batch_id,),
+    ).fetchone()
+    assert row is not None
+    return int(row["n"])
+
+
+def _answers(conn: Connection, answer_ids: Sequence[UUID]) -> list[list[Row]]:
+    rows = conn.execute(
+        "select d.*, i.organization_name, u.decided_at as undone_at, u.decided_by as undone_by, "
+        "t.decision as took_back, l.state as link_state, l.reason as link_reason from core.link_decisions d "
+        "join core.integrations i using (integration_id) "
+        "left join core.link_decisions u on u.undoes = d.decision_id "
+        "left join core.link_decisions t on t.decision_id = d.undoes "
+        "left join core.job_links l on l.customer_id = d.customer_id and l.own_job_id = d.own_job_id "
+        "and l.integration_id = d.integration_id and l.kombo_job_id = d.kombo_job_id and l.state <> 'retired' "
+        "where d.answer_id = any(%s) order by d.decision_id",
+        (list(answer_ids),),
+    ).fetchall()
+    found: dict[UUID, list[Row]] = {answer_id: [] for answer_id in answer_ids}
+    for row in rows:
+        found[row["answer_id"]].append(row)
+    return list(found.values())
