@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -21,7 +22,7 @@ from kombo_pipeline.sandbox.clock import Clock  # noqa: E402
 from kombo_pipeline.sandbox.server import running  # noqa: E402
 from kombo_pipeline.sandbox.world import World  # noqa: E402
 from kombo_pipeline.warehouse.connection import Connection, connect  # noqa: E402
-from kombo_pipeline.warehouse.migrate import migrate  # noqa: E402
+from kombo_pipeline.warehouse.migrate import ROLES, migrate  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +71,20 @@ def world(monkeypatch: pytest.MonkeyPatch, warehouse_url: str) -> Iterator[World
         monkeypatch.setenv("KOMBO_API_KEY", "sandbox-key")
         monkeypatch.setenv("KOMBO_WAREHOUSE_URL", warehouse_url)
         yield world
+
+
+@pytest.fixture(scope="session")
+def as_member(postgres_server: postgres.Server, migrated_template: str) -> Callable[[str, str], str]:
+    """Gives a warehouse's URL for a login role that is a member of one of the project's roles and of nothing else."""
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        for role in ROLES:
+            admin.execute(f"create role member_of_{role} login password 'member' in role {role}")
+
+    def url_for(role: str, warehouse_url: str) -> str:
+        parts = urlsplit(warehouse_url)
+        return parts._replace(netloc=f"member_of_{role}:member@{parts.netloc.rpartition('@')[2]}").geturl()
+
+    return url_for
 
 
 @pytest.fixture(scope="session")

@@ -132,9 +132,9 @@ do $$
 begin
     if not exists (select from pg_roles where rolname = '{role}') then
         create role {role} nologin;
-        if '{role}' = 'kombo_analyst' then
-            alter role kombo_analyst set statement_timeout = '60s';
-            alter role kombo_analyst set default_transaction_read_only = on;
+        if '{role}' like '%_analyst' then
+            alter role {role} set statement_timeout = '60s';
+            alter role {role} set default_transaction_read_only = on;
         end if;
     end if;
 exception when duplicate_object or unique_violation then null;

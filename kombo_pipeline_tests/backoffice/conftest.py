@@ -1,7 +1,8 @@
 """A running back office and people who use it.
 
-backoffice   (module) a `Backoffice`: the app on a real port, against a migrated, empty warehouse of the module's own.
-             `.url`, `.warehouse_url`, `.settings`, `.connect()` (a Connection to fill tables with; commit it),
+backoffice   (module) a `Backoffice`: the app on a real port, against a migrated, empty warehouse of the module's own,
+             where it has no more rights than kombo_backoffice: what a page needs stands in warehouse/roles.sql.
+             `.url`, `.warehouse_url`, `.settings`, `.connect()` (a Connection of the owner to fill tables with),
              `.client(role)` (a `Client` signed in as "viewer", "reviewer", "admin", None = nobody; kept, so the
              second call is free), `.customer(customer_id)` (a `Client` that came by that customer's link).
 client       `viewer`, `reviewer`, `admin`, `anonymous`: the same as fixtures.
@@ -168,12 +169,14 @@ _EMPTY = load_settings()
 
 
 @pytest.fixture(scope="module")
-def backoffice(module_warehouse_url: str, hashed_password: str) -> Iterator[Backoffice]:
+def backoffice(
+    module_warehouse_url: str, hashed_password: str, as_member: Callable[[str, str], str]
+) -> Iterator[Backoffice]:
     """A running back office, a user of each role, and a warehouse of the module's own."""
     with connect(module_warehouse_url) as conn:
         for role in ROLES:
             users.put_user(conn, role, role=role, password_hash=hashed_password)
-    with running_backoffice(module_warehouse_url) as url:
+    with running_backoffice(as_member("kombo_backoffice", module_warehouse_url)) as url:
         settings = backoffice_settings(backoffice_secret=SECRET, backoffice_url=url)
         running = Backoffice(url, module_warehouse_url, settings)
         yield running
