@@ -7,12 +7,12 @@ from datetime import date, timedelta
 
 import httpx
 import pytest
-from rapidfuzz import fuzz
 
 from kombo_pipeline import own_jobs as imported
 from kombo_pipeline.feeds import BadRow
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
+from kombo_pipeline.matching.match import titles_agree
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline.matching.titles import read_title
 from kombo_pipeline.sandbox.life import Life, populate
@@ -43,10 +43,6 @@ def ats_side(world, integration_id):
     return [world.ats_job(integration_id, job_id) for job_id in world.ats_jobs(integration_id)]
 
 
-def agree(own, ats):
-    return fuzz.token_set_ratio(read_title(own).core, read_title(ats).core) >= 60
-
-
 def decided(world, integration_id):
     ats = [
         AtsIdentity(
@@ -62,7 +58,7 @@ def decided(world, integration_id):
         OwnIdentity(job.own_job_id, job.title, job.kombo_job_id, job.remote_id, job.job_code, job.post_url)
         for job in read(world, integration_id)
     ]
-    return decide(own, ats, titles_agree=agree)
+    return decide(own, ats, titles_agree=titles_agree)
 
 
 def test_three_in_ten_carry_an_identifier_a_larger_part_only_a_title_and_a_fifth_has_no_counterpart(populated):
