@@ -1,6 +1,11 @@
-"""raw_job_pages -> jobs, one partition an integration: each a transaction and what to show of it."""
+"""raw_job_pages -> jobs -> job_match_candidates, one partition an integration, and own_jobs beside them.
 
+Each is a transaction and what to show of it.
+"""
+
+import base64
 import time
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -8,11 +13,13 @@ import dagster as dg
 
 from kombo_pipeline import settings
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
+from kombo_pipeline.matching.identifiers import IN_WORDS
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.sync.apply import Applied, apply_landed_fetches
 from kombo_pipeline.sync.fetch import Landed, land_fetch
-from kombo_pipeline.warehouse import catalog, fetches, integrations
+from kombo_pipeline.warehouse import catalog, fetches, integrations, matches
 from kombo_pipeline.warehouse import jobs as job_tables
+from kombo_pipeline.warehouse import own_jobs as own_job_tables
 from kombo_pipeline.warehouse.connection import Connection, IntegrationBusyError
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
@@ -107,6 +114,98 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
     return dg.MaterializeResult(metadata=metadata)
 
 
+@dg.asset(group_name="own_jobs", kinds={"postgres"})
+def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    """Jobs of your own database, however they came: by SQL, import, multiposter or hand. Shows what there is."""
+    with warehouse.connect() as conn:
+        counts = own_job_tables.counts(conn)
+        schema = _column_schema(conn, "core", "own_jobs")
+    columns = ("customer_id", "source", "own_jobs", "withdrawn", "newest_import")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(row["own_jobs"] + row["withdrawn"] for row in counts),
+            "dagster/table_name": "core.own_jobs",
+            "dagster/column_schema": schema,
+            "customers": len({row["customer_id"] for row in counts}),
+            "by_customer_and_source": table(counts[:100], columns),
+        }
+    )
+
+
+@dg.asset(
+    deps=[jobs, own_jobs],
+    partitions_def=integration,
+    group_name="own_jobs",
+    kinds={"postgres"},
+    retry_policy=_RETRIES,
+)
+def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+    """Which ATS job each own job of the customer is: linked where an identifier decides, else the likeliest five."""
+    # Half a CPU-second of numpy and scipy that the code server and other runs do without.
+    from kombo_pipeline.matching.match import match_integration  # noqa: PLC0415
+
+    started = time.monotonic()
+    integration_id = context.partition_key
+    with warehouse.connect() as conn:
+        with conn.transaction():
+            matched = match_integration(conn, integration_id)
+        summary = matches.summary(conn, integration_id)
+        bands = {f"candidates_{name}": summary["bands"].get(name, 0) for name in ("strong", "possible", "weak")}
+        examples = matches.examples(conn, integration_id, limit=12)
+        metadata = {
+            "status": matched.why or "matched",
+            "own_jobs": summary["own_jobs"],
+            "own_jobs_scored": matched.scored,
+            "ats_jobs_changed": matched.ats_jobs_changed,
+            "pairs_scored": matched.pairs,
+            **{f"linked_now_by_{method}": matched.linked[method] for method in IN_WORDS},
+            **{f"links_{state}": summary["links"].get(state, 0) for state in ("active", "suspended")},
+            **bands,
+            "without_counterpart": summary["outcomes"].get("none", 0),
+            "waiting_for_review": summary["waiting"],
+            "confidence": dg.MetadataValue.md(histogram(summary["confidences"])),
+            "examples": table(examples, ("own_title", "ats_title", "confidence", "band", "method", "why")),
+            "dagster/partition_row_count": summary["candidates"],
+            "dagster/table_name": "core.job_match_candidates",
+            "dagster/column_schema": _column_schema(conn, "core", "job_match_candidates"),
+            "seconds": round(time.monotonic() - started, 3),
+        }
+    if matched.why:
+        context.log.warning("Nothing was matched: %s", matched.why)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def histogram(counts: Sequence[int]) -> str:
+    """Return a bar chart as Markdown with an inline SVG: own jobs by the confidence of their first candidate.
+
+    `counts` are those of bins of equal width from 0 to 1.
+    """
+    most, width, height = max([1, *counts]), 30, 90
+    bars = []
+    for number, count in enumerate(counts):
+        tall = round(count / most * height, 1)
+        x = number * width
+        bars.append(
+            f'<rect x="{x + 2}" y="{height + 14 - tall}" width="{width - 4}" height="{tall}" fill="#4f6bed"/>'
+            f'<text x="{x + width / 2}" y="{height + 10 - tall}" text-anchor="middle">{count}</text>'
+            f'<text x="{x + width / 2}" y="{height + 28}" text-anchor="middle">{number / len(counts):.1f}</text>'
+        )
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * len(counts)}" height="{height + 34}" '
+        f'font-family="sans-serif" font-size="10" fill="#444">{"".join(bars)}</svg>'
+    )
+    picture = base64.b64encode(svg.encode()).decode()
+    return f"![own jobs by confidence: {list(counts)}](data:image/svg+xml;base64,{picture})"
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dg.MetadataValue:
+    """Return rows as a table for the Dagster UI; null is shown as nothing."""
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: "" if row[name] is None else str(row[name]) for name in columns}) for row in rows],
+        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
+    )
+
+
 def _what_to_do(error: KomboError) -> str:
     if isinstance(error, KomboRefused):
         return f"Refused: {error}. To be mended by: {error.who_must_act}."
@@ -123,12 +222,8 @@ def _counts(applied: list[Applied]) -> dict[str, Any]:
 
 
 def _changes(conn: Connection, applied: list[Applied]) -> dg.MetadataValue:
-    columns = ("kombo_job_id", "name", "event", "field", "old_value", "new_value")
     rows = [row for each in applied for row in job_tables.changes_of(conn, each.fetch_id, limit=20)][:20]
-    return dg.MetadataValue.table(
-        [dg.TableRecord({name: row[name] or "" for name in columns}) for row in rows],
-        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
-    )
+    return table(rows, ("kombo_job_id", "name", "event", "field", "old_value", "new_value"))
 
 
 def _column_schema(conn: Connection, schema: str, table: str) -> dg.TableSchema:

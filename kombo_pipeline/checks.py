@@ -1,11 +1,10 @@
 """What must hold after a run, integration by integration, and once an hour for all of them together."""
 
 import warnings
-from typing import Any
 
 import dagster as dg
 
-from kombo_pipeline.assets import integration, jobs
+from kombo_pipeline.assets import integration, job_match_candidates, jobs, table
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.warehouse import audits
 
@@ -53,7 +52,7 @@ def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Wa
         metadata={
             "records": len(records),
             "what_to_do": "Mend the reader, then `kombo-pipeline release records`." if records else "nothing",
-            "sample": _table(records[:10], ("quarantine_id", "kombo_job_id", "reason", "quarantined_at")),
+            "sample": table(records[:10], ("quarantine_id", "kombo_job_id", "reason", "quarantined_at")),
         },
     )
 
@@ -80,6 +79,17 @@ def sync_is_healthy(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     )
 
 
+@dg.asset_check(asset=job_match_candidates, partitions_def=integration)
+def links_are_sound(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No link across customers, no own job with two links, no link from a title without a person, none to a job gone.
+
+    The database refuses the first three by itself; this says that nobody took its constraints away.
+    """
+    with warehouse.connect() as conn:
+        broken = audits.broken_links(conn, context.partition_key)
+    return dg.AssetCheckResult(passed=not any(broken.values()), metadata={**broken})
+
+
 @dg.asset_check(asset=jobs)
 def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every integration was fetched within a day, and Kombo has read its ATS within two.
@@ -94,16 +104,9 @@ def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
         metadata={
             "integrations": total,
             "stale": len(stale),
-            "sample": _table(
+            "sample": table(
                 stale[:20],
                 ("integration_id", "organization_name", "fresh_as_of", "kombo_read_at", "who_must_act", "what_to_do"),
             ),
         },
-    )
-
-
-def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> dg.MetadataValue:
-    return dg.MetadataValue.table(
-        [dg.TableRecord({name: str(row[name] or "") for name in columns}) for row in rows],
-        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
     )

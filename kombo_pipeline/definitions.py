@@ -1,7 +1,8 @@
 """The whole Dagster location.
 
-webhook_sensor, poll_silent_integrations ─▶ sync_integration: raw_job_pages ─▶ jobs
-reconcile_weekly ─────────────────────────▶ full_reconcile:   the same, every job
+webhook_sensor, poll_silent_integrations ─▶ sync_integration: raw_job_pages ─▶ jobs ─▶ job_match_candidates
+reconcile_weekly ─────────────────────────▶ full_reconcile:   the same, every job                ▲
+own_jobs_sensor ──────────────────────────▶ rematch:                              own_jobs ──────┘
 freshness_hourly ─▶ check_freshness      prune_daily ─▶ prune      by hand ─▶ replay_events
 """
 
@@ -11,22 +12,24 @@ from kombo_pipeline import assets, checks, triggers
 from kombo_pipeline.resources import KomboApi, Warehouse
 
 defs = dg.Definitions(
-    assets=[assets.raw_job_pages, assets.jobs],
+    assets=[assets.raw_job_pages, assets.jobs, assets.own_jobs, assets.job_match_candidates],
     asset_checks=[
         checks.job_ids_are_unique,
         checks.watermark_moved,
         checks.nothing_is_quarantined,
         checks.sync_is_healthy,
+        checks.links_are_sound,
         checks.every_integration_fresh,
     ],
     jobs=[
         triggers.sync_integration,
         triggers.full_reconcile,
+        triggers.rematch,
         triggers.check_freshness,
         triggers.replay_events,
         triggers.prune,
     ],
-    sensors=[triggers.webhook_sensor],
+    sensors=[triggers.webhook_sensor, triggers.own_jobs_sensor],
     schedules=[
         triggers.poll_silent_integrations,
         triggers.reconcile_weekly,

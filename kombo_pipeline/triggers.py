@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import dagster as dg
 from pydantic import Field
 
-from kombo_pipeline.assets import FetchConfig, integration, jobs, raw_job_pages
+from kombo_pipeline.assets import FetchConfig, integration, job_match_candidates, jobs, own_jobs, raw_job_pages
 from kombo_pipeline.checks import every_integration_fresh
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.sync import health
 from kombo_pipeline.sync.rhythm import full_fetch_is_due, is_silent
-from kombo_pipeline.warehouse import events, integrations, retention
+from kombo_pipeline.warehouse import events, integrations, matches, retention
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -39,6 +39,16 @@ def run_key(waiting: Mapping[str, Any]) -> str:
     return f"{waiting['integration_id']}@{since}@{waiting['newest_event']}.{waiting['replays']}"
 
 
+def rematch_keys(waiting: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the key under which one state of an integration's own jobs is matched once; see `run_key`.
+
+    A failed run is asked for again by the next own job, and by every sync, which matches as well.
+    """
+    return {
+        each["integration_id"]: f"{each['integration_id']}@{each['matched_at']}@{each['state']}" for each in waiting
+    }
+
+
 def due_integrations(waiting: Iterable[Mapping[str, Any]], in_flight: Collection[str]) -> list[Mapping[str, Any]]:
     """Return the integrations to run for their waiting events: those without a run in flight.
 
@@ -49,7 +59,9 @@ def due_integrations(waiting: Iterable[Mapping[str, Any]], in_flight: Collection
 
 
 # Without the check of all integrations, which reads every customer's jobs: a run of one must not pay for that.
-_ONE_INTEGRATION = dg.AssetSelection.assets(raw_job_pages, jobs) - dg.AssetSelection.checks(every_integration_fresh)
+_ONE_INTEGRATION = dg.AssetSelection.assets(raw_job_pages, jobs, job_match_candidates) - dg.AssetSelection.checks(
+    every_integration_fresh
+)
 
 sync_integration = dg.define_asset_job(
     "sync_integration",
@@ -61,6 +73,11 @@ full_reconcile = dg.define_asset_job(
     selection=_ONE_INTEGRATION,
     config=dg.RunConfig(ops={"raw_job_pages": FetchConfig(full=True)}),
     description="Fetch every job of one integration, repair what incremental fetches missed, close what vanished.",
+)
+rematch = dg.define_asset_job(
+    "rematch",
+    selection=dg.AssetSelection.assets(own_jobs, job_match_candidates),
+    description="Match the own jobs of one integration's customer that are new or changed with its ATS jobs.",
 )
 check_freshness = dg.define_asset_job(
     "check_freshness",
@@ -97,6 +114,25 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
             for each in due
         ],
     )
+
+
+@dg.sensor(
+    job=rematch,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Looks at own jobs: matches those that are new or changed, and those of which a person said no.",
+)
+def own_jobs_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
+    """Keep no cursor: an own job waits as long as it is not matched as it is now, however it was written."""
+    with warehouse.connect() as conn:
+        waiting = matches.own_jobs_waiting(conn)
+    run_keys = rematch_keys(waiting)
+    requests = _requests(context.instance, run_keys, trigger="own jobs", run_keys=run_keys)
+    if not requests:
+        return dg.SkipReason(
+            f"{len(waiting)} integrations with own jobs to match, all of them running or not fetched yet"
+        )
+    return dg.SensorResult(run_requests=requests)
 
 
 @dg.schedule(
@@ -201,7 +237,7 @@ prune_daily = dg.ScheduleDefinition(
 def _newest_runs(instance: dg.DagsterInstance) -> set[str]:
     """The runs that last materialized an asset in a partition."""
     newest: set[str] = set()
-    for asset in (raw_job_pages, jobs):
+    for asset in (raw_job_pages, jobs, own_jobs, job_match_candidates):
         latest = instance.event_log_storage.get_latest_storage_id_by_partition(
             asset.key, dg.DagsterEventType.ASSET_MATERIALIZATION
         )
@@ -219,12 +255,14 @@ def _in_flight(instance: dg.DagsterInstance) -> set[str]:
     return {run.tags[_PARTITION] for run in runs if _PARTITION in run.tags}
 
 
-def _requests(instance: dg.DagsterInstance, keys: Iterable[str], *, trigger: str) -> list[dg.RunRequest]:
+def _requests(
+    instance: dg.DagsterInstance, keys: Iterable[str], *, trigger: str, run_keys: Mapping[str, str] | None = None
+) -> list[dg.RunRequest]:
     """Request the keys that are partitions (an unknown one would fail the whole tick) and have no run in flight."""
     partitions = set(instance.get_dynamic_partitions(str(integration.name)))
     in_flight = _in_flight(instance)
     return [
-        dg.RunRequest(partition_key=key, tags={"kombo/trigger": trigger})
+        dg.RunRequest(partition_key=key, run_key=(run_keys or {}).get(key), tags={"kombo/trigger": trigger})
         for key in keys
         if key in partitions and key not in in_flight
     ]
@@ -247,7 +285,7 @@ def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
     with dg.DagsterInstance.get() if "DAGSTER_HOME" in os.environ else dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(str(integration.name), [integration_id])
         result = dg.materialize(
-            [raw_job_pages, jobs],
+            [raw_job_pages, jobs, job_match_candidates],
             partition_key=integration_id,
             instance=instance,
             resources={"warehouse": Warehouse(), "kombo": KomboApi()},

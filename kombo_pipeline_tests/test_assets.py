@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from kombo_pipeline.assets import FetchConfig, raw_job_pages
+from kombo_pipeline.own_jobs import OwnJob, import_own_jobs
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
@@ -234,9 +235,67 @@ def test_check_results_belong_to_their_partition(world: World, run: Run) -> None
     assert passed.keys() == {
         (customer, name)
         for customer in (acme, globex)
-        for name in ("job_ids_are_unique", "watermark_moved", "nothing_is_quarantined", "sync_is_healthy")
+        for name in (
+            *("job_ids_are_unique", "watermark_moved", "nothing_is_quarantined", "sync_is_healthy"),
+            "links_are_sound",
+        )
     }
     assert [key for key, value in passed.items() if not value] == [(acme, "nothing_is_quarantined")]
+
+
+def test_a_sync_links_what_identifiers_decide_and_proposes_the_rest(world: World, run: Run, conn: Connection) -> None:
+    acme = world.add_integration(origin_id="acme")
+    first = world.open_job(acme, name="Night Nurse", job_code="R1")
+    world.open_job(acme, name="Data Engineer")
+    world.sync(acme)
+    import_own(conn, "acme", [("1", "Night Nurse", "R1"), ("2", "Data Engineer (m/w/d)", None), ("3", "Cook", None)])
+    conn.execute("insert into core.integrations (integration_id, customer_id) values (%s, 'acme')", (acme,))
+    conn.commit()
+    result = run(acme)
+    assert result.success
+    metadata = told(result, "job_match_candidates")
+    assert metadata["own_jobs_scored"] == 3
+    assert metadata["linked_now_by_job_code"] == 1
+    assert metadata["links_active"] == 1
+    assert metadata["without_counterpart"] == 1
+    assert metadata["waiting_for_review"] == 1
+    assert metadata["confidence"].startswith("![own jobs by confidence: [")
+    assert "data:image/svg+xml;base64," in metadata["confidence"]
+    assert {record["own_title"] for record in rows_of(result, "job_match_candidates", "examples")} >= {
+        "Data Engineer (m/w/d)"
+    }
+    guide = conn.execute("select id, title, customer_id, kombo_job_id from marts.own_jobs order by id").fetchall()
+    assert [tuple(row.values()) for row in guide] == [
+        ("1", "Night Nurse", "acme", first),
+        ("2", "Data Engineer (m/w/d)", "acme", None),
+        ("3", "Cook", "acme", None),
+    ]
+
+
+def test_own_jobs_show_how_many_came_by_which_way(world: World, run: Run, conn: Connection) -> None:
+    acme = world.add_integration(origin_id="acme")
+    import_own(conn, "acme", [("1", "Cook", None), ("2", "Baker", None)])
+    result = run(acme, job="rematch")
+    assert result.success
+    metadata = told(result, "own_jobs")
+    assert metadata["dagster/row_count"] == 2
+    [row] = rows_of(result, "own_jobs", "by_customer_and_source")
+    assert (row["customer_id"], row["source"], row["own_jobs"]) == ("acme", "import", "2")
+    assert told(result, "job_match_candidates")["status"] == "the integration is not registered yet"
+
+
+def rows_of(result: dg.ExecuteInProcessResult, asset: str, name: str) -> list[Any]:
+    """The rows of a table in the metadata of an asset's materialization."""
+    [materialization] = result.asset_materializations_for_node(asset)
+    table = materialization.metadata[name]
+    assert isinstance(table, dg.TableMetadataValue)
+    return [record.data for record in table.records]
+
+
+def import_own(conn: Connection, customer: str, jobs: list[tuple[str, str, str | None]]) -> None:
+    rows = [OwnJob(own_job_id, title=title, job_code=code) for own_job_id, title, code in jobs]
+    import_own_jobs(conn, rows, customer_id=customer, source="import")
+    conn.commit()
 
 
 def test_an_integration_that_another_process_fetches_is_asked_again_later(world: World, conn: Connection) -> None:

@@ -13,7 +13,7 @@ from kombo_pipeline.definitions import defs
 from kombo_pipeline.local import postgres
 
 REPOSITORY = Path(__file__).parents[1]
-SYNCED = ("raw_job_pages", "jobs")
+SYNCED = ("raw_job_pages", "jobs", "job_match_candidates")
 
 
 def test_the_location_can_be_loaded() -> None:
@@ -22,20 +22,22 @@ def test_the_location_can_be_loaded() -> None:
 
 def test_asset_keys_and_the_partitions_definition_bear_the_names_of_the_contract() -> None:
     graph = defs.resolve_asset_graph()
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(SYNCED)
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*SYNCED, "own_jobs"}
     for name in SYNCED:
         partitions = graph.get(dg.AssetKey(name)).partitions_def
         assert isinstance(partitions, dg.DynamicPartitionsDefinition)
         assert partitions.name == "integration"
     assert graph.get(dg.AssetKey("jobs")).parent_keys == {dg.AssetKey("raw_job_pages")}
+    assert graph.get(dg.AssetKey("job_match_candidates")).parent_keys == {dg.AssetKey("jobs"), dg.AssetKey("own_jobs")}
+    assert graph.get(dg.AssetKey("own_jobs")).partitions_def is None
 
 
 def test_every_asset_says_what_it_is() -> None:
     graph = defs.resolve_asset_graph()
-    for name in SYNCED:
+    for name in (*SYNCED, "own_jobs"):
         node = graph.get(dg.AssetKey(name))
         assert node.description
-        assert node.group_name == "ats_jobs"
+        assert node.group_name == ("ats_jobs" if name in SYNCED[:2] else "own_jobs")
         assert "postgres" in node.kinds
 
 
@@ -46,6 +48,7 @@ def test_every_check_but_the_one_of_all_integrations_is_partitioned() -> None:
         "watermark_moved": True,
         "nothing_is_quarantined": True,
         "sync_is_healthy": True,
+        "links_are_sound": True,
         "every_integration_fresh": False,
     }
 
@@ -55,10 +58,11 @@ def test_a_sync_runs_the_assets_and_the_checks_of_its_own_integration(job: str) 
     assert {node.name for node in defs.resolve_job_def(job).nodes} == {
         *("raw_job_pages", "jobs", "jobs_job_ids_are_unique", "jobs_watermark_moved"),
         *("jobs_nothing_is_quarantined", "jobs_sync_is_healthy"),
+        *("job_match_candidates", "job_match_candidates_links_are_sound"),
     }
 
 
-@pytest.mark.parametrize("job", ["sync_integration", "full_reconcile", "check_freshness", "replay_events", "prune"])
+@pytest.mark.parametrize("job", ["sync_integration", "full_reconcile", "rematch", "check_freshness", "replay_events", "prune"])
 def test_every_job_runs_in_one_process(job: str) -> None:
     assert defs.resolve_job_def(job).executor_def.name == "in_process"
 

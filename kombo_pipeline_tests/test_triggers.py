@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, cast
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from kombo_pipeline import triggers
+from kombo_pipeline import links, triggers
 from kombo_pipeline.definitions import defs
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
+from kombo_pipeline.links import Answer
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
@@ -140,7 +142,7 @@ class Pipeline:
         )
         self.conn.commit()
 
-    def tick(self) -> SensorExecutionData:
+    def tick(self, sensor: dg.SensorDefinition = triggers.webhook_sensor) -> SensorExecutionData:
         """One tick, with the partitions it asks for added."""
         context = dg.build_sensor_context(
             instance=self.instance,
@@ -148,21 +150,21 @@ class Pipeline:
             repository_def=defs.get_repository_def(),
             resources={"warehouse": Warehouse()},
         )
-        data = triggers.webhook_sensor.evaluate_tick(context)
+        data = sensor.evaluate_tick(context)
         for request in data.dynamic_partitions_requests or []:
             assert isinstance(request, dg.AddDynamicPartitionsRequest)
             self.instance.add_dynamic_partitions("integration", list(request.partition_keys))
         return data
 
-    def requested(self) -> dict[str, str | None]:
+    def requested(self, sensor: dg.SensorDefinition = triggers.webhook_sensor) -> dict[str, str | None]:
         """The partitions that a tick asks to run, with their run keys."""
-        requests = self.tick().run_requests or []
+        requests = self.tick(sensor).run_requests or []
         found = {cast(str, request.partition_key): request.run_key for request in requests}
         assert len(found) == len(requests)
         return found
 
-    def run(self, integration_id: str, **options: Any) -> dg.ExecuteInProcessResult:
-        return defs.resolve_job_def("sync_integration").execute_in_process(
+    def run(self, integration_id: str, job: str = "sync_integration", **options: Any) -> dg.ExecuteInProcessResult:
+        return defs.resolve_job_def(job).execute_in_process(
             partition_key=integration_id, instance=self.instance, raise_on_error=False, **options
         )
 
@@ -475,8 +477,55 @@ def test_pruning_keeps_the_pages_from_which_the_jobs_can_be_rebuilt(aged: Pipeli
     ]
 
 
-def test_every_schedule_and_the_sensor_run_from_the_start() -> None:
-    assert triggers.webhook_sensor.default_status == dg.DefaultSensorStatus.RUNNING
+def test_own_jobs_are_matched_however_they_were_written(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=3, origin_id="acme")
+    pipeline.world.add_integration(jobs=3, origin_id="other")
+    sensor = triggers.own_jobs_sensor
+    pipeline.deliver()
+    pipeline.tick()
+    write = "insert into core.own_jobs (customer_id, own_job_id, title) values ('acme', '1', 'Cook')"
+    for statement in (
+        write,
+        "update core.own_jobs set title = 'Baker'",
+        "update core.own_jobs set withdrawn_at = now()",
+    ):
+        pipeline.conn.execute(statement)
+        pipeline.conn.commit()
+        if statement == write:
+            assert pipeline.requested(sensor) == {}  # nothing to match with before the first fetch
+            assert pipeline.run(acme).success
+            assert pipeline.requested(sensor) == {}  # a sync matches too
+            continue
+        first = pipeline.requested(sensor)
+        assert list(first) == [acme]
+        assert pipeline.requested(sensor) == first  # Dagster asks once for a key
+        assert pipeline.run(acme, "rematch").success
+        assert pipeline.requested(sensor) == {}
+
+
+def test_a_rejected_candidate_has_the_own_job_matched_again(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(origin_id="acme")
+    job = pipeline.world.open_job(acme, name="Cook")
+    pipeline.world.sync(acme)
+    pipeline.deliver()
+    pipeline.tick()
+    pipeline.conn.execute("insert into core.own_jobs (customer_id, own_job_id, title) values ('acme', '1', 'Cook')")
+    pipeline.conn.commit()
+    assert pipeline.run(acme).success
+    answer = Answer(
+        answer_id=uuid4(), customer_id="acme", own_job_id="1", integration_id=acme, decision="rejected",
+        decided_by="ana", kombo_job_ids=[job],
+    )  # fmt: skip
+    links.answer(pipeline.conn, answer)
+    pipeline.conn.commit()
+    assert list(pipeline.requested(triggers.own_jobs_sensor)) == [acme]
+    assert pipeline.run(acme, "rematch").success
+    assert pipeline.requested(triggers.own_jobs_sensor) == {}
+
+
+def test_every_schedule_and_sensor_runs_from_the_start() -> None:
+    for sensor in (triggers.webhook_sensor, triggers.own_jobs_sensor):
+        assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     schedules: list[Callable[..., Any] | dg.ScheduleDefinition] = [
         triggers.poll_silent_integrations,
         triggers.reconcile_weekly,

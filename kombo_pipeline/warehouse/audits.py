@@ -65,6 +65,23 @@ def health(conn: Connection, integration_id: str) -> dict[str, Any]:
     return row
 
 
+def broken_links(conn: Connection, integration_id: str) -> dict[str, int]:
+    """Return how many links of the integration break each rule that links must keep."""
+    row = conn.execute(
+        "with live as (select l.*, i.customer_id as owner, j.lifecycle from core.job_links l "
+        "join core.integrations i using (integration_id) join core.jobs j using (integration_id, kombo_job_id) "
+        "where l.integration_id = %s and l.state <> 'retired') "
+        "select (select count(*) from live where customer_id is distinct from owner) as across_customers, "
+        "(select count(*) from (select from live group by own_job_id having count(*) > 1) twice) as linked_twice, "
+        "(select count(*) from live where method in ('title', 'search') and confirmed_by is null) "
+        "as from_a_title_without_a_person, "
+        "(select count(*) from live where state = 'active' and lifecycle <> 'open') as active_to_a_job_not_open",
+        (integration_id,),
+    ).fetchone()
+    assert row is not None
+    return row
+
+
 def stale_integrations(conn: Connection) -> list[dict[str, Any]]:
     """Return the integrations that marts.integration_health calls stale, the stalest first.
 

@@ -239,6 +239,63 @@ class Writer:
         )
 
 
+def summary(conn: Connection, integration_id: str) -> dict[str, Any]:
+    """Return what matching has found by now, in counts; outcomes, bands and links (by state) are objects of counts.
+
+    `confidences` counts own jobs by the confidence of their first candidate, in ten bins from 0 to 1.
+    """
+    row = conn.execute(
+        "with found as materialized (select * from core.own_job_matches where integration_id = %(integration)s) "
+        "select (select count(*) from found) as own_jobs, "
+        "(select count(*) from core.job_match_candidates where integration_id = %(integration)s) as candidates, "
+        "(select count(*) from marts.review_queue where integration_id = %(integration)s and why <> 'unlikely') "
+        "as waiting, "
+        "(select coalesce(jsonb_object_agg(outcome, n), '{}') from (select outcome, count(*) as n from found "
+        "group by outcome) o) as outcomes, "
+        "(select coalesce(jsonb_object_agg(band, n), '{}') from (select band, count(*) as n from found "
+        "where band is not null group by band) b) as bands, "
+        "(select coalesce(jsonb_object_agg(state, n), '{}') from (select state, count(*) as n from core.job_links "
+        "where integration_id = %(integration)s group by state) s) as links, "
+        "(select array_agg((select count(*) from found where least(floor(confidence * 10), 9) = bin) order by bin) "
+        "from generate_series(0, 9) bin) as confidences",
+        {"integration": integration_id},
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def examples(conn: Connection, integration_id: str, *, limit: int) -> list[Row]:
+    """Return first candidates of all bands, as marts.match_candidates shows them: some of each, the surest first."""
+    return conn.execute(
+        "select own_title, ats_title, round(confidence::numeric, 2) as confidence, band, method, why from ("
+        "select *, row_number() over (partition by band order by confidence desc, own_job_id) as place "
+        "from marts.match_candidates where integration_id = %s and rank = 1) first "
+        "order by place, confidence desc limit %s",
+        (integration_id, limit),
+    ).fetchall()
+
+
+def own_jobs_waiting(conn: Connection) -> list[Row]:
+    """Return the integrations of which own jobs are to be matched: new, changed, withdrawn, or rejected candidates.
+
+    `state` differs when there is something else to do; `matched_at` is null where nothing was ever matched.
+    """
+    return conn.execute(
+        "select i.integration_id, count(*) as own_jobs, i.matched_at, "
+        "md5(string_agg(w.own_job_id || w.what, ' ' order by w.own_job_id, w.what)) as state "
+        "from core.integrations i join (select i.integration_id, o.own_job_id, o.content_hash as what "
+        "from core.own_jobs o join core.integrations i using (customer_id) left join core.own_job_matches m "
+        "on m.customer_id = o.customer_id and m.own_job_id = o.own_job_id and m.integration_id = i.integration_id "
+        "where o.withdrawn_at is null and m.own_hash is distinct from o.content_hash "
+        "or o.withdrawn_at is not null and m.own_job_id is not null union all "
+        "select d.integration_id, d.own_job_id, d.decision_id::text from core.link_decisions d "
+        "join core.own_job_matches m using (customer_id, own_job_id, integration_id) "
+        "where d.decision in ('rejected', 'undone') and d.decided_at > m.matched_at) w using (integration_id) "
+        "where i.deleted_at is null and i.full_fetched_at is not null group by i.integration_id "
+        "order by i.matched_at nulls first, i.integration_id"
+    ).fetchall()
+
+
 def mark_matched(conn: Connection, integration_id: str, *, fetch_id: int, matched_with: str) -> None:
     """Note what the integration's jobs were matched with and up to which fetch."""
     conn.execute(

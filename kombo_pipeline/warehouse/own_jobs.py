@@ -8,6 +8,15 @@ from psycopg import sql
 from kombo_pipeline.warehouse.connection import Connection
 
 
+def counts(conn: Connection) -> list[dict[str, Any]]:
+    """Return how many own jobs each customer has from each source, living and withdrawn, the largest first."""
+    return conn.execute(
+        "select customer_id, source, count(*) filter (where withdrawn_at is null) as own_jobs, "
+        "count(*) filter (where withdrawn_at is not null) as withdrawn, max(imported_at) as newest_import "
+        "from core.own_jobs group by customer_id, source order by own_jobs desc, customer_id, source"
+    ).fetchall()
+
+
 def stage(conn: Connection, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Put jobs into the temporary table `incoming_own_jobs`, which ends with the transaction."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
