@@ -159,7 +159,7 @@ def identify(request: Request) -> Viewer | None:
     Raises HTTPException 400 when the trusted header is there more than once.
     """
     access: Access = request.app.state.access
-    state = request.state
+    state, row = request.state, None
     state.viewer, state.csrf_binding = None, "nobody"
     if token := request.cookies.get(access.customer_cookie):
         customer_id = access.customer_of(token)
@@ -175,12 +175,10 @@ def identify(request: Request) -> Viewer | None:
             with request.app.state.pool.connection() as conn:
                 row = users.user(conn, given[0])
             state.csrf_binding = f"proxy {given[0]}"
-    else:
-        row, token = None, request.cookies.get(access.session_cookie)
-        if token:
-            with request.app.state.pool.connection() as conn:
-                row = users.session_user(conn, token_hash(token))
-            state.csrf_binding = f"session {token}"
+    elif token := request.cookies.get(access.session_cookie):
+        with request.app.state.pool.connection() as conn:
+            row = users.session_user(conn, token_hash(token))
+        state.csrf_binding = f"session {token}"
     if row:
         state.viewer = Viewer(row["user_name"], row["role"])
     return state.viewer  # type: ignore[no-any-return]

@@ -41,11 +41,18 @@ PUBLIC = {
     ("POST", "/login"),
     ("POST", "/logout"),
     ("GET", "/c/{token}"),
+    ("POST", "/api/own-jobs/{customer:path}"),  # a token of its own: test_feed.py
 }
 """What nobody must be signed in for; each has tests of its own."""
 
 ROUTES: dict[tuple[str, str], Guarded] = {
     ("GET", "/"): Guarded("viewer", customers=True, names_an_object=False),
+    ("GET", "/integrations"): Guarded("viewer"),
+    ("GET", "/integrations/{integration_id}"): Guarded("viewer", path={"integration_id": "{integration}"}),
+    ("POST", "/integrations/{integration_id}/fetch"): Guarded("reviewer", path={"integration_id": "{integration}"}),
+    ("POST", "/integrations/{integration_id}/customer-link"): Guarded(
+        "admin", path={"integration_id": "{integration}"}
+    ),
 }
 
 
