@@ -13,6 +13,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from kombo_pipeline.backoffice.passwords import is_right
 from kombo_pipeline.cli import main
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.local.stack import free_port
@@ -73,7 +74,8 @@ def acme(world: World) -> str:
 
 def test_the_commands_are_those_of_the_contract() -> None:
     assert set(main.commands) >= {
-        *("up", "down", "migrate", "receiver", "sandbox", "sync", "lookup", "page", "replay", "release")
+        *("up", "down", "migrate", "receiver", "backoffice", "sandbox", "sync", "lookup", "page", "replay", "release"),
+        *("user", "customer-link"),
     }
 
 
@@ -101,6 +103,9 @@ WITH_A_WAREHOUSE = [
     ("release", "records"),
     ("release", "closure"),
     ("release", "closure", 1),
+    ("user", "add", "ana", "--role", "viewer", "--no-password"),
+    ("user", "disable", "ana"),
+    ("user", "list"),
 ]
 
 
@@ -317,6 +322,53 @@ def test_a_closure_that_nobody_holds_is_unknown(world: World) -> None:
 
 def test_down_where_nothing_runs_says_so(elsewhere: None) -> None:
     assert said("down") == ["Nothing was running."]
+
+
+# The back office's people
+
+
+def test_users_are_added_listed_and_disabled_and_their_passwords_stay_unseen(world: World, conn: Connection) -> None:
+    assert said("user", "list") == ["No user yet; add one with `kombo-pipeline user add NAME --role admin`."]
+    asked = CliRunner().invoke(main, ["user", "add", "ana", "--role", "reviewer"], input="correct horse battery\n" * 2)
+    piped = ["user", "add", "bob", "--role", "viewer", "--password-stdin"]
+    given = CliRunner().invoke(main, piped, input="correct horse battery\n")
+    assert (asked.exit_code, given.exit_code) == (0, 0)
+    assert "correct" not in asked.output + given.output
+    assert given.stdout == "bob is viewer.\n"
+    [line] = said("user", "add", "cem", "--role", "admin", "--generate-password")
+    password = line.removeprefix("cem is admin. Password: ")
+    assert said("user", "add", "eve", "--role", "viewer", "--no-password") == ["eve is viewer."]
+    hashes = conn.execute("select user_name, password_hash from core.backoffice_users").fetchall()
+    kept = {row["user_name"]: row["password_hash"] for row in hashes}
+    assert is_right(kept["ana"], "correct horse battery")
+    assert is_right(kept["bob"], "correct horse battery")
+    assert is_right(kept["cem"], password)
+    assert said("user", "disable", "bob") == ["bob is disabled and signed out."]
+    assert said("user", "list") == ["ana reviewer", "bob viewer: disabled", "cem admin", "eve viewer: no password"]
+    assert "There is no user dan" in complaint("user", "disable", "dan")
+
+
+def test_a_password_that_is_too_short_adds_nobody(world: World, conn: Connection) -> None:
+    result = CliRunner().invoke(main, ["user", "add", "ana", "--role", "admin", "--password-stdin"], input="short\n")
+    assert (result.exit_code, result.stderr) == (1, "Error: A password needs 12 characters or more\n")
+    assert conn.execute("select * from core.backoffice_users").fetchall() == []
+
+
+def test_a_customers_link_is_printed_only_for_a_customer_and_with_a_secret(
+    world: World, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conn.execute("insert into core.own_jobs (customer_id, own_job_id) values ('acme', '1')")
+    conn.commit()
+    assert "KOMBO_BACKOFFICE_SECRET needs 32 random characters" in complaint("customer-link", "acme")
+    monkeypatch.setenv("KOMBO_BACKOFFICE_SECRET", "a secret of more than 32 characters")
+    monkeypatch.setenv("KOMBO_BACKOFFICE_URL", "https://jobs.example.com/")
+    [link] = said("customer-link", "acme", "--days", "2")
+    assert link.startswith("https://jobs.example.com/c/")
+    assert "no own job of a customer globex" in complaint("customer-link", "globex")
+
+
+def test_the_back_office_refuses_to_start_without_a_secret(world: World) -> None:
+    assert "KOMBO_BACKOFFICE_SECRET needs 32 random characters or more" in complaint("backoffice")
 
 
 def test_receiver_and_sandbox_serve_until_they_are_stopped(world: World, conn: Connection, warehouse_url: str) -> None:

@@ -25,7 +25,7 @@ def sign_in_link(conn: Connection, settings_url: str, user_name: str, *, lasts: 
 
 
 async def login(request: Request) -> Response:
-    """Show the form, or sign in with what it holds."""
+    """Show the form, or sign in with what it holds; without a session, the browser's word for its origin must do."""
     if request.app.state.access.proxy_header is not None:
         raise HTTPException(404)
     if request.method != "POST":

@@ -27,7 +27,7 @@ from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.local import postgres
 from kombo_pipeline.sandbox.api import API_KEY
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
-from kombo_pipeline.settings import RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT
+from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT
 from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.sync.model import as_stored, stored
 
@@ -133,7 +133,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def default_ports_are_taken() -> Iterator[None]:
     with ExitStack() as stack:
-        for port in (RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT, 4266):
+        for port in (RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT, BACKOFFICE_PORT, 4266):
             with suppress(OSError):  # somebody else's, then it is taken all the same
                 stack.enter_context(socket.create_server(("127.0.0.1", port)))
         yield
@@ -178,6 +178,24 @@ def session(place: Path) -> Iterator[Up]:
         if up.process.poll() is None:
             up.process.terminate()
             up.process.wait(timeout=40)
+
+
+def test_the_link_that_up_prints_signs_the_first_user_in_once(session: Up) -> None:
+    [line] = [line for line in session.output.splitlines() if line.startswith("Back office ")]
+    link = line.split()[-1]
+    origin, token = link.partition("/login?token=")[::2]
+    password = session.data_dir / "backoffice-password"
+    for kept in (password, session.data_dir / "backoffice-secret"):
+        assert kept.stat().st_mode & 0o777 == 0o600
+        assert kept.read_text().strip() not in session.output
+    with httpx.Client(base_url=origin, headers={"Sec-Fetch-Site": "same-origin"}) as client:
+        assert client.get("/").headers["location"] == "/login"
+        assert client.get(link).is_success
+        assert client.post("/login", data={"token": token}).headers["location"] == "/"
+        assert client.get("/").headers["location"] == "/review"
+        assert client.post("/login", data={"token": token}).status_code == 401
+        signed_in = client.post("/login", data={"name": "admin", "password": password.read_text().strip()})
+        assert signed_in.headers["location"] == "/"
 
 
 class Sender(threading.Thread):
@@ -312,7 +330,7 @@ def test_after_kill_9_of_up_itself_down_cleans_up(session: Up) -> None:
         check=False,
     )
     assert down.returncode == 0, down.stderr
-    for name in ("receiver", "code-server", "daemon", "webserver", "sandbox", "postgres"):
+    for name in ("receiver", "backoffice", "code-server", "daemon", "webserver", "sandbox", "postgres"):
         assert name in down.stdout
     until(lambda: not session.alive(), within=60)
     assert postgres.status(session.data_dir / "postgres") is None
