@@ -144,11 +144,13 @@ class _Matching:
         if not known:
             return changed
         ids, packed, floors, had = zip(*known, strict=True)
-        alike = np.zeros(len(ids), dtype=np.float32)
+        concerned = np.array(had)
         if new_vectors.shape[0]:
-            sought = retrieval.sought(vectors.unpack(packed), size=self.size)
-            alike = (sought @ new_vectors.T).max(axis=1).toarray().ravel()
-        concerned = np.array(had) | ((alike > 0) & (alike >= np.array(floors) - _SLACK))
+            # What is looked for is part of the whole vector, so the cheaper comparison misses none.
+            whole, least = vectors.unpack(packed), np.maximum(np.array(floors) - _SLACK, 1e-9)
+            near = np.flatnonzero(_most_alike(whole, new_vectors) >= least)
+            sought = retrieval.sought(whole[near], size=self.size)
+            concerned[near[_most_alike(sought, new_vectors) >= least[near]]] = True
         return sorted({*changed, *(ids[row] for row in np.flatnonzero(concerned))})
 
     def _match(self, own_ids: list[str] | None) -> tuple[int, int, Counter[str]]:
@@ -196,6 +198,11 @@ class _Matching:
             )
             made[link.method] += 1
         return made
+
+
+def _most_alike(own: Any, ats: Any) -> Any:
+    """For each row of `own` the highest cosine with a row of `ats`."""
+    return (own @ ats.T).max(axis=1).toarray().ravel()
 
 
 def titles_agree(own: str, ats: str) -> bool:
