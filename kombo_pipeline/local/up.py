@@ -223,14 +223,14 @@ def _watch(
             console.print(text, highlight=False)
         if once and time.monotonic() > deadline:
             raise StackError(
-                f"Not every integration was fetched within {ONCE_WITHIN_SECONDS} s; see marts.integration_health "
+                f"Not every integration was fetched and matched within {ONCE_WITHIN_SECONDS} s; see marts.integration_health "
                 f"and {settings.data_dir}/logs"
             )
         time.sleep(1 if once or not complete else 5)
 
 
 class _FirstChains:
-    """Whether the integrations there were at the start have had a full and then an incremental fetch."""
+    """Whether the integrations there were at the start have been fetched, in full and again, and matched."""
 
     def __init__(self, sandbox: str | None) -> None:
         self._sandbox = sandbox
@@ -246,7 +246,15 @@ class _FirstChains:
             self._awaited = known
             for integration_id in known if self._sandbox else ():
                 ask(f"{self._sandbox}/sandbox/integrations/{integration_id}/sync", method="POST")
-        return self._have_applied(conn, self._awaited, "incremental", self._started_at)
+        return self._have_applied(conn, self._awaited, "incremental", self._started_at) and self._are_matched(conn)
+
+    def _are_matched(self, conn: Connection) -> bool:
+        rows = conn.execute(
+            "select f.own_jobs, f.matched from marts.link_funnel f join core.integrations i using (integration_id) "
+            "where integration_id = any(%s) and i.deleted_at is null",
+            (self._awaited,),
+        ).fetchall()
+        return all(row["matched"] == row["own_jobs"] and (row["own_jobs"] or not self._sandbox) for row in rows)
 
     def _in_sandbox(self) -> list[str]:
         with urllib.request.urlopen(f"{self._sandbox}/sandbox", timeout=5) as answer:  # noqa: S310 -- ours
