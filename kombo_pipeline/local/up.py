@@ -223,8 +223,8 @@ def _watch(
             console.print(text, highlight=False)
         if once and time.monotonic() > deadline:
             raise StackError(
-                f"Not every integration was fetched and matched within {ONCE_WITHIN_SECONDS} s; see marts.integration_health "
-                f"and {settings.data_dir}/logs"
+                f"Not every integration was fetched and matched within {ONCE_WITHIN_SECONDS} s; see "
+                f"marts.integration_health and {settings.data_dir}/logs"
             )
         time.sleep(1 if once or not complete else 5)
 
