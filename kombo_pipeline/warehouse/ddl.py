@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psycopg
 import sqlalchemy as sa
 
-_OBJECT = re.compile(r"^create (schema|table|view) ([\w.]+).*?--\s*(.+)$")
+_OBJECT = re.compile(r"^create (?:or replace )?(schema|table|view) ([\w.]+).*?--\s*(.+)$")
 _COLUMN = re.compile(r"^    (?!constraint\b)(\w+) .*?--\s*(.+)$")
 _STORED_COLUMN_START = re.compile(r"^    (\w+) .*generated always as \($")
 _STORED_COLUMN_END = re.compile(r"^    \) stored.*?--\s*(.+)$")

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,9 +102,23 @@ def _replace_views(connection: sa.Connection) -> None:
     known = connection.exec_driver_sql("select obj_description('marts'::regnamespace)").scalar() or ""
     if revision in known:
         return
-    for (view,) in connection.exec_driver_sql("select viewname from pg_views where schemaname = 'marts'").all():
-        connection.exec_driver_sql(f'drop view if exists marts."{view}" cascade')
-    execute(connection, ddl)
+    existing = {name for (name,) in connection.exec_driver_sql(_VIEWS).all()}
+    try:
+        with connection.begin_nested():
+            # Where a view only gains columns, its grants stay, and what others built on it.
+            for view in existing - set(re.findall(r"^create view marts\.(\w+)", ddl, re.MULTILINE)):
+                execute(connection, f'drop view marts."{view}"')
+            execute(connection, _CLEAR_COMMENTS)
+            execute(connection, re.sub(r"^create view", "create or replace view", ddl, flags=re.MULTILINE))
+    except (psycopg.errors.InvalidTableDefinition, psycopg.errors.DependentObjectsStillExist):
+        if dropped := connection.exec_driver_sql(_VIEWS_ON_VIEWS).scalars().all():
+            log.warning(
+                "Dropped, because views of marts that they read have changed: %s. Create them again.",
+                ", ".join(dropped),
+            )
+        for view in existing:
+            connection.exec_driver_sql(f'drop view if exists marts."{view}" cascade')
+        execute(connection, ddl)
     for _ in ("views of tables", "views of views"):
         execute(connection, _INHERIT_COMMENTS)
     text = known.split(" Views: ")[0]
@@ -138,6 +153,33 @@ begin
         end if;
     end if;
 exception when duplicate_object or unique_violation then null;
+end $$
+"""
+_VIEWS = "select viewname from pg_views where schemaname = 'marts'"
+_VIEWS_ON_VIEWS = """
+with recursive reads (view, read) as (
+    select r.ev_class, d.refobjid from pg_depend d join pg_rewrite r on r.oid = d.objid
+    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and r.ev_class <> d.refobjid
+), dependent (oid) as (
+    select oid from pg_class where relnamespace = 'marts'::regnamespace and relkind = 'v'
+    union select view from reads join dependent on dependent.oid = reads.read
+)
+select c.oid::regclass::text from dependent join pg_class c using (oid)
+where c.relnamespace <> 'marts'::regnamespace order by 1
+"""
+_CLEAR_COMMENTS = """
+do $$
+declare
+    told record;
+begin
+    for told in
+        select v.relname, a.attname from pg_class v
+        join pg_attribute a on a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped
+        where v.relnamespace = 'marts'::regnamespace and v.relkind = 'v'
+            and col_description(v.oid, a.attnum) is not null
+    loop
+        execute format('comment on column marts.%I.%I is null', told.relname, told.attname);
+    end loop;
 end $$
 """
 _INHERIT_COMMENTS = """

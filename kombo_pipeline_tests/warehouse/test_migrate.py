@@ -76,27 +76,74 @@ def test_a_migration_that_is_killed_half_way_leaves_nothing(empty_url: str) -> N
     assert migrate(empty_url) == newest_revision()
 
 
-def test_views_are_made_anew_only_when_their_file_differs(
-    warehouse_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = objects(warehouse_url)
+@pytest.fixture
+def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of views.sql that migrations read."""
     package = Path(migrations.__file__).parent
-    views = (package / "views.sql").read_text()
-    (tmp_path / "migrations").symlink_to(package / "migrations")
-    (tmp_path / "roles.sql").symlink_to(package / "roles.sql")
-    (tmp_path / "views.sql").write_text(
-        views + "\ncreate view marts.one as ( -- One.\n    select 1 as one -- One.\n);\n"
-    )
+    for name in ("migrations", "roles.sql"):
+        (tmp_path / name).symlink_to(package / name)
     monkeypatch.setattr(migrations, "_HERE", tmp_path)
+    copy = tmp_path / "views.sql"
+    copy.write_text((package / "views.sql").read_text())
+    return copy
+
+
+ONE = "\ncreate view marts.one as ( -- One.\n    select 1 as one -- {}\n);\n"
+COMMENTS = (
+    "select c.relname, coalesce(a.attname, ''), d.description from pg_description d "
+    "join pg_class c on c.oid = d.objoid left join pg_attribute a "
+    "on a.attrelid = c.oid and a.attnum = d.objsubid and d.objsubid > 0 where c.relnamespace = 'marts'::regnamespace order by 1, 2"
+)
+
+
+def comments(url: str) -> list[tuple[str, ...]]:
+    with psycopg.connect(url) as conn:
+        return conn.execute(COMMENTS).fetchall()
+
+
+def test_views_are_replaced_only_when_their_file_differs_and_keep_their_comments(
+    warehouse_url: str, views: Path
+) -> None:
+    before, comments_before, text = objects(warehouse_url), comments(warehouse_url), views.read_text()
+    views.write_text(text + ONE.format("First."))
     migrate(warehouse_url)
-    assert set(objects(warehouse_url)) - set(before)
-    assert {name for _, name in objects(warehouse_url)} - {name for _, name in before} == {"one"}
-    (tmp_path / "views.sql").write_text(views)
+    assert {name for _, name in set(objects(warehouse_url)) - set(before)} == {"one"}
+    assert set(comments(warehouse_url)) - set(comments_before) == {("one", "", "One."), ("one", "one", "First.")}
+    views.write_text(text + ONE.format("Second."))
     migrate(warehouse_url)
-    assert [name for _, name in objects(warehouse_url)] == [name for _, name in before]
+    assert set(comments(warehouse_url)) - set(comments_before) == {("one", "", "One."), ("one", "one", "Second.")}
+    views.write_text(text)
+    migrate(warehouse_url)
+    assert objects(warehouse_url) == before
+    assert comments(warehouse_url) == comments_before
     with psycopg.connect(warehouse_url) as conn:
         [(comment,)] = conn.execute("select obj_description('marts'::regnamespace)")
     assert len(re.findall(r"Views: revision \w{12}\.", comment)) == 1
+
+
+def test_views_of_your_own_stay_unless_a_column_they_may_read_goes_and_then_you_are_told(
+    warehouse_url: str, views: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = views.read_text()
+    views.write_text(text + ONE.format("First."))
+    migrate(warehouse_url)
+    with psycopg.connect(warehouse_url) as conn:
+        conn.execute("create schema mine")
+        conn.execute("create view mine.of_one as select one from marts.one")
+        conn.execute("create view mine.of_mine as select * from mine.of_one")
+    views.write_text(text + ONE.format("First.").replace("select 1 as one", "select 2 as one, 3 as two"))
+    migrate(warehouse_url)
+    with psycopg.connect(warehouse_url) as conn:
+        assert conn.execute("select * from mine.of_mine").fetchall() == [(2,)]
+    assert caplog.messages == []
+    comments_before = comments(warehouse_url)
+    views.write_text(text + ONE.format("First.").replace("select 1 as one", "select 2 as eins, 3 as two"))
+    migrate(warehouse_url)
+    assert caplog.messages == [
+        "Dropped, because views of marts that they read have changed: mine.of_mine, mine.of_one. Create them again."
+    ]
+    changed = {row[:2] for row in set(comments_before) ^ set(comments(warehouse_url))}
+    assert changed <= {("one", "one"), ("one", "eins"), ("one", "two")}
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
