@@ -92,7 +92,8 @@ ONE = "\ncreate view marts.one as ( -- One.\n    select 1 as one -- {}\n);\n"
 COMMENTS = (
     "select c.relname, coalesce(a.attname, ''), d.description from pg_description d "
     "join pg_class c on c.oid = d.objoid left join pg_attribute a "
-    "on a.attrelid = c.oid and a.attnum = d.objsubid and d.objsubid > 0 where c.relnamespace = 'marts'::regnamespace order by 1, 2"
+    "on a.attrelid = c.oid and a.attnum = d.objsubid and d.objsubid > 0 "
+    "where c.relnamespace = 'marts'::regnamespace order by 1, 2"
 )
 
 
