@@ -1,5 +1,392 @@
-"""The review card."""
+"""The review page: one own job at a time, its candidates, and a person's answer."""
 
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, get_args
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+import nh3
+from itsdangerous import BadSignature
+from markupsafe import Markup
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-routes: list[Route] = []
+from kombo_pipeline import links
+from kombo_pipeline.backoffice import card as cards
+from kombo_pipeline.backoffice import pages, search
+from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.backoffice.card import Card
+from kombo_pipeline.links import Answer, AnsweredMeanwhileError, Decision
+from kombo_pipeline.warehouse import answers, review
+from kombo_pipeline.warehouse import links as link_statements
+from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.warehouse.review import Order, Queue
+
+WHY: Final = {
+    "identifiers": "Identifiers collide",
+    "candidates": "Like titles",
+    "reopened": "Open again",
+    "successor": "Posted again?",
+    "changed": "Changed",
+    "unlikely": "Nothing likely",
+}
+BANDS: Final = ("strong", "possible", "weak", "none")
+SOURCES: Final = ("manual", "email", "import", "multiposter")
+AGES: Final = (1, 7, 30)
+ORDERS: Final = {"strongest": "Strongest first", "oldest": "Oldest first", "informative": "Most informative first"}
+STRIP: Final = 5
+"""Answers of one's own that stand above the card."""
+MAX_NOTE: Final = 2000
+_PRECISION_SECONDS: Final = 60
+_ANSWERS: Final[Mapping[str, Decision]] = {
+    "link": "accepted", "not": "rejected", "none": "rejected", "nowhere": "no_counterpart", "unsure": "unsure",
+}  # fmt: skip
+
+
+class ChangedMeanwhileError(RuntimeError):
+    """A job is not what the card showed; the message says which, and what it is now."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the address asks for: a queue, and how many of it are passed over."""
+
+    queue: Queue
+    skip: int = 0
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "View":
+        """Read the parameters of an address; what makes no sense is left out."""
+        age, skip = query.get("age", ""), query.get("skip", "")
+        order = query.get("order")
+        return cls(
+            Queue(
+                customer_id=query.get("customer") or None,
+                integration_id=query.get("integration") or None,
+                band=_one_of(BANDS, query.get("band")),
+                why=_one_of(WHY, query.get("why")),
+                source=_one_of(SOURCES, query.get("source")),
+                days=int(age) if re.fullmatch(r"\d{1,4}", age) else None,
+                order=order if order in get_args(Order) else "strongest",  # type: ignore[arg-type]
+            ),
+            skip=int(skip) if re.fullmatch(r"\d{1,7}", skip) else 0,
+        )
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Its parameters, without those that say nothing."""
+        queue = self.queue
+        named = {
+            "customer": queue.customer_id,
+            "integration": queue.integration_id,
+            "band": queue.band,
+            "why": queue.why,
+            "source": queue.source,
+            "age": str(queue.days) if queue.days else None,
+            "order": queue.order if queue.order != "strongest" else None,
+            "skip": str(self.skip) if self.skip else None,
+        }
+        return {name: value for name, value in named.items() if value}
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a filter leaves something out."""
+        return bool(self.parameters.keys() - {"order", "skip"})
+
+    def url(self, **more: str) -> str:
+        """The address of the page with this queue."""
+        query = urlencode(self.parameters | more)
+        return f"/review?{query}" if query else "/review"
+
+    def moved(self, by: int) -> "View":
+        """The same queue, some own jobs further on or back."""
+        return replace(self, skip=max(0, self.skip + by))
+
+
+def card_url(key: Mapping[str, str], view: View | None = None, **more: str) -> str:
+    """The address of the card of one own job."""
+    at = {"of": key["customer_id"], "in": key["integration_id"], "own": key["own_job_id"]}
+    return (view or View.of({})).url(**at, **more)
+
+
+@needs("viewer")
+def page(request: Request) -> Response:
+    """The next own job of the queue, or the one that the address names."""
+    query = request.query_params
+    view = View.of(query)
+    pinned = {"customer_id": query.get("of"), "integration_id": query.get("in"), "own_job_id": query.get("own")}
+    with pages.warehouse(request) as conn:
+        if pinned["own_job_id"] is not None:
+            key = {name: value or "" for name, value in pinned.items()}
+            card = cards.load(conn, key, found=query.get("found"))
+            if card is None:
+                raise HTTPException(404, "This own job is not known, or not among the jobs of that integration.")
+            return _render(request, conn, view, card, is_pinned=True)
+        waiting, next_key = review.next_in_queue(conn, view.queue, skip=view.skip)
+        if next_key is None and waiting:
+            view = replace(view, skip=waiting - 1)
+            waiting, next_key = review.next_in_queue(conn, view.queue, skip=view.skip)
+        card = cards.load(conn, next_key, found=query.get("found")) if next_key else None
+        return _render(request, conn, view, card, waiting=waiting)
+
+
+@needs("reviewer")
+def answer(request: Request) -> Response:
+    """Record what the person said, and go on to the next own job."""
+    form: FormData = request.state.form
+    signed = _signed(request, form.get("card"))
+    view = View.of(dict(parse_qsl(signed["query"])))
+    said, _, kombo_job_id = str(form.get("answer", "")).partition(":")
+    decision = _ANSWERS.get(said)
+    if decision is None or (said in ("link", "not")) != bool(kombo_job_id):
+        raise HTTPException(400, "The form did not say which answer was meant. Go back and press a button of the card.")
+    shown = [each["kombo_job_id"] for each in signed["on_screen"]["candidates"]]
+    chosen = [kombo_job_id] if kombo_job_id else shown if said == "none" else []
+    note = str(form.get("note", "")).strip()[:MAX_NOTE] or None
+    if (said == "none" and not chosen) or any(job not in signed["ats_seen"] for job in chosen):
+        raise HTTPException(400, "The card did not show this ATS job. Go back and reload the page.")
+    needed = cards.why_a_note_is_needed(signed, decision, chosen)
+    given = Answer(
+        answer_id=UUID(signed["answer_id"]),
+        **signed["key"],
+        decision=decision,
+        kombo_job_ids=chosen,
+        decided_by=request.state.viewer.name,
+        method=signed["methods"][chosen[0]] if said == "link" else "title",
+        seen_decision_id=signed["seen"],
+        note=note,
+        on_screen=signed["on_screen"],
+        matcher_version=signed["matcher_version"],
+    )
+    pending = {"answer": str(form.get("answer")), "note": note or "", "label": _label(said)}
+    try:
+        with pages.warehouse(request) as conn:
+            if needed and note is None and not link_statements.decisions_of_answer(conn, given.answer_id):
+                return _again(request, conn, view, signed, pending, needed=needed)
+            decisions = links.answer(conn, given)
+            if decisions and str(decisions[0]["answer_id"]) == signed["answer_id"]:
+                _refuse_unseen(signed, decisions)
+            effect = _effect(conn, decisions)
+    except (AnsweredMeanwhileError, ChangedMeanwhileError) as error:
+        with pages.warehouse(request) as conn:
+            return _again(request, conn, view, signed, pending, error=error)
+    except LookupError as error:
+        raise HTTPException(404, str(error)) from None
+    return pages.redirect(request, view.url(), notice=effect[1], kind=effect[0])
+
+
+@needs("reviewer")
+def undo(request: Request) -> Response:
+    """Take an answer or a batch back, and show the own job again."""
+    form: FormData = request.state.form
+    ids = {name: _uuid(form.get(name)) for name in ("answer_id", "batch_id")}
+    if not any(ids.values()):
+        raise HTTPException(400, "The form did not say which answer to take back.")
+    with pages.warehouse(request) as conn:
+        undone = links.undo(conn, undone_by=request.state.viewer.name, **ids)
+    back = pages.local_path(str(form.get("back") or ""), default="")
+    if not undone:
+        return pages.redirect(request, back or "/review", notice="It was taken back before.", kind="warning")
+    what = say([undone[-1]]) if len({each["own_job_id"] for each in undone}) == 1 else f"{len(undone)} answers"
+    view = View.of(dict(parse_qsl(str(form.get("query", "")))))
+    return pages.redirect(request, back or card_url(undone[0], view), notice=f"Taken back: {what}")
+
+
+def say(rows: list[dict[str, Any]]) -> str:
+    """An answer in words, from its rows."""
+    row = rows[0]
+    own = f"“{row['own_seen'].get('title') or row['own_job_id']}”"
+    ats = f"“{(row['ats_seen'] or {}).get('title') or row['kombo_job_id']}”"
+    match row["decision"]:
+        case "accepted":
+            return f"{own} is {ats}"
+        case "rejected":
+            more = f", nor {len(rows) - 1} more" if len(rows) > 1 else ""
+            return f"{own} is not {ats}{more}"
+        case "no_counterpart":
+            return f"{own} has no counterpart in the ATS"
+        case "unsure":
+            return f"unsure of {own}"
+    taken = {"accepted": "linked to", "rejected": "not", "no_counterpart": "no counterpart", "unsure": "unsure"}
+    word = taken.get(row.get("took_back") or "", "answered")
+    return f"took back: {own} {word}{f' {ats}' if row['kombo_job_id'] else ''}"
+
+
+def description(html: str | None) -> Markup:
+    """A job's description, foreign HTML, reduced to paragraphs, lists and emphasis: no links, images or styles."""
+    kept = {"p", "br", "ul", "ol", "li", "b", "strong", "i", "em", "h3", "h4", "h5"}
+    return Markup(nh3.clean((html or "")[:50_000], tags=kept, attributes={}))  # noqa: S704 -- what the library kept
+
+
+def _render(
+    request: Request,
+    conn: Connection,
+    view: View,
+    card: Card | None,
+    *,
+    waiting: int | None = None,
+    is_pinned: bool = False,
+    status_code: int = 200,
+    **more: Any,
+) -> Response:
+    viewer = request.state.viewer
+    if waiting is None:
+        waiting, _ = review.next_in_queue(conn, view.queue)
+    today, seconds = answers.progress(conn, viewer.name)
+    query = urlencode(view.parameters)
+    sought = request.query_params.get("q", "") if request.method == "GET" else ""
+    context = {
+        "view": view,
+        "card": card,
+        "waiting": waiting,
+        "is_pinned": is_pinned,
+        "today": today,
+        "seconds": seconds,
+        "precision": _precision(request, conn),
+        "strip": answers.standing_of_person(
+            conn, viewer.name, since=datetime.now(UTC) - timedelta(days=1), limit=STRIP
+        ),
+        "connections": review.connections(conn),
+        "situation": None if card else _situation(conn, view),
+        "sought": sought,
+        "results": search.find(conn, card.key, sought) if card and sought else [],
+        "token": request.app.state.access.signer("card").dumps(card.to_sign(order=view.queue.order, query=query))
+        if card
+        else "",
+        "query": query,
+        "pending": None,
+        "needed": None,
+        "meanwhile": None,
+        "changed": None,
+        "choices": {"why": WHY, "bands": BANDS, "sources": SOURCES, "ages": AGES, "orders": ORDERS},
+        "card_url": card_url,
+        "say": say,
+        "description": description,
+        "unsure_days": links.UNSURE_DAYS,
+    }
+    return pages.render(request, "review.html", status_code=status_code, **(context | more))
+
+
+def _again(
+    request: Request,
+    conn: Connection,
+    view: View,
+    signed: Mapping[str, Any],
+    pending: dict[str, str],
+    *,
+    needed: str | None = None,
+    error: Exception | None = None,
+) -> Response:
+    """Show the card as it is now, with what kept the answer from being taken and what was typed."""
+    kombo_job_id = pending["answer"].partition(":")[2]
+    card = cards.load(conn, dict(signed["key"]), found=kombo_job_id or None)
+    if card is None:
+        raise HTTPException(404)
+    problem: dict[str, Any] = {"pending": pending, "needed": needed}
+    if isinstance(error, AnsweredMeanwhileError):
+        problem["meanwhile"] = error.decisions
+    elif error is not None:
+        problem["changed"] = str(error)
+    response = _render(request, conn, view, card, is_pinned=True, status_code=422 if needed else 409, **problem)
+    # The address of a form is none to come back to.
+    response.headers["HX-Push-Url"] = "false"
+    return response
+
+
+def _refuse_unseen(signed: Mapping[str, Any], decisions: list[dict[str, Any]]) -> None:
+    """Raise ChangedMeanwhileError when an answer would hold for titles, codes or places that nobody has seen."""
+    own, own_then = decisions[0]["own_seen"], signed["on_screen"]["own"]
+    if own != own_then:
+        raise ChangedMeanwhileError(f"Our job changed while the card was open: {_difference(own_then, own)}")
+    for row in decisions:
+        then = signed["ats_seen"].get(row["kombo_job_id"])
+        if row["ats_seen"] is not None and then is not None and row["ats_seen"] != then:
+            raise ChangedMeanwhileError(
+                f"The ATS job changed while the card was open: {_difference(then, row['ats_seen'])}"
+            )
+
+
+def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    changed = [f"“{then.get(name) or 'none'}” → “{now[name] or 'none'}”" for name in now if then.get(name) != now[name]]
+    return ", ".join(changed)
+
+
+def _effect(conn: Connection, decisions: list[dict[str, Any]]) -> tuple[pages.NoticeKind, str]:
+    """What an answer came to, for the page that follows it."""
+    first = decisions[0]
+    said = say(decisions)
+    said = said[0].upper() + said[1:]
+    if first["decision"] == "unsure":
+        return "done", f"{said}: it comes back in {links.UNSURE_DAYS} days"
+    if first["decision"] != "accepted":
+        return "done", said
+    key = {name: first[name] for name in ("customer_id", "own_job_id", "integration_id")}
+    link = link_statements.live_link(conn, **key)
+    if link and link["state"] == "suspended":
+        state = str(link["reason"]).replace("_", " ")
+        return "warning", (
+            f"{said}. But the ATS job is {state}: the link is suspended, and no application goes there until "
+            "it opens again and somebody resumes the link."
+        )
+    return "done", f"Linked: {said}"
+
+
+def _precision(request: Request, conn: Connection) -> dict[str, tuple[int, int]]:
+    """Precision by band, a minute old at most: it moves slowly, and reads thousands of answers."""
+    state = request.app.state
+    read_at, kept = getattr(state, "band_precision", (0.0, {}))
+    if not kept or time.monotonic() - read_at > _PRECISION_SECONDS:
+        kept = answers.band_precision(conn)
+        state.band_precision = time.monotonic(), kept
+    return kept
+
+
+def _situation(conn: Connection, view: View) -> dict[str, Any]:
+    """Why nothing waits, for the page that says so."""
+    everything, _ = review.next_in_queue(conn, Queue())
+    unlikely, _ = review.next_in_queue(conn, replace(view.queue, why="unlikely"))
+    return {
+        "everything": everything,
+        "unlikely": unlikely if view.queue.why != "unlikely" else 0,
+        "own_jobs": sum(review.own_jobs_by_source(conn).values()),
+        "matched": review.matched_own_jobs(conn),
+        "is_narrowed": view.is_narrowed,
+    }
+
+
+def _signed(request: Request, token: Any) -> dict[str, Any]:
+    try:
+        return dict(request.app.state.access.signer("card").loads(str(token or "")))
+    except BadSignature:
+        raise HTTPException(400, "This card is not one of ours. Go back, reload the page and answer again.") from None
+
+
+def _label(said: str) -> str:
+    words = {"link": "Link", "not": "Not this one", "none": "None of these", "nowhere": "No counterpart"}
+    return words.get(said, "Unsure")
+
+
+def _uuid(text: Any) -> UUID | None:
+    try:
+        return UUID(str(text)) if text else None
+    except ValueError:
+        raise HTTPException(400) from None
+
+
+def _one_of(known: Any, value: str | None) -> str | None:
+    return value if value in known else None
+
+
+routes: list[Route] = [
+    Route("/review", page, methods=["GET"]),
+    Route("/review/answer", answer, methods=["POST"]),
+    Route("/review/undo", undo, methods=["POST"]),
+    Route("/review/search", search.options, methods=["GET"]),
+]

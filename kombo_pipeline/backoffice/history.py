@@ -1,0 +1,68 @@
+"""Every answer there ever was, the newest first, with what was on the screen."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.backoffice.review import card_url, say
+from kombo_pipeline.warehouse import answers, review
+
+PAGE: Final = 50
+DECISIONS: Final = {
+    "accepted": "Linked",
+    "rejected": "Not this one",
+    "no_counterpart": "No counterpart",
+    "unsure": "Unsure",
+    "undone": "Taken back",
+}
+
+
+@needs("viewer")
+def page(request: Request) -> Response:
+    """A page of answers, narrowed by person, customer and kind of answer."""
+    query = request.query_params
+    before = query.get("before", "")
+    chosen = {
+        "decided_by": query.get("by") or None,
+        "customer_id": query.get("customer") or None,
+        "decision": query.get("decision") if query.get("decision") in DECISIONS else None,
+    }
+    with pages.warehouse(request) as conn:
+        found = answers.newest(
+            conn, **chosen, before=int(before) if before.isdecimal() and len(before) < 19 else None, limit=PAGE + 1
+        )
+        people = answers.people(conn)
+        connections = review.connections(conn)
+    shown = found[:PAGE]
+    narrowed = {
+        name: value
+        for name, value in (
+            ("by", chosen["decided_by"]), ("customer", chosen["customer_id"]), ("decision", chosen["decision"]),
+        )
+        if value
+    }  # fmt: skip
+    older = urlencode(narrowed | {"before": str(shown[-1][0]["decision_id"])}) if len(found) > PAGE else None
+    return pages.render(
+        request,
+        "history.html",
+        found=shown,
+        older=f"/history?{older}" if older else None,
+        newest=f"/history?{urlencode(narrowed)}" if before else None,
+        here=f"/history?{request.url.query}" if request.url.query else "/history",
+        narrowed=narrowed,
+        people=people,
+        customers=sorted(
+            {each["customer_id"] for each in connections} | ({query["customer"]} if narrowed.get("customer") else set())
+        ),
+        decisions=DECISIONS,
+        say=say,
+        card_url=card_url,
+    )
+
+
+routes: list[Route] = [Route("/history", page, methods=["GET"])]

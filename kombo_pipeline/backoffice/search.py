@@ -1,0 +1,43 @@
+"""The search box of the review card: any job of the customer's ATS, by what a person has at hand."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.matching.identifiers import OwnIdentity, own_keys
+from kombo_pipeline.warehouse import review
+from kombo_pipeline.warehouse.connection import Connection
+
+FOUND: Final = 12
+LONGEST: Final = 500
+MAX_WORDS: Final = 12
+
+
+def find(conn: Connection, key: Mapping[str, str], text: str) -> list[dict[str, Any]]:
+    """Return the ATS jobs that a text names (title, place, code, id, pasted address), open ones first."""
+    text = text.replace("\x00", "").strip()[:LONGEST]
+    if not text:
+        return []
+    named = OwnIdentity("", kombo_job_id=text, remote_id=text, job_code=text, post_url=text)
+    words = [] if re.match(r"https?://", text, re.IGNORECASE) else text.split()[:MAX_WORDS]
+    return review.search(conn, key["integration_id"], words=words, keys=own_keys([named])[""], limit=FOUND)
+
+
+@needs("viewer")
+def options(request: Request) -> Response:
+    """What the search box offers while somebody types: the options of its list."""
+    query = request.query_params
+    key = {
+        "customer_id": query.get("of", ""),
+        "integration_id": query.get("in", ""),
+        "own_job_id": query.get("own", ""),
+    }
+    sought = query.get("q", "")
+    with pages.warehouse(request) as conn:
+        results = find(conn, key, sought)
+    return pages.render(request, "review_options.html", results=results, sought=sought)
