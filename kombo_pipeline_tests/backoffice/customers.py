@@ -1,24 +1,29 @@
 """Customers to look at, put into the warehouse of a running back office."""
 
 from dataclasses import dataclass
+from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
+from kombo_pipeline import links
 from kombo_pipeline_tests.backoffice.conftest import Backoffice
 
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer with an integration, two open ATS jobs, an own job with a candidate, and a held closure."""
+    """A customer with an integration, ATS jobs, an own job with a candidate, one that is linked, and a held closure."""
 
     customer: str
     integration: str
     job: str
     own_job: str
     hold: int
+    link: int
+    answer: UUID
+    """By which the link was made."""
 
     def fill(self, values: dict[str, str]) -> dict[str, str]:
-        """Put this customer's names in the place of {customer}, {integration}, {job}, {own_job} and {hold}."""
+        """Put this customer's names in the place of {customer}, {integration}, ..."""
         return {name: value.format(**self.__dict__) for name, value in values.items()}
 
 
@@ -38,7 +43,7 @@ def add_customer(backoffice: Backoffice, name: str) -> Customer:
             (integration,),
         ).fetchone()
         assert fetch is not None
-        for number in (1, 2):
+        for number in (1, 2, 3):
             conn.execute(
                 "insert into core.jobs (integration_id, kombo_job_id, name, job_code, status, visibility, "
                 "location_city, last_fetch_id) values (%s, %s, %s, %s, 'OPEN', 'PUBLIC', 'Berlin', %s)",
@@ -61,10 +66,29 @@ def add_customer(backoffice: Backoffice, name: str) -> Customer:
             "%(integration_id)s, %(job)s, 1, 1, 0.9, 'strong', 'title', %(evidence)s, 'test')",
             own | {"job": job, "evidence": Jsonb({})},
         )
+        answer_id = uuid4()
+        conn.execute(
+            "insert into core.own_jobs (customer_id, own_job_id, title) values (%s, 'linked', %s)",
+            (name, f"Engineer 3 at {name}"),
+        )
+        links.answer(
+            conn,
+            links.Answer(
+                answer_id=answer_id,
+                customer_id=name,
+                own_job_id="linked",
+                integration_id=integration,
+                decision="accepted",
+                decided_by="reviewer",
+                kombo_job_ids=[f"{name}-job-3"],
+            ),
+        )
+        link = conn.execute("select max(link_id) as link_id from core.job_links").fetchone()
         hold = conn.execute(
             "insert into core.held_closures (integration_id, fetch_id, reason, kombo_job_ids, gone_at, open_jobs) "
             "values (%s, %s, 'vanished', %s, %s, 2) returning hold_id",
             (integration, fetch["fetch_id"], [f"{name}-job-2"], ["2026-01-01T00:00:00Z"]),
         ).fetchone()
         assert hold is not None
-    return Customer(name, integration, job, own_job, hold["hold_id"])
+        assert link is not None
+    return Customer(name, integration, job, own_job, hold["hold_id"], link["link_id"], answer_id)

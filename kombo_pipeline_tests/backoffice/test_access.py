@@ -21,7 +21,7 @@ ROLES = ("viewer", "reviewer", "admin")
 class Guarded:
     """Who may use a route, and a request that asks it for a customer's object.
 
-    Values of `path`, `query` and `form` may hold {customer}, {integration}, {job}, {own_job} and {hold}.
+    Values of `path`, `query` and `form` may hold what a Customer of customers.py has: {customer}, {integration}, ...
     """
 
     role: str
@@ -45,14 +45,34 @@ PUBLIC = {
 }
 """What nobody must be signed in for; each has tests of its own."""
 
+_ONE_INTEGRATION = {"integration_id": "{integration}"}
+_OF_INTEGRATION = {"integration": "{integration}"}
+_CARD = {"of": "{customer}", "in": "{integration}", "own": "{own_job}"}
 ROUTES: dict[tuple[str, str], Guarded] = {
     ("GET", "/"): Guarded("viewer", customers=True, names_an_object=False),
-    ("GET", "/integrations"): Guarded("viewer"),
-    ("GET", "/integrations/{integration_id}"): Guarded("viewer", path={"integration_id": "{integration}"}),
-    ("POST", "/integrations/{integration_id}/fetch"): Guarded("reviewer", path={"integration_id": "{integration}"}),
-    ("POST", "/integrations/{integration_id}/customer-link"): Guarded(
-        "admin", path={"integration_id": "{integration}"}
+    ("GET", "/review"): Guarded("viewer", query=_CARD),
+    ("GET", "/review/search"): Guarded("viewer", query=_CARD | {"q": "engineer"}),
+    ("POST", "/review/answer"): Guarded("reviewer", form={"card": "forged", "answer": "unsure"}),
+    ("POST", "/review/undo"): Guarded("reviewer", form={"answer_id": "{answer}"}),
+    ("GET", "/picker"): Guarded("viewer", customers=True, query=_OF_INTEGRATION),
+    ("POST", "/picker/choose"): Guarded(
+        "reviewer", customers=True, form=_OF_INTEGRATION | {"action": "expose", "job": "{job}"}
     ),
+    ("GET", "/picker/preview"): Guarded("viewer", customers=True, query=_OF_INTEGRATION | {"action": "expose"}),
+    ("POST", "/picker/choose-all"): Guarded("reviewer", customers=True, form=_OF_INTEGRATION | {"action": "expose"}),
+    ("GET", "/picker/history"): Guarded("viewer", customers=True, query=_OF_INTEGRATION | {"job": "{job}"}),
+    ("GET", "/picker/export"): Guarded("viewer", customers=True, query=_OF_INTEGRATION),
+    ("GET", "/integrations"): Guarded("viewer"),
+    ("GET", "/integrations/{integration_id}"): Guarded("viewer", path=_ONE_INTEGRATION),
+    ("POST", "/integrations/{integration_id}/fetch"): Guarded("reviewer", path=_ONE_INTEGRATION),
+    ("POST", "/integrations/{integration_id}/customer-link"): Guarded(
+        "admin", path=_ONE_INTEGRATION, form={"days": "7"}
+    ),
+    ("GET", "/holds"): Guarded("viewer"),
+    ("GET", "/holds/{hold_id}"): Guarded("viewer", path={"hold_id": "{hold}"}),
+    ("POST", "/holds/{hold_id}"): Guarded("admin", path={"hold_id": "{hold}"}, form={"decision": "refuse"}),
+    ("GET", "/links"): Guarded("viewer"),
+    ("GET", "/links/{link_id}"): Guarded("viewer", path={"link_id": "{link}"}),
 }
 
 
