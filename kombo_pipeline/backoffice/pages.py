@@ -27,6 +27,7 @@ NoticeKind = Literal["done", "warning", "error"]
 _STAFF_PAGES = (
     ("/review", "Review"),
     ("/picker", "Job picker"),
+    ("/own-jobs", "Own jobs"),
     ("/links", "Links"),
     ("/holds", "Held closures"),
     ("/integrations", "Integrations"),
@@ -65,7 +66,7 @@ def redirect(request: Request, url: str, *, notice: str | None = None, kind: Not
         access: Access = request.app.state.access
         # Browsers keep cookies of 4 kB.
         access.set_cookie(
-            response, access.notice_cookie, access.signer("notice").dumps([kind, notice[:1000]]), max_age=60
+            response, access.notice_cookie, access.signer("notice").dumps([kind, notice[:500]]), max_age=60
         )
     return response
 

@@ -55,7 +55,7 @@ async def open_customer_link(request: Request) -> Response:
             text="It has expired, or was not copied as a whole. Ask whoever sent it for a new one.",
         )
     response = RedirectResponse("/picker", 303)
-    doors.set_cookie(response, doors.customer_cookie, token, max_age=30 * 86_400)
+    doors.set_cookie(response, doors.customer_cookie, token, max_age=90 * 86_400)
     return response
 
 

@@ -181,6 +181,7 @@ def test_a_failure_of_ours_is_a_page_that_tells_nothing_of_it(
     with running_backoffice(backoffice.warehouse_url) as url:
         client = backoffice.new_client()
         client.base_url = url
+        client.headers["Connection"] = "close"  # the server closes it after a failure
         client.cookies["kombo_session"] = backoffice.client("viewer").cookies["kombo_session"]
         answer = client.get("/broken")
         assert (answer.status_code, "secret" in answer.text) == (500, False)
