@@ -129,16 +129,19 @@ def undo(
     return decisions
 
 
-def follow_jobs(conn: Connection, integration_id: str, *, link_id: int | None = None) -> None:
+def follow_jobs(
+    conn: Connection, integration_id: str, *, link_id: int | None = None, fetch_id: int | None = None
+) -> None:
     """Bring the links of an integration in line with its jobs, in the transaction that changed them.
 
     A job that is not open suspends its link: applications must stop at once. A job that opens again resumes
     nothing by itself, a person is asked (marts.review_queue), as when a linked job is not what it was. `link_id` names
-    the only link that may have fallen behind.
+    the only link, `fetch_id` the fetch whose jobs are the only ones, that may have fallen behind.
     """
-    statements.follow_lifecycle(conn, integration_id, link_id)
-    statements.mark_for_another_look(conn, integration_id, link_id)
-    statements.expose_linked(conn, integration_id, link_id)
+    narrowed = statements.which(link_id=link_id, fetch_id=fetch_id)
+    statements.follow_lifecycle(conn, integration_id, narrowed)
+    statements.mark_for_another_look(conn, integration_id, narrowed)
+    statements.expose_linked(conn, integration_id, narrowed)
 
 
 def _ats_job(conn: Connection, given: Answer, kombo_job_id: str) -> dict[str, Any]:
@@ -191,4 +194,4 @@ def _unlink(conn: Connection, decision: dict[str, Any]) -> None:
             conn, ended["link_id"], "active" if is_open else "suspended", None if is_open else ended["lifecycle"]
         )
     if live := statements.live_link(conn, **key):
-        statements.mark_for_another_look(conn, decision["integration_id"], live["link_id"])
+        statements.mark_for_another_look(conn, decision["integration_id"], statements.which(link_id=live["link_id"]))

@@ -76,7 +76,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         shows_all = not (vanished.held or vanished.notes)
     if held:
         notes.append(f"{held} jobs were not closed, for that is a person's decision: `kombo-pipeline release closure`.")
-    links.follow_jobs(conn, integration_id)
+    links.follow_jobs(conn, integration_id, fetch_id=None if fetch["kind"] == "full" else fetch_id)
     fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id, shows_all=shows_all)
     counts = {
         "new": sorted_jobs["new"] - records.quarantined_unseen,

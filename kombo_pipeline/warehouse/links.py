@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from kombo_pipeline.warehouse.connection import Connection
@@ -163,55 +164,71 @@ def without_counterpart(conn: Connection, integration_id: str) -> set[str]:
     return {row["own_job_id"] for row in rows}
 
 
-def follow_lifecycle(conn: Connection, integration_id: str, link_id: int | None = None) -> int:
+def which(*, link_id: int | None = None, fetch_id: int | None = None) -> sql.Composable:
+    """Narrow the statements below to one link, or to the links whose ATS job a fetch changed; all of an integration's
+    otherwise."""
+    if link_id is not None:
+        return sql.SQL("and l.link_id = {}").format(sql.Literal(link_id))
+    if fetch_id is not None:
+        return sql.SQL("and l.kombo_job_id in (select kombo_job_id from core.job_changes where fetch_id = {})").format(
+            sql.Literal(fetch_id)
+        )
+    return sql.SQL("")
+
+
+def follow_lifecycle(conn: Connection, integration_id: str, narrowed: sql.Composable) -> int:
     """Suspend the active links of an integration whose ATS job is not open or whose own job is withdrawn.
 
-    With `link_id` that link alone is looked at. A link that was suspended for its own job alone is active again once
-    that is back. The reason of a suspended link follows the ATS job (closed, then deleted). Returns how many links
-    changed their state.
+    A link that was suspended for its own job alone is active again once that is back. The reason of a suspended link
+    follows the ATS job (closed, then deleted). Returns how many links changed their state.
     """
     return conn.execute(
-        "with now_true as (select l.link_id, case when j.lifecycle <> 'open' then j.lifecycle "
-        "when o.withdrawn_at is not null then 'withdrawn' end as reason from core.job_links l "
-        "join core.jobs j using (integration_id, kombo_job_id) join core.own_jobs o "
-        "on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id "
-        "where l.integration_id = %(integration)s and (%(link)s::bigint is null or l.link_id = %(link)s) "
-        "and l.state <> 'retired') update core.job_links l "
-        "set state = case when n.reason is null then 'active' else 'suspended' end, "
-        "reason = n.reason, state_since = case when l.state = 'active' or n.reason is null then now() "
-        "else l.state_since end from now_true n where l.link_id = n.link_id and ("
-        "n.reason is not null and l.reason is distinct from n.reason or n.reason is null and l.reason = 'withdrawn')",
-        {"integration": integration_id, "link": link_id},
+        sql.SQL(
+            "with now_true as (select l.link_id, case when j.lifecycle <> 'open' then j.lifecycle "
+            "when o.withdrawn_at is not null then 'withdrawn' end as reason from core.job_links l "
+            "join core.jobs j using (integration_id, kombo_job_id) join core.own_jobs o "
+            "on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id "
+            "where l.integration_id = %s and l.state <> 'retired' {narrowed}) update core.job_links l "
+            "set state = case when n.reason is null then 'active' else 'suspended' end, "
+            "reason = n.reason, state_since = case when l.state = 'active' or n.reason is null then now() "
+            "else l.state_since end from now_true n where l.link_id = n.link_id and (n.reason is not null "
+            "and l.reason is distinct from n.reason or n.reason is null and l.reason = 'withdrawn')"
+        ).format(narrowed=narrowed),
+        (integration_id,),
     ).rowcount
 
 
-def mark_for_another_look(conn: Connection, integration_id: str, link_id: int | None = None) -> None:
-    """Say of each live link of an integration, or of one, whether a person should look at it again, and since when.
+def mark_for_another_look(conn: Connection, integration_id: str, narrowed: sql.Composable) -> None:
+    """Say of each live link of an integration whether a person should look at it again, and since when.
 
     That is so when its ATS job is open again, and when an open one's title, code or place are not what was looked at.
     """
     conn.execute(
-        "update core.job_links l set look_again_since = case when due.is_due then now() end from ("
-        "select l.link_id, j.lifecycle = 'open' and l.reason is distinct from 'withdrawn' "
-        "and (l.state = 'suspended' or l.ats_seen <> core.seen(j)) as is_due from core.job_links l "
-        "join core.jobs j using (integration_id, kombo_job_id) where l.integration_id = %(integration)s "
-        "and (%(link)s::bigint is null or l.link_id = %(link)s) and l.state <> 'retired') due "
-        "where l.link_id = due.link_id and due.is_due <> (l.look_again_since is not null)",
-        {"integration": integration_id, "link": link_id},
+        sql.SQL(
+            "update core.job_links l set look_again_since = case when due.is_due then now() end from ("
+            "select l.link_id, j.lifecycle = 'open' and l.reason is distinct from 'withdrawn' "
+            "and (l.state = 'suspended' or l.ats_seen <> core.seen(j)) as is_due from core.job_links l "
+            "join core.jobs j using (integration_id, kombo_job_id) "
+            "where l.integration_id = %s and l.state <> 'retired' {narrowed}) due "
+            "where l.link_id = due.link_id and due.is_due <> (l.look_again_since is not null)"
+        ).format(narrowed=narrowed),
+        (integration_id,),
     )
 
 
-def expose_linked(conn: Connection, integration_id: str, link_id: int | None = None) -> None:
+def expose_linked(conn: Connection, integration_id: str, narrowed: sql.Composable) -> None:
     """Expose publishable ATS jobs with an active link of which nobody has ever chosen anything."""
     conn.execute(
-        "insert into core.exposed_jobs (integration_id, kombo_job_id, exposed_by, channel) "
-        "select distinct on (j.kombo_job_id) j.integration_id, j.kombo_job_id, "
-        "coalesce(l.confirmed_by, 'identifier ' || l.method), 'link' from core.job_links l "
-        "join core.jobs j using (integration_id, kombo_job_id) where l.integration_id = %(integration)s "
-        "and (%(link)s::bigint is null or l.link_id = %(link)s) and l.state = 'active' "
-        "and j.publishable and not exists (select from core.exposed_jobs e where e.integration_id = j.integration_id "
-        "and e.kombo_job_id = j.kombo_job_id) order by j.kombo_job_id, l.link_id",
-        {"integration": integration_id, "link": link_id},
+        sql.SQL(
+            "insert into core.exposed_jobs (integration_id, kombo_job_id, exposed_by, channel) "
+            "select distinct on (j.kombo_job_id) j.integration_id, j.kombo_job_id, "
+            "coalesce(l.confirmed_by, 'identifier ' || l.method), 'link' from core.job_links l "
+            "join core.jobs j using (integration_id, kombo_job_id) "
+            "where l.integration_id = %s and l.state = 'active' {narrowed} and j.publishable "
+            "and not exists (select from core.exposed_jobs e where e.integration_id = j.integration_id "
+            "and e.kombo_job_id = j.kombo_job_id) order by j.kombo_job_id, l.link_id"
+        ).format(narrowed=narrowed),
+        (integration_id,),
     )
 
 
