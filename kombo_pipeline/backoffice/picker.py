@@ -1,5 +1,405 @@
-"""The job picker."""
+"""The job picker: a customer's ATS jobs as a table, which of them to expose, and the history of every choice."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-routes: list[Route] = []
+from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.backoffice.csv_export import csv_response
+from kombo_pipeline.matching.identifiers import OwnIdentity, canonical_url, own_keys
+from kombo_pipeline.warehouse import picker as statements
+from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.warehouse.picker import Action, Filter
+
+PAGE_SIZE: Final = 50
+MAX_PAGE: Final = 1_000_000
+MAX_SEARCH_CHARACTERS: Final = 300
+MAX_CHOSEN: Final = 10_000
+STATUS_WORDS: Final[Mapping[str, str]] = {
+    "open": "Open",
+    "closed": "Closed",
+    "draft": "Draft",
+    "archived": "Archived",
+    "unknown": "Unknown status",
+    "gone": "Gone from the ATS",
+    "all": "Any status",
+}
+VISIBILITY_WORDS: Final[Mapping[str, str]] = {
+    "": "Any visibility",
+    "visible": "For everybody",
+    "internal": "Internal",
+    "confidential": "Confidential",
+    "other": "Unknown visibility",
+}
+LIFECYCLE_WORDS: Final[Mapping[str, str]] = {
+    "deleted": "deleted in the ATS",
+    "vanished": "vanished from the ATS",
+    "integration_gone": "connection gone",
+}
+_ACTIONS: Final[tuple[Action, ...]] = ("expose", "end")
+_FLAGS: Final[Mapping[str, bool]] = {"yes": True, "no": False}
+_COLUMNS: Final = (
+    *("integration_id", "kombo_job_id", "name", "job_code", "remote_id", "place", "department", "employment_type"),
+    *("lifecycle", "status", "visibility", "publishable", "opened_at", "closed_at", "post_url"),
+    *("exposed_from", "exposed_by", "channel"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What the address of the page says: which jobs, in which order, which page."""
+
+    wanted: Filter
+    params: Mapping[str, str]
+    """As they stand in the address, without what is said by leaving it out."""
+    sort: str
+    descending: bool
+    page: int
+
+    def url(self, path: str = "/picker", **changes: Any) -> str:
+        """The address of `path` with this selection; None takes a parameter away. Another page stays one's own."""
+        params = {**self.params, **changes}
+        if "page" not in changes:
+            params.pop("page", None)
+        return address(path, **params)
+
+    def sort_url(self, sort: str) -> str:
+        """The address that sorts by `sort`, or turns the order round."""
+        ascending = self.descending if sort == self.sort else sort != "opened"
+        return self.url(sort=sort, order="asc" if ascending else "desc")
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything but the status is filtered by."""
+        return not self.wanted.is_status_alone
+
+
+def address(path: str, **params: Any) -> str:
+    """The address of a page; parameters that are None or empty are left out."""
+    return f"{path}?{urlencode({name: value for name, value in params.items() if value not in (None, '')})}"
+
+
+def read_selection(given: Mapping[str, Any], integration_id: str) -> Selection:
+    """Read the parameters of an address or the fields of a form; what is not understood is left out."""
+    params = {"integration": integration_id}
+    for name in ("q", "status", "place", "department", "visibility", "exposed", "linked", "sort", "order", "page"):
+        value = given.get(name, "")
+        # Postgres keeps no null bytes.
+        text = value.replace("\0", "").strip()[:MAX_SEARCH_CHARACTERS] if isinstance(value, str) else ""
+        if text:
+            params[name] = text
+    for name, known in (
+        ("status", statements.STATUSES),
+        ("visibility", statements.VISIBILITIES),
+        ("exposed", _FLAGS),
+        ("linked", _FLAGS),
+        ("sort", statements.SORTS),
+        ("order", ("asc", "desc")),
+    ):
+        if params.get(name) not in known:
+            params.pop(name, None)
+    search = params.get("q", "")
+    is_address = canonical_url(search) is not None
+    sort = params.get("sort", "opened")
+    page = params.get("page", "")
+    return Selection(
+        wanted=Filter(
+            integration_id=integration_id,
+            status=params.get("status", "open"),
+            words=() if is_address else tuple(search.split()[:12]),
+            keys=tuple(own_keys([OwnIdentity("", post_url=search)])[""]) if is_address else (),
+            urls=(search,) if is_address else (),
+            place=params.get("place", ""),
+            department=params.get("department", ""),
+            visibility=params.get("visibility", ""),
+            exposed=_FLAGS.get(params.get("exposed", "")),
+            linked=_FLAGS.get(params.get("linked", "")),
+        ),
+        params=params,
+        sort=sort,
+        descending=params.get("order", "desc" if sort == "opened" else "asc") == "desc",
+        page=max(1, min(int(page), MAX_PAGE)) if page.isdecimal() and len(page) < 9 else 1,
+    )
+
+
+def visible_integration(request: Request, conn: Connection, integration_id: str | None) -> dict[str, Any]:
+    """Return an integration that the viewer may see; raises HTTPException 404 otherwise."""
+    for row in statements.integrations(conn, customer_id=request.state.viewer.customer_id):
+        if row["integration_id"] == integration_id:
+            return row
+    raise HTTPException(404)
+
+
+def channel(request: Request, otherwise: str) -> str:
+    """Through what a choice comes: a customer's own link, or what the page at hand is."""
+    return otherwise if request.state.viewer.customer_id is None else "customer"
+
+
+@needs("viewer", customers=True)
+def show(request: Request) -> Response:
+    """The table of an integration's jobs, or the integrations to choose from."""
+    with pages.warehouse(request) as conn:
+        known = statements.integrations(conn, customer_id=request.state.viewer.customer_id)
+        integration_id = request.query_params.get("integration")
+        if not integration_id and len(known) != 1:
+            return pages.render(request, "picker_integrations.html", integrations=known, path_to="/picker")
+        integration = visible_integration(request, conn, integration_id or known[0]["integration_id"])
+        selection = read_selection(request.query_params, integration["integration_id"])
+        by_lifecycle, may_be_targets, exposed = statements.counts(conn, integration["integration_id"])
+        by_status = {
+            status: sum(by_lifecycle.get(lifecycle, 0) for lifecycle in lifecycles)
+            for status, lifecycles in statements.STATUSES.items()
+        }
+        ids, total, page = _page(conn, selection, by_status)
+        rows = statements.jobs(conn, integration["integration_id"], ids)
+        suggested = statements.suggestions(conn, integration["integration_id"])
+    return pages.render(
+        request,
+        "picker.html",
+        integration=integration,
+        integrations=known,
+        selection=selection,
+        rows=rows,
+        chips=chips,
+        total=total,
+        page=page,
+        pages=max(1, -(-total // PAGE_SIZE)),
+        first=(page - 1) * PAGE_SIZE + 1,
+        by_status=by_status,
+        may_be_targets=may_be_targets,
+        exposed=exposed,
+        suggested=suggested,
+        statuses=STATUS_WORDS,
+        statuses_with_counts=[(name, f"{words} ({by_status[name]:,})") for name, words in STATUS_WORDS.items()],
+        named_integrations=[(row["integration_id"], f"{row['name']} ({row['tool'] or 'ATS'})") for row in known],
+        visibilities=VISIBILITY_WORDS,
+        gone=statements.GONE,
+        may_choose=request.state.viewer.may("reviewer"),
+    )
+
+
+def _page(conn: Connection, selection: Selection, by_status: Mapping[str, int]) -> tuple[list[str], int, int]:
+    """The ids on the page, how many match, and the page: the first where the one asked for is beyond the end."""
+    wanted = selection.wanted
+    for page in dict.fromkeys((selection.page, 1)):
+        ids, total = statements.page(
+            conn,
+            wanted,
+            sort=selection.sort,
+            descending=selection.descending,
+            offset=(page - 1) * PAGE_SIZE,
+            limit=PAGE_SIZE,
+        )
+        if ids:
+            counted = by_status[wanted.status] if wanted.is_status_alone else len(ids)
+            return ids, counted if total is None else total, page
+    return [], 0, 1
+
+
+@needs("reviewer", customers=True)
+def choose(request: Request) -> Response:
+    """Expose the jobs that were ticked, or end their exposure."""
+    form = request.state.form
+    with pages.warehouse(request) as conn:
+        integration = visible_integration(request, conn, form.get("integration"))
+        selection = read_selection(form, integration["integration_id"])
+        action, ids = _chosen(form)
+        if not ids:
+            back = selection.url(page=selection.page)
+            return pages.redirect(request, back, notice="No job was ticked; nothing was changed.", kind="warning")
+        notice = act(
+            conn, integration["integration_id"], ids, action, by=request.state.viewer.name,
+            channel=channel(request, "picker"),
+        )  # fmt: skip
+    return pages.redirect(request, selection.url(page=selection.page), notice=notice)
+
+
+def act(conn: Connection, integration_id: str, ids: Sequence[str], action: Action, *, by: str, channel: str) -> str:
+    """Expose jobs or end their exposure; return in words what that did."""
+    if action == "end":
+        ended = statements.end_exposures(conn, integration_id, ids, by=by)
+        return f"{jobs_in_words(len(ended))} no longer exposed." + _unchanged(len(ids) - len(ended), "was not exposed")
+    exposed = statements.expose(conn, integration_id, ids, by=by, channel=channel)
+    told = f"{jobs_in_words(len(exposed))} exposed." + _unchanged(
+        len(ids) - len(exposed), "was exposed already, or is gone from the ATS"
+    )
+    held_back = sum(not row["publishable"] for row in statements.jobs(conn, integration_id, exposed))
+    if held_back:
+        told += (
+            f" {held_back} of them {'is' if held_back == 1 else 'are'} not open, internal, confidential or of unknown "
+            "visibility: no application target while that is so."
+        )
+    return told
+
+
+def jobs_in_words(number: int) -> str:
+    """A number of jobs: 1 job, 1,203 jobs."""
+    return f"{number:,} job{'' if number == 1 else 's'}"
+
+
+@needs("viewer", customers=True)
+def preview(request: Request) -> Response:
+    """What choosing all that match would do, to be confirmed."""
+    with pages.warehouse(request) as conn:
+        integration = visible_integration(request, conn, request.query_params.get("integration"))
+        selection = read_selection(request.query_params, integration["integration_id"])
+        return _preview(request, conn, integration, selection, _action(request.query_params.get("action")))
+
+
+@needs("reviewer", customers=True)
+def choose_all(request: Request) -> Response:
+    """Expose all jobs that match and may be application targets, or end all; asks anew when the set has changed."""
+    form = request.state.form
+    action = _action(form.get("action"))
+    with pages.warehouse(request) as conn:
+        integration = visible_integration(request, conn, form.get("integration"))
+        selection = read_selection(form, integration["integration_id"])
+        if statements.preview(conn, selection.wanted, action).digest != form.get("digest"):
+            return _preview(request, conn, integration, selection, action, has_changed=True)
+        done = statements.choose_all(
+            conn, selection.wanted, action, by=request.state.viewer.name, channel=channel(request, "picker")
+        )
+    told = "exposed" if action == "expose" else "no longer exposed"
+    return pages.redirect(request, selection.url(), notice=f"{jobs_in_words(done)} {told}.")
+
+
+def _preview(
+    request: Request,
+    conn: Connection,
+    integration: Mapping[str, Any],
+    selection: Selection,
+    action: Action,
+    *,
+    has_changed: bool = False,
+) -> Response:
+    seen = statements.preview(conn, selection.wanted, action)
+    return pages.render(
+        request,
+        "picker_preview.html",
+        status_code=409 if has_changed else 200,
+        integration=integration,
+        selection=selection,
+        action=action,
+        preview=seen,
+        rows=statements.jobs(conn, integration["integration_id"], seen.first),
+        chips=chips,
+        has_changed=has_changed,
+        may_choose=request.state.viewer.may("reviewer"),
+    )
+
+
+@needs("viewer", customers=True)
+def history(request: Request) -> Response:
+    """Who chose what, when and through what: of one job, or of the whole integration."""
+    job_id = request.query_params.get("job", "").replace("\0", "") or None
+    with pages.warehouse(request) as conn:
+        integration = visible_integration(request, conn, request.query_params.get("integration"))
+        integration_id = integration["integration_id"]
+        job = next(iter(statements.jobs(conn, integration_id, [job_id])), None) if job_id else None
+        if job_id and job is None:
+            raise HTTPException(404)
+        before = _moment(request.query_params.get("before"))
+        events = statements.history(conn, integration_id, kombo_job_id=job_id, before=before, limit=PAGE_SIZE)
+        named = statements.jobs(conn, integration_id, sorted({job for event in events for job in event["ids"]}))
+    return pages.render(
+        request,
+        "picker_history.html",
+        integration=integration,
+        job=job,
+        events=events,
+        jobs={row["kombo_job_id"]: row for row in named},
+        chips=chips,
+        is_later_page=before is not None,
+        older=address("/picker/history", integration=integration_id, job=job_id, before=events[-1]["at"].isoformat())
+        if len(events) == PAGE_SIZE
+        else None,
+    )
+
+
+@needs("viewer", customers=True)
+def export(request: Request) -> Response:
+    """The jobs that match as CSV."""
+    with pages.warehouse(request) as conn:
+        integration = visible_integration(request, conn, request.query_params.get("integration"))
+    selection = read_selection(request.query_params, integration["integration_id"])
+
+    def rows() -> Iterator[list[Any]]:
+        with pages.warehouse(request) as conn:
+            for listed in statements.every_job(conn, selection.wanted):
+                for row in listed:
+                    linked = "; ".join(link["own_job_id"] for link in row["links"])
+                    yield [*(_told(row[name]) for name in _COLUMNS), linked]
+
+    return csv_response([*_COLUMNS, "own_jobs"], rows(), file_name="ats-jobs.csv")
+
+
+def chips(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """State and visibility of a job as kind and text of a chip each."""
+    lifecycle, visibility = row["lifecycle"], row["visibility"]
+    kind = {"open": "good", "closed": "warn"}.get(lifecycle, "bad" if lifecycle in statements.GONE else "")
+    text = LIFECYCLE_WORDS.get(lifecycle, lifecycle)
+    if lifecycle == "unknown":
+        text = f"status {row['status']}" if row["status"] else "no status"
+    found = [(kind, text[:60])]
+    if visibility in ("INTERNAL", "CONFIDENTIAL"):
+        found.append(("warn", visibility.lower()))
+    elif visibility == "UNLISTED":
+        found.append(("", "unlisted"))
+    elif visibility not in (None, "PUBLIC"):
+        found.append(("warn", f"visibility {visibility}"[:60]))
+    return found
+
+
+def _chosen(form: Any) -> tuple[Action, list[str]]:
+    """What to do and with which jobs: the button of one row speaks of that row alone."""
+    for action in _ACTIONS:
+        if only := form.get(f"only_{action}"):
+            return action, [only.replace("\0", "")]
+    ticked = [*form.getlist("job"), *form.getlist("job_one_by_one")]
+    ids = list(dict.fromkeys(value.replace("\0", "") for value in ticked))
+    if len(ids) > MAX_CHOSEN:
+        raise HTTPException(400, f"{len(ids)} jobs were ticked; {MAX_CHOSEN} at once are possible")
+    return _action(form.get("action")), ids
+
+
+def _action(text: Any) -> Action:
+    for action in _ACTIONS:
+        if text == action:
+            return action
+    raise HTTPException(400, "Say whether to expose the jobs or to end that")
+
+
+def _unchanged(number: int, why: str) -> str:
+    if not number:
+        return ""
+    return f" {number} more {why}." if number == 1 else f" {number} more: each {why}."
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _told(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+routes: list[Route] = [
+    Route("/picker", show, methods=["GET"]),
+    Route("/picker/choose", choose, methods=["POST"]),
+    Route("/picker/preview", preview, methods=["GET"]),
+    Route("/picker/choose-all", choose_all, methods=["POST"]),
+    Route("/picker/history", history, methods=["GET"]),
+    Route("/picker/export", export, methods=["GET"]),
+]

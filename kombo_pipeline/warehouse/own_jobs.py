@@ -71,3 +71,88 @@ def withdraw_unstaged(conn: Connection, *, customer_id: str, source: str, spared
         "and not exists (select from incoming_own_jobs i where i.own_job_id = o.own_job_id)",
         (customer_id, source, list(spared)),
     ).rowcount
+
+
+def exists(conn: Connection, *, customer_id: str, own_job_id: str) -> bool:
+    """Return whether there is such an own job, withdrawn or not."""
+    return bool(
+        conn.execute(
+            "select from core.own_jobs where customer_id = %s and own_job_id = %s", (customer_id, own_job_id)
+        ).rowcount
+    )
+
+
+def set_withdrawn(conn: Connection, *, customer_id: str, own_job_id: str, withdrawn: bool) -> bool:
+    """Withdraw an own job, or bring it back; return whether there is such a job. What it is already it stays."""
+    return bool(
+        conn.execute(
+            "update core.own_jobs set withdrawn_at = case when %s then coalesce(withdrawn_at, now()) end "
+            "where customer_id = %s and own_job_id = %s",
+            (withdrawn, customer_id, own_job_id),
+        ).rowcount
+    )
+
+
+def page(
+    conn: Connection,
+    *,
+    customer_id: str | None,
+    words: Sequence[str],
+    source: str | None,
+    state: str | None,
+    offset: int,
+    limit: int,
+) -> tuple[list[dict[str, Any]], int]:
+    """Return a page of own jobs with their newest live link, the newest first, and how many match.
+
+    `words` are part of title, id, code or place. `state` is active, suspended, none (no live link) or withdrawn;
+    without one, withdrawn jobs are left out. None matches everything.
+    """
+    link = (
+        "(select l.state from core.job_links l where l.customer_id = o.customer_id and l.own_job_id = o.own_job_id "
+        "and l.state <> 'retired' order by l.state, l.link_id desc limit 1)"
+    )
+    conditions = ["o.withdrawn_at is not null" if state == "withdrawn" else "o.withdrawn_at is null"]
+    if customer_id is not None:
+        conditions.append("o.customer_id = %(customer)s")
+    if source is not None:
+        conditions.append("o.source = %(source)s")
+    if state in ("active", "suspended"):
+        conditions.append(f"{link} = %(state)s")
+    elif state == "none":
+        conditions.append(f"{link} is null")
+    if words:
+        conditions.append(
+            "lower(concat_ws(' ', o.title, o.own_job_id, o.job_code, o.location) collate \"default\") "
+            "like all (%(patterns)s)"
+        )
+    values = {
+        "customer": customer_id,
+        "source": source,
+        "state": state,
+        "patterns": [f"%{_literal(word.lower())}%" for word in words],
+        "offset": offset,
+        "limit": limit,
+    }
+    # Conditions are constants of this function.
+    matching = f"from core.own_jobs o where {' and '.join(conditions)}"
+    rows = conn.execute(
+        "select p.*, l.state as link_state, l.reason as link_reason, l.state_since, l.integration_id, "  # noqa: S608
+        "l.kombo_job_id, l.method, l.confirmed_by, j.name as ats_title, "
+        "exists (select from marts.application_targets t "
+        "where t.customer_id = p.customer_id and t.own_job_id = p.own_job_id) as is_target "
+        f"from (select o.* {matching} order by o.created_at desc, o.customer_id, o.own_job_id "
+        "offset %(offset)s limit %(limit)s) p left join lateral (select * from core.job_links l "
+        "where l.customer_id = p.customer_id and l.own_job_id = p.own_job_id and l.state <> 'retired' "
+        "order by l.state, l.link_id desc limit 1) l on true left join core.jobs j "
+        "on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id "
+        "order by p.created_at desc, p.customer_id, p.own_job_id",
+        values,
+    ).fetchall()
+    counted = conn.execute(f"select count(*) as jobs {matching}", values).fetchone()
+    assert counted is not None
+    return rows, counted["jobs"]
+
+
+def _literal(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -90,8 +90,8 @@ class Filter:
 def integrations(conn: Connection, *, customer_id: str | None) -> list[Row]:
     """Return the integrations whose jobs can be picked, of one customer or of all, by name."""
     return conn.execute(
-        "select integration_id, customer_id, coalesce(organization_name, customer_id) as name, tool, fetch_state, "
-        "fetched_at, kombo_last_sync_started_at, matched_at, deleted_at, who_must_act, what_to_do "
+        "select integration_id, customer_id, coalesce(organization_name, customer_id) as name, organization_name, "
+        "tool, fetch_state, fetched_at, kombo_last_sync_started_at, matched_at, deleted_at, who_must_act, what_to_do "
         "from core.integrations where customer_id is not null "
         "and (%(customer)s::text is null or customer_id = %(customer)s) "
         "order by deleted_at nulls first, name, integration_id",
@@ -268,6 +268,18 @@ def end_exposures(conn: Connection, integration_id: str, kombo_job_ids: Sequence
         (by, integration_id, list(kombo_job_ids)),
     )
     return [row["kombo_job_id"] for row in rows]
+
+
+def unread_jobs(conn: Connection, integration_id: str, *, limit: int = 5000) -> list[Row]:
+    """Return what names the jobs that core.matchable_jobs does not hold, the newest first: gone ones, and new ones."""
+    return conn.execute(
+        "select j.kombo_job_id, j.name, j.remote_id, j.job_code, array_remove(array[j.post_url, j.remote_url] "
+        "|| array(select p.url from marts.job_postings p where p.integration_id = j.integration_id "
+        "and p.kombo_job_id = j.kombo_job_id), null) as urls from core.jobs j where j.integration_id = %(integration)s "
+        "and not exists (select from core.matchable_jobs m where m.integration_id = j.integration_id "
+        "and m.kombo_job_id = j.kombo_job_id) order by j.first_seen_at desc, j.kombo_job_id limit %(limit)s",
+        {"integration": integration_id, "limit": limit},
+    ).fetchall()
 
 
 def history(

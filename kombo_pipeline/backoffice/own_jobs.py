@@ -1,0 +1,253 @@
+"""Own jobs as a list, and made by hand with the ATS job chosen from all of the customer's."""
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kombo_pipeline import links, own_jobs
+from kombo_pipeline.backoffice import pages, search
+from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.backoffice.picker import address, chips, visible_integration
+from kombo_pipeline.feeds import BadRow
+from kombo_pipeline.links import Answer
+from kombo_pipeline.own_jobs import MAX_ID_CHARACTERS, SOURCES, OwnJob
+from kombo_pipeline.warehouse import own_jobs as statements
+from kombo_pipeline.warehouse import picker
+from kombo_pipeline.warehouse.connection import Connection
+
+PAGE_SIZE: Final = 50
+MAX_CHARACTERS: Final = 2000
+STATES: Final[Mapping[str, str]] = {
+    "": "Any link",
+    "active": "Linked",
+    "suspended": "Suspended",
+    "none": "Not linked",
+    "withdrawn": "Withdrawn",
+}
+_FIELDS: Final = ("title", "own_job_id", "job_code", "remote_id", "post_url", "location", "department")
+_MORE_FIELDS: Final = ("employment_type", "posted_at")
+
+
+class _RefusedError(ValueError):
+    """The form cannot be taken as it is; the message says what to change, `field` where."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+@needs("viewer")
+def show(request: Request) -> Response:
+    """A customer's own jobs with their source and link."""
+    given = {name: _text(request.query_params.get(name)) for name in ("customer", "q", "source", "state", "page")}
+    page = int(given["page"]) if given["page"].isdecimal() and len(given["page"]) < 8 else 1
+    state = given["state"] if given["state"] in STATES else ""
+    source = given["source"] if given["source"] in SOURCES else ""
+    with pages.warehouse(request) as conn:
+        known = picker.integrations(conn, customer_id=None)
+        rows, total = statements.page(
+            conn,
+            customer_id=given["customer"] or None,
+            words=given["q"].split()[:12],
+            source=source or None,
+            state=state or None,
+            offset=(max(page, 1) - 1) * PAGE_SIZE,
+            limit=PAGE_SIZE,
+        )
+    params = {"customer": given["customer"], "q": given["q"], "source": source, "state": state}
+    customers = {row["customer_id"]: row["name"] for row in known}
+    return pages.render(
+        request,
+        "own_jobs.html",
+        rows=rows,
+        total=total,
+        page=max(page, 1),
+        pages=max(1, -(-total // PAGE_SIZE)),
+        params=params,
+        url=lambda **changes: address("/own-jobs", **(params | changes)),
+        customers=customers | ({given["customer"]: given["customer"]} if given["customer"] not in customers else {}),
+        sources=SOURCES,
+        states=STATES,
+        integrations=[row for row in known if row["customer_id"] == given["customer"]],
+        may_change=request.state.viewer.may("reviewer"),
+    )
+
+
+@needs("reviewer")
+def new(request: Request) -> Response:
+    """The form of a new own job; without JavaScript it also searches the ATS jobs."""
+    with pages.warehouse(request) as conn:
+        known = picker.integrations(conn, customer_id=None)
+        integration_id = request.query_params.get("integration")
+        if not integration_id and len(known) != 1:
+            return pages.render(request, "picker_integrations.html", integrations=known, path_to="/own-jobs/new")
+        integration = visible_integration(request, conn, integration_id or known[0]["integration_id"])
+        given = {"kombo_job_id": request.query_params.get("job", "").replace("\0", "")}
+        return _form(request, conn, integration, given)
+
+
+@needs("reviewer")
+def create(request: Request) -> Response:
+    """Search for the ATS job, or make the own job and link it; what was written in the form is never lost."""
+    form = request.state.form
+    given = {name: _text(form.get(name)) for name in (*_FIELDS, *_MORE_FIELDS, "kombo_job_id", "q", "answer", "new_id")}
+    with pages.warehouse(request) as conn:
+        integration = visible_integration(request, conn, form.get("integration"))
+        if form.get("do") == "search":
+            return _form(request, conn, integration, given)
+        try:
+            notice = _create(conn, integration, given, by=request.state.viewer.name)
+        except _RefusedError as error:
+            conn.rollback()
+            return _form(request, conn, integration, given, error=error)
+    return pages.redirect(request, address("/own-jobs", customer=integration["customer_id"]), notice=notice)
+
+
+@needs("reviewer")
+def ats_jobs(request: Request) -> Response:
+    """What the dropdown offers while somebody types, as JSON."""
+    with pages.warehouse(request) as conn:
+        integration = visible_integration(request, conn, request.query_params.get("integration"))
+        found = search.find(conn, integration, request.query_params.get("q", ""))
+        rows = picker.jobs(conn, integration["integration_id"], [row["kombo_job_id"] for row in found])
+    return JSONResponse(
+        [
+            {
+                "id": row["kombo_job_id"],
+                "name": row["name"] or "Without a title",
+                "more": " · ".join(filter(None, (row["place"], row["department"], row["job_code"]))),
+                "chips": [text for _, text in chips(row)],
+            }
+            for row in rows
+        ]
+    )
+
+
+@needs("reviewer")
+def withdraw(request: Request) -> Response:
+    """Take an own job out, or bring it back; its link follows in the same transaction."""
+    form = request.state.form
+    customer_id = pages.visible_customer(request, form.get("customer"))
+    own_job_id = form.get("own_job_id", "").replace("\0", "")
+    is_back = form.get("do") == "bring_back"
+    with pages.warehouse(request) as conn:
+        if not statements.set_withdrawn(conn, customer_id=customer_id, own_job_id=own_job_id, withdrawn=not is_back):
+            raise HTTPException(404)
+        for row in picker.integrations(conn, customer_id=customer_id):
+            links.follow_jobs(conn, row["integration_id"])
+    told = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
+    back = pages.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
+    return pages.redirect(request, back, notice=f"Own job {own_job_id} {told}.")
+
+
+def _form(
+    request: Request,
+    conn: Connection,
+    integration: Mapping[str, Any],
+    given: Mapping[str, str],
+    *,
+    error: _RefusedError | None = None,
+) -> Response:
+    integration_id = integration["integration_id"]
+    found = search.find(conn, {"integration_id": integration_id}, given.get("q", ""))
+    ids = [row["kombo_job_id"] for row in found]
+    chosen = given.get("kombo_job_id")
+    listed = [chosen, *(job for job in ids if job != chosen)] if chosen else ids
+    return pages.render(
+        request,
+        "own_job_new.html",
+        status_code=422 if error else 200,
+        integration=integration,
+        given={**dict.fromkeys((*_FIELDS, *_MORE_FIELDS, "kombo_job_id", "q"), ""), **given},
+        rows=picker.jobs(conn, integration_id, listed),
+        has_searched=bool(given.get("q")),
+        error=error,
+        chips=chips,
+        answer=given.get("answer") or str(uuid4()),
+        new_id=given.get("new_id") or f"manual-{uuid4().hex[:12]}",
+        max_id=MAX_ID_CHARACTERS,
+    )
+
+
+def _create(conn: Connection, integration: Mapping[str, Any], given: Mapping[str, str], *, by: str) -> str:
+    """Make the own job and its link; return in words what that did. Raises _RefusedError."""
+    customer_id, integration_id = integration["customer_id"], integration["integration_id"]
+    job = _own_job(given)
+    if statements.exists(conn, customer_id=customer_id, own_job_id=job.own_job_id):
+        if not given["own_job_id"]:
+            return f"Own job {job.own_job_id} was made already."
+        raise _RefusedError(f"There is an own job {job.own_job_id} already; give another id.", "own_job_id")
+    own_jobs.import_own_jobs(conn, [job], customer_id=customer_id, source="manual")
+    kombo_job_id = given["kombo_job_id"]
+    if not kombo_job_id:
+        return f"Own job {job.own_job_id} is made. It is not linked; the next matching proposes ATS jobs for it."
+    row = next(iter(picker.jobs(conn, integration_id, [kombo_job_id])), None)
+    if row is None:
+        raise _RefusedError("The ATS job that was chosen is not there any more; choose another.", "q")
+    if row["publishable"] and not row["chosen_before"]:
+        picker.expose(conn, integration_id, [kombo_job_id], by=by, channel="manual")
+    links.answer(
+        conn,
+        Answer(
+            answer_id=UUID(given["answer"]),
+            customer_id=customer_id,
+            own_job_id=job.own_job_id,
+            integration_id=integration_id,
+            decision="accepted",
+            decided_by=by,
+            kombo_job_ids=[kombo_job_id],
+            method="search",
+            note="made by hand",
+            on_screen={"candidates": [{"kombo_job_id": kombo_job_id}]},
+        ),
+    )
+    return f"Own job {job.own_job_id} is made and linked to {row['name'] or kombo_job_id}. {_what_follows(row)}"
+
+
+def _what_follows(row: Mapping[str, Any]) -> str:
+    if row["lifecycle"] != "open":
+        return f"The link is suspended: the ATS job is {row['lifecycle'].replace('_', ' ')}."
+    if not row["publishable"]:
+        return "It is internal, confidential or of unknown visibility: no applications while that is so."
+    if row["chosen_before"] and not row["exposed_from"]:
+        return "Its exposure was ended before, so there are no applications until it is exposed again in the picker."
+    return "Applications can be created now."
+
+
+def _own_job(given: Mapping[str, str]) -> OwnJob:
+    """The job of the form, read as an import would read it."""
+    try:
+        UUID(given["answer"])
+    except ValueError:
+        raise HTTPException(400) from None
+    if not given["title"]:
+        raise _RefusedError("A title is needed.", "title")
+    record = {name: given[name] for name in (*_FIELDS, *_MORE_FIELDS)}
+    record["own_job_id"] = given["own_job_id"] or given["new_id"]
+    jobs = []
+    for row in own_jobs.read(BytesIO(json.dumps([record]).encode()), format="json"):
+        if isinstance(row, BadRow):
+            raise _RefusedError(row.reason.capitalize() + ".", "posted_at" if "date" in row.reason else "own_job_id")
+        jobs.append(row)
+    [job] = jobs
+    return job
+
+
+def _text(value: Any) -> str:
+    return value.replace("\0", "").strip()[:MAX_CHARACTERS] if isinstance(value, str) else ""
+
+
+routes: list[Route] = [
+    Route("/own-jobs", show, methods=["GET"]),
+    Route("/own-jobs/new", new, methods=["GET"]),
+    Route("/own-jobs/new", create, methods=["POST"]),
+    Route("/own-jobs/ats-jobs", ats_jobs, methods=["GET"]),
+    Route("/own-jobs/withdraw", withdraw, methods=["POST"]),
+]

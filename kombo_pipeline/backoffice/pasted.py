@@ -1,0 +1,329 @@
+"""What somebody pasted out of an e-mail, line by line: which ATS job is meant by each.
+
+Nothing is ever fetched from a pasted address: it is compared, and asked of Kombo as a filter.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+import httpx
+import msgspec
+
+from kombo_pipeline.kombo.client import Kombo
+from kombo_pipeline.kombo.errors import KomboError
+from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
+from kombo_pipeline.matching.by_title import jobs_by_title
+from kombo_pipeline.matching.identifiers import (
+    IN_WORDS,
+    AtsIdentity,
+    Method,
+    OwnIdentity,
+    ats_keys,
+    canonical_url,
+    own_keys,
+)
+from kombo_pipeline.matching.match import titles_agree
+from kombo_pipeline.warehouse import matches
+from kombo_pipeline.warehouse import picker as statements
+from kombo_pipeline.warehouse.connection import Connection
+
+MAX_LINES: Final = 300
+MAX_CHARACTERS: Final = 2000
+MAX_URLS_ASKED: Final = 20
+"""Kombo takes one address a request."""
+TITLE_CANDIDATES: Final = 3
+_TIMEOUT: Final = httpx.Timeout(connect=3, read=10, write=5, pool=3)
+
+Kind = Literal["found", "several", "kombo", "title", "repeated", "nothing"]
+
+_BULLET: Final = re.compile(
+    r"^(?:[>|\s]*)(?:(?:[-*+•·‣◦–—▪●○■□☐☑✓→]|\[[ xX]?\]|\(?(?:\d{1,3}|[a-zA-Z])[.)])(?:\s+|$))*\s*"
+)
+_URL: Final = re.compile(r"https?://[^\s<>\"'|]+", re.IGNORECASE)
+_LABEL: Final = re.compile(
+    r"^(?:(?:kombo|remote|ats|job|stellen)?[ -]?id|(?:job[ -]?)?code|url|link|kennziffer"
+    r"|ref(?:erence|erenz)?(?:[ -]?(?:no|nr|number))?|req(?:uisition)?(?:[ -]?(?:id|no|number|code))?"
+    r"|title|titel|job|position|stelle)\s*[.:#=]+\s*(?=\S)",
+    re.IGNORECASE,
+)
+_TOKEN: Final = re.compile(r"[\w./_-]*\d[\w./_-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of what was pasted."""
+
+    number: int
+    text: str
+    urls: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    """What may be an id or a code: the line as a whole, and behind a label."""
+    tokens: tuple[str, ...] = ()
+    """Words with a digit inside a longer text: believed only where the rest of the line is the job's title."""
+    title: str = ""
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it looks like an id or a code rather than a title."""
+        return not self.urls and bool(self.codes) and " " not in self.codes[-1] and bool(re.search(r"\d", self.text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a line was found to mean."""
+
+    line: Line
+    kind: Kind
+    jobs: tuple[str, ...] = ()
+    """Kombo ids of jobs in the warehouse, the likeliest first."""
+    by: str = ""
+    """The identifier that named them, in words."""
+    bands: Mapping[str, str] = field(default_factory=dict)
+    """Of jobs that a title proposes."""
+    told: str = ""
+    """More in words."""
+
+
+def read_lines(text: str) -> tuple[list[Line], int]:
+    """Return the lines that say something, without bullets and numbers in front, and how many were too many."""
+    lines = []
+    for number, raw in enumerate(text.replace("\0", "").splitlines(), start=1):
+        plain = _BULLET.sub("", raw[:MAX_CHARACTERS]).strip()
+        if re.search(r"\w", plain):
+            lines.append(_line(number, plain))
+    return lines[:MAX_LINES], max(0, len(lines) - MAX_LINES)
+
+
+def _line(number: int, text: str) -> Line:
+    urls = [url.rstrip(".,;:!?)]}>»”") for url in _URL.findall(text)]
+    rest = _URL.sub(" ", text)
+    if not urls and canonical_url(text):
+        urls, rest = [text], ""
+    rest = re.sub(r"[<>()\[\]\"“”„]", " ", rest)
+    unlabelled = _LABEL.sub("", rest.strip())
+    codes = dict.fromkeys(each.strip(" .,;:–-") for each in (rest.strip(), unlabelled))
+    title = " ".join(unlabelled.split()).strip(" .,;:–-")
+    tokens = [token.strip("./_-") for token in _TOKEN.findall(unlabelled)]
+    return Line(
+        number=number,
+        text=text,
+        urls=tuple(dict.fromkeys(urls)),
+        codes=tuple(code for code in codes if code and len(code) <= 200),
+        tokens=tuple(token for token in dict.fromkeys(tokens) if len(token) >= 3 and token != title),
+        title=title,
+    )
+
+
+def resolve(conn: Connection, integration: Mapping[str, Any], lines: Sequence[Line]) -> list[Verdict]:
+    """Say what each line means among the jobs of the warehouse: by identifiers, else by title."""
+    integration_id = integration["integration_id"]
+    verdicts: dict[int, Verdict] = {}
+    seen: dict[str, int] = {}
+    fresh = []
+    for line in lines:
+        same = " ".join(line.text.casefold().split())
+        if same in seen:
+            verdicts[line.number] = Verdict(line=line, kind="repeated", told=f"the same as line {seen[same]}")
+        else:
+            seen[same] = line.number
+            fresh.append(line)
+    for known in (_known_to_matching, _unread):
+        open_lines = [line for line in fresh if line.number not in verdicts]
+        if not open_lines:
+            break
+        bearers = known(conn, integration_id, _keys(open_lines))
+        for line in open_lines:
+            if found := _named(line, bearers):
+                verdicts[line.number] = found
+    left = [line for line in fresh if line.number not in verdicts]
+    verdicts |= _by_token(conn, integration_id, left)
+    verdicts |= _by_title(conn, integration, [line for line in left if line.number not in verdicts])
+    return [verdicts.get(line.number) or Verdict(line=line, kind="nothing") for line in lines]
+
+
+def ask_kombo(
+    verdicts: Sequence[Verdict], *, api_url: str, api_key: str | None, integration_id: str
+) -> tuple[dict[int, list[Any]], str]:
+    """Ask Kombo for lines that nothing here answers to: its records by number of the line, and what went wrong.
+
+    A request a kind of identifier, and one an address. That Kombo answers with none is no proof of absence.
+    """
+    asked = [
+        verdict.line
+        for verdict in verdicts
+        if verdict.kind == "nothing" and (verdict.line.urls or verdict.line.is_code)
+    ]
+    if not asked:
+        return {}, ""
+    if not api_key:
+        return {}, "Kombo was not asked: KOMBO_API_KEY is not set for the back office."
+    codes = {line.codes[-1]: line.number for line in asked if line.is_code and "," not in line.codes[-1]}
+    urls = [(url, line.number) for line in asked for url in line.urls]
+    found: dict[int, dict[str, Any]] = {}
+
+    def add(number: int, record: Any) -> None:
+        found.setdefault(number, {})[record.id] = record
+
+    try:
+        with Kombo(api_url=api_url, api_key=api_key, timeout=_TIMEOUT, max_attempts=2, max_total_wait=3) as kombo:
+            for kind, name in (("ids", "id"), ("remote_ids", "remote_id"), ("job_codes", "job_code")) if codes else ():
+                wanted: dict[str, Any] = {kind: list(codes)}
+                for record in _records(kombo.find_jobs(integration_id, **wanted)):
+                    text = (getattr(record, name) or "").casefold()
+                    for code, number in codes.items():
+                        if code.casefold() == text:
+                            add(number, record)
+            for url, number in urls[:MAX_URLS_ASKED]:
+                for record in _records(kombo.find_jobs(integration_id, post_urls=[url])):
+                    add(number, record)
+    except (KomboError, ValueError) as error:
+        return {
+            number: list(records.values()) for number, records in found.items()
+        }, f"Kombo could not be asked: {error}"
+    late = len(urls) - MAX_URLS_ASKED
+    told = (
+        f"Kombo was asked for {MAX_URLS_ASKED} addresses; {late} more were not. Paste them again by themselves."
+        if late > 0
+        else ""
+    )
+    return {number: list(records.values()) for number, records in found.items()}, told
+
+
+def with_kombo(
+    conn: Connection, integration_id: str, verdicts: Iterable[Verdict], found: Mapping[int, Sequence[Any]]
+) -> list[Verdict]:
+    """Fill in what Kombo answered: a job that is here under another name, or one that is still to arrive."""
+    ids = sorted({record.id for records in found.values() for record in records})
+    here = {row["kombo_job_id"] for row in statements.jobs(conn, integration_id, ids)}
+    told = []
+    for verdict in verdicts:
+        records = found.get(verdict.line.number, ()) if verdict.kind == "nothing" else ()
+        known = tuple(record.id for record in records if record.id in here)
+        if known:
+            told.append(
+                replace(verdict, kind="found" if len(known) == 1 else "several", jobs=known, by="Kombo's search")
+            )
+        elif records:
+            names = "; ".join(_in_words(record) for record in records[:5])
+            told.append(replace(verdict, kind="kombo", told=names))
+        else:
+            told.append(verdict)
+    return told
+
+
+def _in_words(record: Any) -> str:
+    state = "deleted" if record.remote_deleted_at else (record.status or "no status").lower()
+    return f"{record.name or record.id} ({state})"
+
+
+def _records(raw: Iterable[msgspec.Raw]) -> Iterable[Any]:
+    for record in raw:
+        try:
+            yield read_job(record)[0]
+        except UnreadableRecordError:
+            continue
+
+
+def _keys(lines: Iterable[Line]) -> set[str]:
+    return {key for line in lines for _, _, keys in _probes(line) for key in keys}
+
+
+def _probes(line: Line) -> Iterable[tuple[Method, str, list[str]]]:
+    """What a line may name jobs by: the kind, the text, and keys from the exact to the loose, the best kind first."""
+    for url in line.urls:
+        yield "post_url", url, _exact_first("post_url", url, own_keys([OwnIdentity("", post_url=url)])[""])
+    for code in line.codes:
+        yield "kombo_id", code, own_keys([OwnIdentity("", kombo_job_id=code)])[""]
+        yield "remote_id", code, own_keys([OwnIdentity("", remote_id=code)])[""]
+        if " " not in code or re.search(r"\d", code):
+            yield "job_code", code, _exact_first("job_code", code, own_keys([OwnIdentity("", job_code=code)])[""])
+
+
+def _exact_first(method: Method, text: str, keys: list[str]) -> list[str]:
+    return sorted(keys, key=lambda key: key != f"{method}:{text}")
+
+
+def _named(line: Line, bearers: Mapping[str, set[str]]) -> Verdict | None:
+    """The jobs that the line's best identifier names."""
+    for method, _, keys in _probes(line):
+        for rank, key in enumerate(keys):
+            if jobs := bearers.get(key):
+                by = IN_WORDS[method] + (", read loosely" if rank and method == "job_code" else "")
+                return Verdict(
+                    line=line, kind="found" if len(jobs) == 1 else "several", jobs=tuple(sorted(jobs)[:20]), by=by
+                )
+    return None
+
+
+def _known_to_matching(conn: Connection, integration_id: str, keys: set[str]) -> dict[str, set[str]]:
+    _, ats = matches.bearers(conn, integration_id, keys)
+    return _by_key(ats)
+
+
+def _unread(conn: Connection, integration_id: str, keys: set[str]) -> dict[str, set[str]]:
+    """Jobs that matching does not hold: gone ones above all."""
+    rows = statements.unread_jobs(conn, integration_id)
+    identities = [
+        AtsIdentity(row["kombo_job_id"], row["name"], row["remote_id"], row["job_code"], tuple(row["urls"]))
+        for row in rows
+    ]
+    return {key: jobs for key, jobs in _by_key(ats_keys(identities)).items() if key in keys}
+
+
+def _by_key(keys_of: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    by_key: dict[str, set[str]] = {}
+    for job, keys in keys_of.items():
+        for key in keys:
+            by_key.setdefault(key, set()).add(job)
+    return by_key
+
+
+def _by_token(conn: Connection, integration_id: str, lines: Sequence[Line]) -> dict[int, Verdict]:
+    """Lines that hold a code beside the job's title."""
+    probes = {
+        line.number: {
+            key for token in line.tokens for key in own_keys([OwnIdentity("", job_code=token, remote_id=token)])[""]
+        }
+        for line in lines
+        if not line.is_code
+    }
+    bearers = _known_to_matching(conn, integration_id, {key for keys in probes.values() for key in keys})
+    named = {number: {job for key in keys for job in bearers.get(key, ())} for number, keys in probes.items()}
+    rows = statements.jobs(conn, integration_id, sorted({job for jobs in named.values() for job in jobs}))
+    titles = {row["kombo_job_id"]: row["name"] or "" for row in rows}
+    verdicts = {}
+    for line in lines:
+        rest = line.title
+        for token in line.tokens:
+            rest = rest.replace(token, " ")
+        agreeing = sorted(
+            job for job in named.get(line.number, ()) if titles.get(job) and titles_agree(rest, titles[job])
+        )
+        if agreeing and re.search(r"[^\W\d_]{3}", rest):
+            kind: Kind = "found" if len(agreeing) == 1 else "several"
+            verdicts[line.number] = Verdict(line=line, kind=kind, jobs=tuple(agreeing[:20]), by="code and title")
+    return verdicts
+
+
+def _by_title(conn: Connection, integration: Mapping[str, Any], lines: Sequence[Line]) -> dict[int, Verdict]:
+    asked = [line for line in lines if line.title and not line.is_code and re.search(r"[^\W\d_]{2}", line.title)]
+    found = jobs_by_title(
+        conn,
+        [line.title for line in asked],
+        integration_id=integration["integration_id"],
+        customer=integration["organization_name"] or "",
+        k=TITLE_CANDIDATES,
+    )
+    verdicts = {}
+    for line, proposed in zip(asked, found, strict=True):
+        likely = [each for each in proposed if each.band != "none"]
+        if likely:
+            verdicts[line.number] = Verdict(
+                line=line,
+                kind="title",
+                jobs=tuple(each.kombo_job_id for each in likely),
+                bands={each.kombo_job_id: each.band for each in likely},
+            )
+    return verdicts

@@ -1,0 +1,50 @@
+"""The ATS jobs that bare titles may mean: the matcher asked for texts that are no own jobs."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kombo_pipeline.matching import retrieval, vectors
+from kombo_pipeline.matching.columns import JobText
+from kombo_pipeline.matching.proposals import ats_text
+from kombo_pipeline.matching.scoring import Matcher, default_matcher
+from kombo_pipeline.warehouse import matches
+from kombo_pipeline.warehouse.connection import Connection
+
+
+class Proposed(NamedTuple):
+    """An ATS job that a title may mean. `band` is strong, possible, weak or none."""
+
+    kombo_job_id: str
+    confidence: float
+    band: str
+
+
+def jobs_by_title(
+    conn: Connection,
+    titles: Sequence[str],
+    *,
+    integration_id: str,
+    customer: str,
+    k: int = 3,
+    matcher: Matcher | None = None,
+) -> list[list[Proposed]]:
+    """Return the `k` likeliest open ATS jobs for each title, the best first.
+
+    `customer` is the customer's name, which says nothing in its own titles. Jobs that matching has not read yet
+    are not found.
+    """
+    matcher = matcher or default_matcher()
+    known = matches.job_vectors(conn, integration_id)
+    if not known or not titles:
+        return [[] for _ in titles]
+    ids = [job for job, _ in known]
+    own = vectors.read([JobText(str(number), title) for number, title in enumerate(titles)], matcher, customer)
+    postings = vectors.unpack([vector for _, vector in known]).T.tocsr()
+    own_rows, ats_rows, cosine = retrieval.nearest(own.search, postings, vectors.tie(ids))
+    needed, here = np.unique(ats_rows, return_inverse=True)
+    rows = matches.matchable_jobs(conn, integration_id, [ids[row] for row in needed])
+    ats = vectors.read([ats_text(row) for row in rows], matcher, customer)
+    found = matcher.answer(own, ats, own_rows, here, cosine, k=k)
+    return [[Proposed(each.ats.id, each.confidence, each.band) for each in match.candidates] for match in found]
