@@ -1,5 +1,217 @@
-"""Integrations at a glance."""
+"""Integrations at a glance: each customer's connection, who must act, and buttons that fetch it anew."""
 
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-routes: list[Route] = []
+from kombo_pipeline.backoffice import access, pages
+from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.backoffice.runs import Dagster, NotStartedError
+from kombo_pipeline.sync.rhythm import is_silent, silence_allowed
+from kombo_pipeline.warehouse import integrations as statements
+from kombo_pipeline.warehouse import overview
+
+PAGE_SIZE: Final = 100
+NEWEST_FETCHES: Final = 15
+NEWEST_CHANGES: Final = 30
+SHOWN_CHARACTERS: Final = 120
+HEALTH: Final[Mapping[str, str]] = {
+    "failing": "bad",
+    "needs attention": "warn",
+    "waiting": "info",
+    "healthy": "good",
+    "gone": "",
+}
+"""The states of marts.integration_health, the most pressing first, and the chip that shows each."""
+LINK_DAYS: Final = (1, 7, 30)
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How silent an integration is, measured by its own rhythm."""
+
+    silent_for: timedelta | None
+    """Since the newest event or fetch; None when there was none yet."""
+    allowed: timedelta
+    """After so much silence it is asked."""
+    is_due: bool
+    waiting_since: datetime | None
+    """Since when an event waits that no fetch has covered."""
+
+
+def rhythm_of(state: Mapping[str, Any], *, now: datetime) -> Rhythm:
+    """Measure the silence of a row of `integrations.rhythms`."""
+    heard = [moment for moment in (state["fetch_attempted_at"], *state["event_times"][-1:]) if moment]
+    return Rhythm(
+        now - max(heard) if heard else None,
+        silence_allowed(state["event_times"]),
+        is_silent(state, now=now),
+        state["waiting_since"],
+    )
+
+
+def duration(span: timedelta | None) -> str:
+    """Write a time span with its two largest units: 3 d 4 h, 25 min; a dash for none."""
+    if span is None:
+        return "–"
+    minutes = int(abs(span).total_seconds() // 60)
+    parts = [(minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
+    while len(parts) > 1 and not parts[0][0]:
+        parts.pop(0)
+    return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number) or "less than a minute"
+
+
+def plain(value: Any) -> str:
+    """Write an old or new value of a changed field in one short line."""
+    text = "–" if value in (None, "") else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+@needs("viewer")
+def glance(request: Request) -> Response:
+    """Every customer's connection, those that need somebody first; filtered by health and by a part of a name."""
+    health, text = request.query_params.get("health", ""), request.query_params.get("q", "").strip()
+    with pages.warehouse(request) as conn:
+        rows = overview.health(conn)
+        found = [row for row in rows if health in ("", row["health"]) and _has(row, text)]
+        page, number = _page(request, found)
+        facts = _facts(conn, None)
+    return pages.render(
+        request,
+        "integrations.html",
+        rows=page,
+        number=number,
+        found=len(found),
+        page_size=PAGE_SIZE,
+        counts={name: sum(row["health"] == name for row in rows) for name in HEALTH},
+        total=len(rows),
+        health=health,
+        text=text,
+        **facts,
+    )
+
+
+@needs("viewer")
+def detail(request: Request) -> Response:
+    """One integration with its newest fetches and changes."""
+    return _detail(request)
+
+
+@needs("reviewer")
+def fetch(request: Request) -> Response:
+    """Start a run in Dagster that fetches the integration, and lead to it."""
+    integration_id, full = request.path_params["integration_id"], request.state.form.get("full") == "1"
+    with pages.warehouse(request) as conn:
+        state = statements.get(conn, integration_id)
+    if state is None:
+        raise HTTPException(404)
+    back = _url(integration_id)
+    if state["deleted_at"] is not None:
+        return pages.redirect(
+            request, back, notice="The integration was deleted in Kombo; there is nothing to fetch.", kind="warning"
+        )
+    try:
+        run = _dagster(request).fetch(integration_id, full=full, by=request.state.viewer.name)
+    except NotStartedError as error:
+        return pages.redirect(request, back, notice=str(error), kind="error")
+    what = "Full reconcile" if full else "Fetch of what changed"
+    if not run.started:
+        what = "A run of this integration is in flight already; no other one was started"
+        return pages.redirect(request, f"{back}?run={run.run_id}", notice=f"{what}.", kind="warning")
+    return pages.redirect(request, f"{back}?run={run.run_id}", notice=f"{what} started.")
+
+
+@needs("admin")
+def invite(request: Request) -> Response:
+    """Make a link by which the customer sees its own jobs, and show it once."""
+    with pages.warehouse(request) as conn:
+        state = statements.get(conn, request.path_params["integration_id"])
+    customer_id = pages.visible_customer(request, state["customer_id"] if state else None)
+    given = str(request.state.form.get("days", ""))
+    if given not in map(str, LINK_DAYS):
+        raise HTTPException(400, "A link holds for 1, 7 or 30 days")
+    link = access.customer_link(request, customer_id, days=int(given))
+    return _detail(request, customer_link=link, link_days=int(given))
+
+
+def _detail(request: Request, **more: Any) -> Response:
+    integration_id = request.path_params["integration_id"]
+    with pages.warehouse(request) as conn:
+        found = overview.health(conn, integration_id)
+        if not found:
+            raise HTTPException(404)
+        context = {
+            "row": found[0],
+            "fetches": overview.newest_fetches(conn, integration_id, NEWEST_FETCHES),
+            "changes": overview.newest_changes(conn, integration_id, NEWEST_CHANGES),
+            "quarantined": overview.quarantined(conn, integration_id, 20),
+            "issues": overview.open_issues(conn, integration_id),
+            "holds": [hold for hold in overview.holds(conn) if hold["integration_id"] == integration_id],
+            **_facts(conn, integration_id),
+        }
+    run_id = request.query_params.get("run", "")
+    return pages.render(
+        request,
+        "integration.html",
+        **context,
+        run_url=_dagster(request).run_url(run_id) if re.fullmatch(r"[0-9a-f-]{36}", run_id) else None,
+        dagster=_dagster(request),
+        link_choices=LINK_DAYS,
+        plain=plain,
+        **({"customer_link": None, "link_days": None} | more),
+    )
+
+
+def _facts(conn: Any, integration_id: str | None) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "rhythms": {row["integration_id"]: rhythm_of(row, now=now) for row in statements.rhythms(conn)},
+        "funnels": overview.funnels(conn, integration_id),
+        "first_syncs": overview.first_syncs(conn),
+        "now": now,
+        "duration": duration,
+        "chips": HEALTH,
+        "address": _url,
+    }
+
+
+def _has(row: Mapping[str, Any], text: str) -> bool:
+    told = (row["organization_name"], row["customer_id"], row["integration_id"], row["tool"])
+    return any(text.casefold() in each.casefold() for each in told if each)
+
+
+def _page(request: Request, rows: Sequence[Any]) -> tuple[Sequence[Any], int]:
+    number = page_number(request)
+    return rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE], number
+
+
+def page_number(request: Request) -> int:
+    """Return which page of a list is asked for; the first unless it says otherwise."""
+    given = request.query_params.get("page", "1")
+    return int(given) if re.fullmatch(r"[1-9]\d{0,5}", given) else 1
+
+
+def _url(integration_id: str) -> str:
+    return f"/integrations/{quote(integration_id, safe=':')}"
+
+
+def _dagster(request: Request) -> Dagster:
+    return Dagster(request.app.state.settings.dagster_webserver)
+
+
+routes: list[Route] = [
+    Route("/integrations", glance, methods=["GET"]),
+    Route("/integrations/{integration_id}", detail, methods=["GET"]),
+    Route("/integrations/{integration_id}/fetch", fetch, methods=["POST"]),
+    Route("/integrations/{integration_id}/customer-link", invite, methods=["POST"]),
+]

@@ -43,12 +43,9 @@ def rhythms(conn: Connection) -> list[dict[str, Any]]:
     one arrived that no fetch has covered, None when there is none.
     """
     return conn.execute(
-        "select i.*, coalesce((select array_agg(received_at order by received_at) from ("
-        "select received_at from raw.webhook_events e where e.integration_id = i.integration_id and e.starts_fetch "
-        "order by received_at desc limit 20) newest), '{}') as event_times, "
-        "(select min(received_at) from raw.webhook_events e where e.integration_id = i.integration_id "
-        "and e.starts_fetch and e.handled_at is null) as waiting_since "
-        "from core.integrations i order by fetch_attempted_at nulls first, integration_id"
+        "select i.*, r.event_times, r.waiting_since from core.integrations i "
+        "join marts.integration_rhythms r using (integration_id) "
+        "order by fetch_attempted_at nulls first, integration_id"
     ).fetchall()
 
 

@@ -171,9 +171,28 @@ create view marts.sync_watermarks as ( -- The guide's table: how far each integr
 create view marts.fetches as ( -- Every fetch, what it brought and how it ended.
     select
         i.customer_id,
-        f.*
+        f.*,
+        (select count(*) from raw.job_pages p where p.fetch_id = f.fetch_id) as pages_landed -- Pages that are there now: while it runs those that have landed, none once they are pruned.
     from raw.fetches f
     join core.integrations i using (integration_id)
+);
+
+create view marts.integration_rhythms as ( -- How often each integration is heard of: what the poll of silent ones decides on.
+    select
+        i.customer_id,
+        i.integration_id,
+        coalesce((
+            select array_agg(received_at order by received_at) from (
+                select received_at from raw.webhook_events e
+                where e.integration_id = i.integration_id and e.starts_fetch
+                order by received_at desc limit 20
+            ) newest
+        ), '{}') as event_times, -- When its newest 20 events came that ask for a fetch, oldest first (our clock).
+        (
+            select min(received_at) from raw.webhook_events e
+            where e.integration_id = i.integration_id and e.starts_fetch and e.handled_at is null
+        ) as waiting_since -- When the oldest event came that no fetch has covered; null when there is none.
+    from core.integrations i
 );
 
 create view marts.held_closures as ( -- Mass closures, waiting and decided, one row a job.

@@ -1,0 +1,109 @@
+"""Links that live: which are suspended, why and since when, what is proposed, and what your product was told."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.backoffice.integrations import page_number, plain
+from kombo_pipeline.warehouse import notices, overview
+
+PAGE_SIZE: Final = 50
+STATES: Final[Mapping[str, str]] = {"active": "good", "suspended": "warn", "retired": ""}
+REASONS: Final[Mapping[str, str]] = {
+    "closed": "the ATS job is closed",
+    "draft": "the ATS job is a draft again",
+    "archived": "the ATS job is archived",
+    "deleted": "the ATS job was deleted",
+    "vanished": "the ATS no longer shows the job",
+    "integration_gone": "the integration was deleted",
+    "unknown": "the ATS job has no status that says open",
+    "withdrawn": "the own job is withdrawn",
+    "undone": "the answer behind it was taken back",
+    "rejected": "a person said that they are not the same",
+    "superseded": "another ATS job was chosen",
+    "identifiers_changed": "the identifiers that made it have changed",
+    "customer_changed": "the integration became another customer's",
+}
+"""Why a link is suspended or retired, in words."""
+PROPOSALS: Final[Mapping[str, str]] = {
+    "reopened": "The ATS job is open again: resume?",
+    "successor": "Re-posted? Another ATS job is alike.",
+    "changed": "Title, code or place changed: still the same?",
+}
+"""What a person is asked about a live link, by marts.review_queue.why."""
+_FILTERS: Final = ("state", "reason", "customer", "integration", "own_job", "text", "proposal")
+
+
+@needs("viewer")
+def listing(request: Request) -> Response:
+    """All links, those that changed last first; the filters stand in the address."""
+    wanted = {name: request.query_params.get(name, "").strip().replace("\0", "") for name in _FILTERS}
+    if wanted["state"] not in STATES:
+        wanted["state"] = ""
+    if wanted["proposal"] not in PROPOSALS:
+        wanted["proposal"] = ""
+    number = page_number(request)
+    with pages.warehouse(request) as conn:
+        # One more than is shown tells whether there is a next page.
+        found = overview.links(conn, limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE, **wanted)
+        counts = overview.link_counts(conn)
+    chosen = {name: value for name, value in wanted.items() if value}
+    return pages.render(
+        request,
+        "links.html",
+        links=found[:PAGE_SIZE],
+        has_next=len(found) > PAGE_SIZE,
+        number=number,
+        wanted=wanted,
+        counts={state: sum(row["links"] for row in counts if row["state"] == state) for state in STATES},
+        given_reasons=[row["reason"] for row in counts if row["reason"] and wanted["state"] in ("", row["state"])],
+        address=lambda **change: "/links?" + urlencode({k: v for k, v in {**chosen, **change}.items() if v}),
+        **_words(),
+    )
+
+
+@needs("viewer")
+def detail(request: Request) -> Response:
+    """One link: both jobs, what people said, what your product was told, what changed in the ATS."""
+    with pages.warehouse(request) as conn:
+        link = _link(conn, request)
+        own = {name: link[name] for name in ("customer_id", "own_job_id", "integration_id")}
+        context: dict[str, Any] = {
+            "link": link,
+            "decisions": overview.decisions_about(conn, **own),
+            "notices": notices.of_links(conn, [link["link_id"]]),
+            "changes": overview.changes_of_job(conn, link["integration_id"], link["kombo_job_id"], 30),
+            "successors": overview.successors(conn, link, 5) if link["proposal"] == "successor" else [],
+            "others": [
+                other
+                for other in overview.links(conn, limit=20, customer=link["customer_id"], own_job=link["own_job_id"])
+                if other["link_id"] != link["link_id"]
+            ],
+        }
+    return pages.render(request, "link.html", **context, **_words(), plain=plain)
+
+
+def _link(conn: Any, request: Request) -> dict[str, Any]:
+    given = request.path_params["link_id"]
+    link = overview.link(conn, int(given)) if re.fullmatch(r"\d{1,18}", given) else None
+    if link is None:
+        raise HTTPException(404)
+    return link
+
+
+def _words() -> dict[str, Any]:
+    return {"states": STATES, "reasons": REASONS, "proposals": PROPOSALS}
+
+
+routes: list[Route] = [
+    Route("/links", listing, methods=["GET"]),
+    Route("/links/{link_id}", detail, methods=["GET"]),
+]
