@@ -21,7 +21,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kombo_pipeline import notices
-from kombo_pipeline.backoffice import feed, integrations, pages, picker, review, sign_in
+from kombo_pipeline.backoffice import (
+    bulk,
+    feed,
+    history,
+    holds,
+    integrations,
+    links,
+    own_jobs,
+    pages,
+    paste,
+    picker,
+    review,
+    sign_in,
+)
 from kombo_pipeline.backoffice.access import Access, identify, needs
 from kombo_pipeline.backoffice.passwords import Attempts
 from kombo_pipeline.settings import Settings
@@ -97,14 +110,21 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
             Route("/static/{name}", static, methods=["GET"]),
             *sign_in.routes,
             *review.routes,
+            *bulk.routes,
+            *history.routes,
             *picker.routes,
+            *paste.routes,
+            *own_jobs.routes,
             *integrations.routes,
+            *holds.routes,
+            *links.routes,
             *feed.routes,
         ],
         middleware=[Middleware(_BodyLimits)],
         exception_handlers={
             HTTPException: _http_error,
             psycopg.OperationalError: _no_warehouse,
+            psycopg.DataError: _unreadable,
             Exception: _our_error,
         },
         lifespan=lifespan,
@@ -192,8 +212,10 @@ class _BodyLimits:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = feed.MAX_BYTES if scope.get("path", "").startswith("/api/") else MAX_FORM_BYTES
-        declared = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        limit = feed.MAX_BYTES if scope["path"].startswith("/api/") else MAX_FORM_BYTES
+        declared = Headers(scope=scope).get("content-length", "")
         received = 0
 
         async def receive_within_limit() -> Message:
@@ -206,7 +228,7 @@ class _BodyLimits:
                 raise HTTPException(413)
             return message
 
-        await self._app(scope, receive_within_limit, send)
+        return await self._app(scope, receive_within_limit, send)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -220,6 +242,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _no_warehouse(request: Request, _: Exception) -> Response:
     return await run_in_threadpool(_error_page, request, 503, "", {"Retry-After": "5"})
+
+
+async def _unreadable(request: Request, _: Exception) -> Response:
+    """A NUL in a text or a number beyond all ids: nothing that a page of ours sends."""
+    return await run_in_threadpool(_error_page, request, 400)
 
 
 async def _our_error(request: Request, _: Exception) -> Response:
