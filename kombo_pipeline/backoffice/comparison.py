@@ -70,6 +70,11 @@ class Pair:
         return self.proposal["band"] if self.proposal else None
 
     @property
+    def titles_agree(self) -> bool:
+        """Whether both titles, read without what says nothing, have the same words."""
+        return sorted(self.own_normal.split()) == sorted(self.ats_normal.split())
+
+    @property
     def contributions(self) -> list[Mapping[str, Any]]:
         """The reasons for and against it, the weightiest first."""
         return list((self.proposal or {}).get("evidence", {}).get("contributions", ()))

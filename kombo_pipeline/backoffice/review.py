@@ -45,6 +45,7 @@ STRIP: Final = 5
 """Answers of one's own that stand above the card."""
 MAX_NOTE: Final = 2000
 _PRECISION_SECONDS: Final = 60
+_FRESH_SECONDS: Final = 5
 _ANSWERS: Final[Mapping[str, Decision]] = {
     "link": "accepted", "not": "rejected", "none": "rejected", "nowhere": "no_counterpart", "unsure": "unsure",
 }  # fmt: skip
@@ -173,13 +174,13 @@ def answer(request: Request) -> Response:
             decisions = links.answer(conn, given)
             if decisions and str(decisions[0]["answer_id"]) == signed["answer_id"]:
                 _refuse_unseen(signed, decisions)
-            effect = _effect(conn, decisions)
+            warning = _warning(conn, decisions)
     except (AnsweredMeanwhileError, ChangedMeanwhileError) as error:
         with pages.warehouse(request) as conn:
             return _again(request, conn, view, signed, pending, error=error)
     except LookupError as error:
         raise HTTPException(404, str(error)) from None
-    return pages.redirect(request, view.url(), notice=effect[1], kind=effect[0])
+    return pages.redirect(request, view.url(), notice=warning, kind="warning")
 
 
 @needs("reviewer")
@@ -208,12 +209,13 @@ def say(rows: list[dict[str, Any]]) -> str:
         case "accepted":
             return f"{own} is {ats}"
         case "rejected":
-            more = f", nor {len(rows) - 1} more" if len(rows) > 1 else ""
+            others = f"{len(rows) - 1} other job{'s' if len(rows) > 2 else ''}"
+            more = f", nor {others}" if len(rows) > 1 else ""
             return f"{own} is not {ats}{more}"
         case "no_counterpart":
             return f"{own} has no counterpart in the ATS"
         case "unsure":
-            return f"unsure of {own}"
+            return f"unsure of {own}, which comes back after {links.UNSURE_DAYS} days"
     taken = {"accepted": "linked to", "rejected": "not", "no_counterpart": "no counterpart", "unsure": "unsure"}
     word = taken.get(row.get("took_back") or "", "answered")
     return f"took back: {own} {word}{f' {ats}' if row['kombo_job_id'] else ''}"
@@ -268,6 +270,7 @@ def _render(
         "choices": {"why": WHY, "bands": BANDS, "sources": SOURCES, "ages": AGES, "orders": ORDERS},
         "card_url": card_url,
         "say": say,
+        "is_fresh": is_fresh,
         "description": description,
         "unsure_days": links.UNSURE_DAYS,
     }
@@ -318,24 +321,26 @@ def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def _effect(conn: Connection, decisions: list[dict[str, Any]]) -> tuple[pages.NoticeKind, str]:
-    """What an answer came to, for the page that follows it."""
+def _warning(conn: Connection, decisions: list[dict[str, Any]]) -> str | None:
+    """What a person must be told of a new link: that the ATS job is not open (any more). None where all is well."""
     first = decisions[0]
-    said = say(decisions)
-    said = said[0].upper() + said[1:]
-    if first["decision"] == "unsure":
-        return "done", f"{said}: it comes back in {links.UNSURE_DAYS} days"
     if first["decision"] != "accepted":
-        return "done", said
-    key = {name: first[name] for name in ("customer_id", "own_job_id", "integration_id")}
-    link = link_statements.live_link(conn, **key)
-    if link and link["state"] == "suspended":
-        state = str(link["reason"]).replace("_", " ")
-        return "warning", (
-            f"{said}. But the ATS job is {state}: the link is suspended, and no application goes there until "
-            "it opens again and somebody resumes the link."
-        )
-    return "done", f"Linked: {said}"
+        return None
+    link = link_statements.live_link(
+        conn, **{name: first[name] for name in ("customer_id", "own_job_id", "integration_id")}
+    )
+    if link is None or link["state"] != "suspended":
+        return None
+    state = str(link["reason"]).replace("_", " ")
+    return (
+        f"Linked: {say(decisions)}. But the ATS job is {state}, so the link is suspended: no application goes there "
+        "until the job opens again and somebody resumes the link."
+    )
+
+
+def is_fresh(rows: list[dict[str, Any]]) -> bool:
+    """Whether an answer was given just now, so that a screen reader should say so."""
+    return bool(datetime.now(UTC) - rows[0]["decided_at"] < timedelta(seconds=_FRESH_SECONDS))
 
 
 def _precision(request: Request, conn: Connection) -> dict[str, tuple[int, int]]:

@@ -23,7 +23,7 @@ TITLES = (
 
 
 def add_customer(conn: Connection, name: str, *, own_jobs: int = 8) -> str:
-    """A customer with an integration and own jobs whose titles each have a like one in the ATS; return the integration."""
+    """A customer with own jobs whose titles each have a like one in the ATS; return its integration."""
     integration = add_integration(conn, f"personio:{name}", name)
     for number in range(own_jobs):
         ours, theirs, place = TITLES[number % len(TITLES)]
@@ -47,6 +47,12 @@ def add_customer(conn: Connection, name: str, *, own_jobs: int = 8) -> str:
         )
     match(conn, integration)
     return integration
+
+
+def rematch(conn: Connection, integration: str) -> None:
+    """Match everything again, as if another matcher had come."""
+    conn.execute("update core.integrations set matched_with = null where integration_id = %s", (integration,))
+    match(conn, integration)
 
 
 def at(customer: str, own_job_id: str, integration: str | None = None, **more: str) -> dict[str, str]:

@@ -1,0 +1,66 @@
+"""What differs between two jobs, in words."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from kombo_pipeline.backoffice.comparison import compare_titles, fields
+
+
+def only(words: list) -> list[str]:
+    return [word.text for word in words if word.only]
+
+
+@pytest.mark.parametrize(
+    ("own", "ats", "ours", "theirs"),
+    [
+        ("Senior Backend Engineer (m/w/d)", "Backend Engineer Senior", [], []),
+        ("Senior Engineer", "Engineer", ["Senior"], []),
+        ("Sr. Entwickler:in", "Senior Entwickler (all genders)", [], []),
+        ("Data Engineer", "Data Engineer II", [], ["II"]),
+        ("Pflegefachkraft", "Pflegefachkraft Intensivstation", [], ["Intensivstation"]),
+        ("", "Engineer", [], ["Engineer"]),
+    ],
+)
+def test_only_words_that_say_something_else_are_marked(own: str, ats: str, ours: list[str], theirs: list[str]) -> None:
+    mine, others = compare_titles(own, ats)
+    assert (only(mine), only(others)) == (ours, theirs)
+
+
+def test_the_words_of_a_title_stay_as_they_were_written() -> None:
+    mine, _ = compare_titles("  Senior   Engineer (m/w/d) ", "Engineer")
+    assert [word.text for word in mine] == ["Senior", "Engineer", "(m/w/d)"]
+
+
+OWN = dict.fromkeys(
+    ("location", "job_code", "department", "employment_type", "posted_at", "remote_id", "post_url", "kombo_job_id")
+)
+JOB = dict.fromkeys(
+    ("place", "job_code", "department", "employment_type", "opened_at", "remote_created_at", "remote_id", "post_url")
+) | {"kombo_job_id": "j1"}
+
+
+def verdicts(own: dict, job: dict) -> dict[str, str]:
+    return {field.label: field.verdict for field in fields(OWN | own, JOB | job)}
+
+
+def test_fields_of_which_neither_side_speaks_are_left_out() -> None:
+    assert verdicts({}, {}) == {}
+
+
+def test_each_field_says_in_words_how_the_sides_stand() -> None:
+    own = {"location": "Berlin", "job_code": "REQ-0012", "department": "Sales", "posted_at": date(2026, 1, 3)}
+    job = {"place": "Berlin, DE", "job_code": "req 12", "opened_at": datetime(2026, 1, 1, tzinfo=UTC), "remote_id": "7"}
+    assert verdicts(own, job) == {
+        "Place": "differs",
+        "Job code": "same",
+        "Department": "only ours",
+        "Posted": "2 days earlier in the ATS",
+        "Id in the ATS": "only in the ATS",
+    }
+
+
+def test_addresses_are_the_same_when_they_lead_to_the_same_job() -> None:
+    own = {"post_url": "https://acme.jobs.personio.de/job/17?utm_source=x"}
+    assert verdicts(own, {"post_url": "https://acme.jobs.personio.com/job/17"}) == {"Address": "same"}
+    assert verdicts(own, {"post_url": "https://acme.jobs.personio.com/job/18"}) == {"Address": "differs"}
