@@ -1,6 +1,6 @@
 """Jobs as columns: each read once into strings, bit masks and sparse matrices that pairs are compared in."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import lru_cache
@@ -18,12 +18,15 @@ FEATURES: Final = 2**20
 """Words and character trigrams are hashed into so many columns; no vocabulary has to be kept or agreed upon."""
 UNKNOWN_DATE: Final = -(2**31)
 CONTEXT_WEIGHT: Final = 0.1
-"""What is left of a title word that only repeats the job's own place, or names the customer."""
-PLACE_WEIGHT: Final = 0.6
+"""What is left of a title word that only repeats the job's own place, names the customer, or is a year or season,
+which are compared apart."""
+PLACE_WEIGHT: Final = 0.7
+"""What a place counts in a search beside a title."""
 GRAM_WEIGHT: Final = 0.5
 LEAST_SEARCH_WEIGHT: Final = 0.07
 """Parts of a unit vector below this are not searched by: they are what half of all titles share."""
 
+_TIMES: Final = frozenset(map(stem, SEASONS)) | frozenset(map(str, range(2000, 2060)))
 _LEVELS: Final = tuple(dict.fromkeys(LEVELS.values()))
 _SEASONS: Final = tuple(dict.fromkeys(SEASONS.values()))
 _EMPLOYMENT: Final = tuple(dict.fromkeys(" ".join(EMPLOYMENT_PHRASES.values()).split()))
@@ -76,7 +79,7 @@ class Columns:
         places = [read_place(job.location) for job in jobs]
         named = frozenset(stem(word) for word in plain_words(customer))
         departments = [_department(job.department) for job in jobs]
-        vocabulary = _Vocabulary(rarity)
+        words = _Words(titles, places, named, rarity)
         return cls(
             jobs=_objects(jobs),
             folded=_objects([title.folded for title in titles]),
@@ -96,13 +99,18 @@ class Columns:
             posted=np.array([_days(job.posted) for job in jobs], dtype=np.int64),
             title_key=np.array([crc32(" ".join(sorted(title.words)).encode()) for title in titles], dtype=np.int64),
             tie=np.array([crc32(job.id.encode("utf-8", "surrogatepass")) for job in jobs], dtype=np.float64) * 1e-15,
-            words=vocabulary.words(titles, places, named),
-            context=vocabulary.context(places, departments),
+            words=words.weighted(),
+            context=_flags(
+                [
+                    place.stems.union(map(stem, department.split()))
+                    for place, department in zip(places, departments, strict=True)
+                ]
+            ),
             cities=_flags([place.cities for place in places]),
             regions=_flags([place.regions for place in places]),
             place_numbers=_flags([place.numbers for place in places]),
             codes=_flags([_codes(title, job.code) for job, title in zip(jobs, titles, strict=True)]),
-            search=vocabulary.search(titles, places, named),
+            search=_search(words.spelled(), places, rarity),
         )
 
     def __len__(self) -> int:
@@ -137,53 +145,72 @@ class Rarity:
         return self.by_stem.get(word_stem, 0.3 * self.default if len(word_stem) < 2 else self.default)
 
 
-class _Vocabulary:
-    """Turns words into sparse rows."""
+class _Words:
+    """The title words of a list of jobs: distinct by stem within a title, weighted by how much they say there."""
 
-    def __init__(self, rarity: Rarity) -> None:
-        self._rarity = rarity
-
-    def words(self, titles: list[Title], places: list[Place], named: frozenset[str]) -> Any:
-        return _matrix([self._weighted(title, place, named) for title, place in zip(titles, places, strict=True)])
-
-    def context(self, places: list[Place], departments: list[str]) -> Any:
-        return _flags(
-            [
-                {*map(stem, place.text.split()), *map(stem, place.words), *map(stem, department.split())}
-                for place, department in zip(places, departments, strict=True)
-            ]
-        )
-
-    def search(self, titles: list[Title], places: list[Place], named: frozenset[str]) -> Any:
-        rows = []
+    def __init__(self, titles: list[Title], places: list[Place], named: frozenset[str], rarity: Rarity) -> None:
+        found: list[str] = []
+        counts = []
+        known = []
         for title, place in zip(titles, places, strict=True):
-            weighted = self._weighted(title, place, named)
-            row = {column_of(word): weight for word, weight in weighted.items()}
-            for word in dict.fromkeys(title.words):
-                grams = _grams(word)
-                weight = GRAM_WEIGHT * weighted[stem(word)] / len(grams) ** 0.5
-                for gram in grams:
-                    row[gram] = max(row.get(gram, 0.0), weight)
-            for word in {*map(stem, place.words), *place.numbers}:
-                column = column_of(word)
-                row[column] = max(row.get(column, 0.0), PLACE_WEIGHT * self._rarity(word))
-            rows.append(row)
-        matrix = _matrix(rows, hashed=True)
-        norms = np.sqrt(matrix.multiply(matrix).sum(1)).A1
-        norms[norms == 0] = 1
-        matrix = (sparse.diags(1 / norms) @ matrix).tocsr().astype(np.float32)
-        matrix.data[matrix.data < LEAST_SEARCH_WEIGHT] = 0
-        matrix.eliminate_zeros()
+            by_stem = {stem(word): word for word in title.words}
+            repeated = by_stem.keys() & (place.sites | named | _TIMES)
+            if repeated:
+                known += [number for number, each in enumerate(by_stem, len(found)) if each in repeated]
+            found += by_stem.values()
+            counts.append(len(by_stem))
+        distinct = list(dict.fromkeys(found))
+        number_of = {word: number for number, word in enumerate(distinct)}
+        self._number = np.fromiter(map(number_of.__getitem__, found), dtype=np.int32, count=len(found))
+        self._start = np.r_[0, np.cumsum(counts, dtype=np.int64)]
+        self._share = np.ones(len(found), dtype=np.float32)
+        self._share[known] = CONTEXT_WEIGHT
+        stems = [stem(word) for word in distinct]
+        self._rarity = np.array([rarity(each) for each in stems], dtype=np.float32)
+        self._column = np.array([column_of(each) for each in stems], dtype=np.int32)
+        self._grams = [_grams(word) for word in distinct]
+
+    def weighted(self) -> Any:
+        """One column a stem."""
+        values = self._share * self._rarity[self._number]
+        matrix = sparse.csr_matrix((values, self._column[self._number], self._start), self._shape)
+        matrix.sum_duplicates()
         return matrix
 
-    def _weighted(self, title: Title, place: Place, named: frozenset[str]) -> dict[str, float]:
-        own_place = {stem(word) for word in place.words}
-        weighted = {}
-        for word in title.words:
-            word_stem = stem(word)
-            known = word_stem in own_place or word_stem in named
-            weighted[word_stem] = self._rarity(word_stem) * (CONTEXT_WEIGHT if known else 1)
-        return weighted
+    def spelled(self) -> Any:
+        """Unit vectors of stems and character trigrams."""
+        counts = np.array([1 + len(grams) for grams in self._grams], dtype=np.int64)
+        start = np.r_[0, np.cumsum(counts)]
+        columns = np.fromiter(
+            (column for own, grams in zip(self._column, self._grams, strict=True) for column in (own, *grams)),
+            dtype=np.int32, count=start[-1],
+        )  # fmt: skip
+        values = np.repeat(GRAM_WEIGHT * self._rarity / np.sqrt(np.maximum(counts - 1, 1)), counts).astype(np.float32)
+        values[start[:-1]] = self._rarity
+        spelling = sparse.csr_matrix((values, columns, start), shape=(len(counts), FEATURES))
+        # The order of a title's words is kept, so that its sums are rounded alike in every list of jobs.
+        titles = sparse.csr_matrix((self._share, self._number, self._start), (self._shape[0], len(counts)))
+        return _unit(titles @ spelling)
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return len(self._start) - 1, FEATURES
+
+
+def _search(spelled: Any, places: list[Place], rarity: Rarity) -> Any:
+    named = _unit(_matrix([{word: rarity(word) for word in (*place.sites, *place.numbers)} for place in places]))
+    matrix = _unit((spelled + PLACE_WEIGHT * named).tocsr())
+    matrix.data[matrix.data < LEAST_SEARCH_WEIGHT] = 0
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _unit(matrix: Any) -> Any:
+    matrix.sort_indices()
+    norms = np.sqrt(_sums(matrix.multiply(matrix)))
+    norms[norms == 0] = 1
+    matrix.data /= np.repeat(norms, np.diff(matrix.indptr)).astype(np.float32)
+    return matrix
 
 
 @lru_cache(maxsize=2**18)
@@ -198,11 +225,10 @@ def _grams(word: str) -> tuple[int, ...]:
     return tuple({column_of(padded[start : start + 3] + "\0") for start in range(len(padded) - 2)})
 
 
-def _matrix(rows: Sequence[dict[Any, float]], *, hashed: bool = False) -> Any:
+def _matrix(rows: Sequence[dict[str, float]]) -> Any:
     indptr = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=indptr[1:])
-    keys: Iterable[int] = (key if hashed else column_of(key) for row in rows for key in row)
-    columns = np.fromiter(keys, dtype=np.int32, count=indptr[-1])
+    columns = np.fromiter((column_of(key) for row in rows for key in row), dtype=np.int32, count=indptr[-1])
     values = np.fromiter((value for row in rows for value in row.values()), dtype=np.float32, count=indptr[-1])
     matrix = sparse.csr_matrix((values, columns, indptr), shape=(len(rows), FEATURES))
     matrix.sum_duplicates()
@@ -211,6 +237,10 @@ def _matrix(rows: Sequence[dict[Any, float]], *, hashed: bool = False) -> Any:
 
 def _flags(rows: Sequence[Collection[str]]) -> Any:
     return _matrix([dict.fromkeys(row, 1.0) for row in rows])
+
+
+def _sums(matrix: Any) -> Any:
+    return np.asarray(matrix.sum(1)).ravel()
 
 
 def _objects(values: Sequence[object]) -> np.ndarray[Any, Any]:

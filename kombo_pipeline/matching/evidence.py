@@ -36,7 +36,7 @@ class Explanation:
 _GROUPS: Final = {
     "title": (
         "cosine", "sorted_words", "common_words", "spelling", "own_covered", "ats_covered", "both_covered",
-        "equal_title", "equal_spelling", "behind_best_title", "behind_best_coverage",
+        "equal_title", "equal_spelling",
     ),
     "seniority": ("same_level", "other_level", "level_missing"),
     "number": ("same_number", "other_number", "number_missing"),
@@ -45,7 +45,7 @@ _GROUPS: Final = {
     "place": (
         "same_city", "city_share", "other_city", "city_missing", "same_region", "other_region", "place_numbers",
         "other_place_numbers", "place_text", "ats_city_in_title", "own_city_in_title", "both_remote",
-        "remote_differs", "several_places", "behind_best_place", "title_and_place", "title_against_place",
+        "remote_differs", "several_places", "title_and_place", "title_against_place",
     ),
     "code": ("same_code", "other_code"),
     "employment": ("same_employment", "other_employment"),

@@ -18,8 +18,7 @@ NAMES: Final = (
     "same_code", "other_code", "same_employment", "other_employment", "same_department", "other_department",
     "department_in_title",
     "same_day", "within_3_days", "within_2_weeks", "date_distance", "own_earlier", "beyond_120_days",
-    "behind_best_title", "behind_best_coverage", "behind_best_place", "behind_nearest_date",
-    "nearest_date_of_equals", "equal_rivals", "rivals_here",
+    "behind_nearest_date", "nearest_date_of_equals", "equal_rivals", "rivals_here",
     "title_and_place", "title_and_date", "place_and_date", "all_three", "title_against_place",
 )  # fmt: skip
 """The features of a pair, in the order of the columns and of the weights."""
@@ -136,12 +135,6 @@ def _rivals(of: dict[str, Any], own_rows: Pairs, title_key: Pairs) -> None:
     start = np.flatnonzero(np.r_[True, own_rows[1:] != own_rows[:-1]])
     group = np.repeat(np.arange(len(start)), np.diff(np.r_[start, len(own_rows)]))
     place = of["same_city"] + of["city_share"] + 0.5 * of["same_region"] - of["other_city"]
-    for name, value in (
-        ("behind_best_title", of["sorted_words"]),
-        ("behind_best_coverage", of["both_covered"]),
-        ("behind_best_place", place),
-    ):
-        of[name] = np.maximum.reduceat(value, start)[group] - value
     near = of["_known"] * np.exp(-np.expm1(6 * of["_distance"]) / 10)
     of["title_and_place"] = of["both_covered"] * of["same_city"]
     of["title_against_place"] = of["both_covered"] * of["other_city"]
@@ -164,6 +157,7 @@ NONE_NAMES: Final = (
     "always", "candidates", "best_sorted_words", "best_common_words", "best_spelling", "best_coverage",
     "best_title_and_place", "best_title_and_date", "best_all_three", "best_place",
     "title_elsewhere", "nearest_date", "dated", "own_city_known", "own_level_known",
+    "dated_candidates", "dated_coverage", "dated_place",
 )  # fmt: skip
 """What is known of an own job's candidates together: the features of the answer that none of them is it."""
 
@@ -195,6 +189,10 @@ def none_features(own: Columns, own_rows: Pairs, pairs: Any) -> Any:
         "own_city_known": _sums(own.cities) > 0,
         "own_level_known": own.levels != 0,
     }
+    # Where dates are known they decide, and an alike title in the right place says less.
+    columns["dated_candidates"] = columns["dated"] * columns["candidates"]
+    columns["dated_coverage"] = columns["dated"] * columns["best_coverage"]
+    columns["dated_place"] = columns["dated"] * columns["best_place"]
     return np.column_stack([np.asarray(columns[name], dtype=np.float32) for name in NONE_NAMES])
 
 

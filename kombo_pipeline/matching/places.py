@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from kombo_pipeline.matching.titles import fold, plain_words
+from kombo_pipeline.matching.titles import fold, plain_words, stem
 
 MAX_CHARACTERS: Final = 1000
 """Longer lists of places are read as far as this."""
@@ -21,6 +21,8 @@ class Place(NamedTuple):
     numbers: frozenset[str] = frozenset()  # postcodes, house and store numbers
     remote: bool = False
     several: bool = False  # "Multiple Locations", "+ 27 more"
+    sites: frozenset[str] = frozenset()  # stems of `words`
+    stems: frozenset[str] = frozenset()  # of all words of the text and of `words`
 
 
 @lru_cache(maxsize=65536)
@@ -43,14 +45,18 @@ def read_place(location: str) -> Place:
         if name in REGIONS:
             regions.add(REGIONS[name])
             continue
-        *stem, last = name.split() or [""]
-        if stem and len(last) == 2 and last in REGIONS:
+        *first, last = name.split() or [""]
+        if first and len(last) == 2 and last in REGIONS:
             regions.add(REGIONS[last])
-            name = " ".join(stem)
+            name = " ".join(first)
         if name := CITIES.get(name, name):
             cities.add(name)
             words.update(name.split())
-    return Place(text, frozenset(cities), frozenset(regions), frozenset(words), frozenset(numbers), remote, several)
+    sites = frozenset(map(stem, words))
+    return Place(
+        text, frozenset(cities), frozenset(regions), frozenset(words), frozenset(numbers), remote, several,
+        sites, sites.union(map(stem, text.split())),
+    )  # fmt: skip
 
 
 _SEPARATOR: Final = re.compile(r"[,;|/()\n•·+]|\s[-–—]\s|\s(?:or|and|und|oder|et)\s")

@@ -39,39 +39,55 @@ def read_title(title: str) -> Title:
 
     A title that consists of nothing but markers ("Full Time") keeps them as its core.
     """
-    text = html.unescape(html.unescape(title[: 2 * MAX_CHARACTERS]))[:MAX_CHARACTERS]
-    text = _BINNEN_I.sub("", text)
-    folded = fold(text)
-    text = folded
+    text = title[: 2 * MAX_CHARACTERS]
+    if "&" in text:
+        text = html.unescape(html.unescape(text))
+    text = text[:MAX_CHARACTERS]
+    if "In" in text:
+        text = _BINNEN_I.sub("", text)
+    text = folded = fold(text)
     codes: set[str] = set()
-    if not folded.isalpha():
-        for spelling, name in _SPELLINGS:
-            text = text.replace(spelling, name)
+    # Each pattern is tried only where a cheap one says that it may match: most titles have no such markers.
+    for spelling, name in _SPELLINGS:
+        text = text.replace(spelling, name)
+    if _MAY_SAY_GENDER.search(text):
         text = _GENDER_WORDS.sub(" ", text)
+    if _MAY_HOLD_GENDER.search(text):
         text = _GENDER_LETTERS.sub(_without_gender, text)
+    if _MAY_BE_FEMININE.search(text):
         text = _FEMININE.sub("", text)
+    if _MAY_HOLD_CODE.search(text):
         text = _EXPLICIT_CODE.sub(lambda match: _take(codes, match), text)
-    plain = " ".join(_WORD.findall(text))
-    text = " ".join([WORDS.get(word, word) for word in plain.split()])
+    words = _words(text)
+    plain = " ".join(words)
+    folded = plain if text is folded else " ".join(_words(folded))
     employment: set[str] = set()
     before = None
-    while text != before:
-        before = text
-        text = _PHRASES.sub(lambda match: PHRASES[match[0]], text)
-        text = _EMPLOYMENT.sub(lambda match: _hint(employment, match), text)
-        text = _NOISE.sub(" ", text)
-        text = _CODE.sub(lambda match: _take(codes, match), text)
-        text = " ".join([WORDS.get(word, word) for word in text.split()])
-    core = text or plain
-    words = tuple(core.split())
+    while words != before:
+        before = words
+        text = " ".join(words)
+        if not WORDS.keys().isdisjoint(words):
+            text = " ".join([WORDS.get(word, word) for word in words])
+        if not _PHRASE_STARTS.isdisjoint(text.split()):
+            text = _PHRASES.sub(lambda match: PHRASES[match[0]], text)
+            text = _EMPLOYMENT.sub(lambda match: _hint(employment, match), text)
+            text = _NOISE.sub(" ", text)
+        if _FOUR_DIGITS.search(text):
+            text = _CODE.sub(lambda match: _take(codes, match), text)
+        words = text.split()
+    words = words or plain.split()
+    numbers = years = _NONE
+    if _DIGIT.search(text):
+        numbers = frozenset([word for word in words if len(word) <= 2 and word.isdecimal()])
+        years = frozenset([word for word in words if _YEAR.fullmatch(word)])
     return Title(
-        folded=" ".join(_WORD.findall(folded)),
-        core=core,
-        words=words,
-        levels=frozenset(LEVELS[word] for word in words if word in LEVELS),
-        numbers=frozenset(_ROMAN.get(word, word) for word in words if word in _ROMAN or _is_number(word)),
-        years=frozenset(word for word in words if _YEAR.fullmatch(word)),
-        seasons=frozenset(SEASONS[word] for word in words if word in SEASONS),
+        folded=folded,
+        core=" ".join(words),
+        words=tuple(words),
+        levels=_named(LEVELS, words),
+        numbers=_named(_ROMAN, words) | numbers,
+        years=years,
+        seasons=_named(SEASONS, words),
         codes=frozenset(codes),
         employment=frozenset(employment),
     )
@@ -80,14 +96,14 @@ def read_title(title: str) -> Title:
 def fold(text: str) -> str:
     """Fold compatibility forms, case and Latin accents; drop control characters, keep every script."""
     if text.isascii():
-        return text.translate(_CONTROL).lower()
+        return text.lower() if text.isprintable() else text.translate(_CONTROL).lower()
     text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     return unicodedata.normalize("NFC", _COMBINING.sub("", text)).casefold().translate(_LETTERS)
 
 
 def plain_words(text: str) -> list[str]:
     """The folded words of any text, punctuation dropped."""
-    return _WORD.findall(fold(html.unescape(text[:MAX_CHARACTERS])))
+    return _words(fold(html.unescape(text[:MAX_CHARACTERS])))
 
 
 @lru_cache(maxsize=65536)
@@ -110,6 +126,7 @@ _LETTERS: Final = {**_CONTROL, **str.maketrans({"ł": "l", "ø": "o", "đ": "d",
 _COMBINING: Final = re.compile("[\u0300-\u036f]+")
 # \w without the underscore: people write "Data_Engineer", and dot, plus and hash are read before.
 _WORD: Final = re.compile(r"(?:[^\W_]|[\u0900-\u0dff\u0e00-\u0eff\u3099\u309a])+")
+_NO_WORD: Final = {code: " " for code in range(128) if not chr(code).isalnum()}
 _BINNEN_I: Final = re.compile(r"(?<=[a-zäöüß])(?:Innen|In)\b")
 _SPELLINGS: Final = (
     ("c++", " cpp "),
@@ -133,6 +150,13 @@ _GENDER_WORDS: Final = re.compile(
     r"[(\[]?\b(?:all|alle|any|every|tous|jeder|jedes)\s*-?(?:genders?|geschlechter?|geschlechts|genres?)\b[)\]]?"
     r"|[(\[]\s*(?:mensch(?:en)?|gender\s?neutral|geschlechtsneutral|geschlecht\s?egal)\s*[)\]]"
 )
+_MAY_SAY_GENDER: Final = re.compile(r"g(?:ender|eschl|enre)|mensch")
+_MAY_HOLD_GENDER: Final = re.compile(r"[/|,*·:+;\\.-]\s*[mwfdxhkuiagn]|[(\[]")
+_MAY_BE_FEMININE: Final = re.compile(r"[/*:_·|(.]-?[nitrseak]|/-?c|frau")
+_MAY_HOLD_CODE: Final = re.compile(r"\d[\d_-]{2}")
+_NONE: Final[frozenset[str]] = frozenset()
+_DIGIT: Final = re.compile(r"\d")
+_FOUR_DIGITS: Final = re.compile(r"\d{4}")
 # A pair that is an address to two sexes and not two other things ("h/w" is hardware, "d/a" a converter).
 _SEXES: Final = (
     {"m", "w"}, {"m", "f"}, {"h", "f"}, {"k", "m"}, {"w", "d"}, {"f", "d"}, {"m", "d"}, {"male", "female"},
@@ -169,6 +193,11 @@ def _phrase_pattern(phrases: list[str]) -> re.Pattern[str]:
 _PHRASES: Final = _phrase_pattern(list(PHRASES))
 _EMPLOYMENT: Final = _phrase_pattern(list(EMPLOYMENT_PHRASES))
 _NOISE: Final = _phrase_pattern(list(NOISE_PHRASES))
+_PHRASE_STARTS: Final = frozenset(phrase.split()[0] for phrase in (*PHRASES, *EMPLOYMENT_PHRASES, *NOISE_PHRASES))
+
+
+def _words(text: str) -> list[str]:
+    return text.translate(_NO_WORD).split() if text.isascii() else _WORD.findall(text)
 
 
 def _without_gender(match: re.Match[str]) -> str:
@@ -190,5 +219,5 @@ def _hint(employment: set[str], match: re.Match[str]) -> str:
     return match[0] if forms == "intern" else " "
 
 
-def _is_number(word: str) -> bool:
-    return len(word) <= 2 and word.isdecimal()
+def _named(table: dict[str, str], words: list[str]) -> frozenset[str]:
+    return _NONE if table.keys().isdisjoint(words) else frozenset([table[word] for word in words if word in table])
