@@ -41,7 +41,16 @@ def postgres_server() -> Iterator[postgres.Server]:
 def migrated_template(postgres_server: postgres.Server) -> str:
     """The name of a migrated database that fresh ones are copied from."""
     migrate(postgres.ensure_database(postgres_server, "template_warehouse"))
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        for role in ROLES:
+            admin.execute(f"create role member_of_{role} login password 'member' in role {role}")
     return "template_warehouse"
+
+
+def as_member(role: str, warehouse_url: str) -> str:
+    """A warehouse's URL for a login role that is a member of one of the project's roles and of nothing else."""
+    parts = urlsplit(warehouse_url)
+    return parts._replace(netloc=f"member_of_{role}:member@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 @pytest.fixture
@@ -71,20 +80,6 @@ def world(monkeypatch: pytest.MonkeyPatch, warehouse_url: str) -> Iterator[World
         monkeypatch.setenv("KOMBO_API_KEY", "sandbox-key")
         monkeypatch.setenv("KOMBO_WAREHOUSE_URL", warehouse_url)
         yield world
-
-
-@pytest.fixture(scope="session")
-def as_member(postgres_server: postgres.Server, migrated_template: str) -> Callable[[str, str], str]:
-    """Gives a warehouse's URL for a login role that is a member of one of the project's roles and of nothing else."""
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        for role in ROLES:
-            admin.execute(f"create role member_of_{role} login password 'member' in role {role}")
-
-    def url_for(role: str, warehouse_url: str) -> str:
-        parts = urlsplit(warehouse_url)
-        return parts._replace(netloc=f"member_of_{role}:member@{parts.netloc.rpartition('@')[2]}").geturl()
-
-    return url_for
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,7 @@ from kombo_pipeline.settings import Settings
 from kombo_pipeline.settings import load as load_settings
 from kombo_pipeline.warehouse import users
 from kombo_pipeline.warehouse.connection import Connection, connect
+from kombo_pipeline_tests.conftest import as_member
 
 SECRET = "a secret of the tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"
@@ -155,7 +156,8 @@ def running_backoffice(warehouse_url: str, **settings: Any) -> "_Running":
 
     def make(url: str) -> Any:
         values = {"backoffice_secret": SECRET, "backoffice_url": url} | settings
-        return backoffice_app.server(warehouse_url=warehouse_url, settings=backoffice_settings(**values))
+        least = as_member("kombo_backoffice", warehouse_url)
+        return backoffice_app.server(warehouse_url=least, settings=backoffice_settings(**values))
 
     return _Running(make)
 
@@ -169,14 +171,20 @@ _EMPTY = load_settings()
 
 
 @pytest.fixture(scope="module")
+def backoffice_values() -> dict[str, Any]:
+    """Settings that a module overrides for its back office."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def backoffice(
-    module_warehouse_url: str, hashed_password: str, as_member: Callable[[str, str], str]
+    module_warehouse_url: str, hashed_password: str, backoffice_values: dict[str, Any]
 ) -> Iterator[Backoffice]:
     """A running back office, a user of each role, and a warehouse of the module's own."""
     with connect(module_warehouse_url) as conn:
         for role in ROLES:
             users.put_user(conn, role, role=role, password_hash=hashed_password)
-    with running_backoffice(as_member("kombo_backoffice", module_warehouse_url)) as url:
+    with running_backoffice(module_warehouse_url, **backoffice_values) as url:
         settings = backoffice_settings(backoffice_secret=SECRET, backoffice_url=url)
         running = Backoffice(url, module_warehouse_url, settings)
         yield running

@@ -1,6 +1,6 @@
 """Each database role may do what its program needs and nothing else: the whole grid, and the programs themselves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,9 +14,8 @@ from kombo_pipeline.local import postgres
 from kombo_pipeline.warehouse import migrate as migrations
 from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline.warehouse.migrate import ROLES, migrate, newest_revision
+from kombo_pipeline_tests.conftest import as_member
 from kombo_pipeline_tests.test_receiver import NEW, event, rows, serving, signed
-
-AsMember = Callable[[str, str], str]
 
 BACKOFFICE = {
     "core.integrations": "select",
@@ -117,7 +116,7 @@ def test_schemas_sequences_and_functions_are_open_only_to_who_needs_them(conn: C
     }
 
 
-def test_the_receiver_needs_no_more_than_its_role(conn: Connection, warehouse_url: str, as_member: AsMember) -> None:
+def test_the_receiver_needs_no_more_than_its_role(conn: Connection, warehouse_url: str) -> None:
     with serving(as_member("kombo_receiver", warehouse_url)) as kombo:
         assert kombo.health() == 200
         raw = event("evt-1")
@@ -140,7 +139,7 @@ def test_the_receiver_needs_no_more_than_its_role(conn: Connection, warehouse_ur
             assert_refused(stolen, statement)
 
 
-def test_the_back_office_cannot_touch_pages_users_or_answers_given(warehouse_url: str, as_member: AsMember) -> None:
+def test_the_back_office_cannot_touch_pages_users_or_answers_given(warehouse_url: str) -> None:
     with connect(as_member("kombo_backoffice", warehouse_url)) as stolen:
         for statement in (
             "select count(*) from raw.job_pages",
@@ -156,7 +155,7 @@ def test_the_back_office_cannot_touch_pages_users_or_answers_given(warehouse_url
             assert_refused(stolen, statement)
 
 
-def test_an_analyst_reads_every_view_and_nothing_else(warehouse_url: str, as_member: AsMember) -> None:
+def test_an_analyst_reads_every_view_and_nothing_else(warehouse_url: str) -> None:
     with connect(as_member("kombo_analyst", warehouse_url)) as analyst:
         views = analyst.execute("select viewname from pg_views where schemaname = 'marts'").fetchall()
         assert len(views) > 15
