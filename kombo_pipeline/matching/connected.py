@@ -111,7 +111,7 @@ class _Judged:
         if linked in named and isinstance(proposed, Link):
             return proposed
         named = tuple(job for job in named if job not in self.rejected.get(own_id, ()))
-        if not named or named == (linked,):
+        if not named or (live and named == (linked,) and (live["confirmed_by"] or live["state"] == "suspended")):
             return None
         if isinstance(proposed, Review):
             return proposed._replace(ats_ids=named)

@@ -392,7 +392,7 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
             when m.outcome = 'review' then 'identifiers'
             when m.outcome = 'candidates' then 'candidates'
             else 'unlikely'
-        end as why, -- identifiers (they collide or contradict), candidates (titles propose some), reopened (a suspended link may resume), successor (the linked job is gone, another is alike), changed (a linked job is not what it was) or unlikely (candidates without confidence).
+        end as why, -- identifiers (they collide or contradict), candidates (titles propose some), reopened (a suspended link may resume), successor (the linked job is gone, another is alike), changed (a linked job is not what it was, or the identifier that linked it is not unique any more) or unlikely (candidates without confidence).
         m.outcome,
         m.reason,
         m.band,
@@ -408,6 +408,7 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
     where o.withdrawn_at is null
         and case
             when l.state = 'active' then l.look_again_since is not null or l.own_seen <> core.seen(o)
+                or m.outcome = 'review' and l.confirmed_by is null
             when l.state = 'suspended' and l.look_again_since is not null then true
             when m.confidence is null or l.state = 'suspended' and m.outcome = 'none' then false
             -- Most own jobs wait for their first answer: for those it is enough that there is a candidate.

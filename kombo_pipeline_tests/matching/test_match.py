@@ -10,6 +10,7 @@ import pytest
 from kombo_pipeline import links
 from kombo_pipeline.links import Answer
 from kombo_pipeline.matching.match import Matched, match_integration
+from kombo_pipeline.warehouse import audits
 from kombo_pipeline.warehouse.connection import Connection
 
 ACME = "greenhouse:acme"
@@ -165,6 +166,43 @@ def test_a_collision_that_comes_later_brings_the_own_job_back_and_leaves_its_lin
     acme.match()
     assert acme.links() == [("1", "a", "active", None)]
     assert acme.outcome("2")[0] == "review"
+    assert acme.queue() == {"1": "changed", "2": "identifiers"}
+    acme.say("accepted", "1", "a")
+    acme.match()
+    assert acme.queue() == {"2": "identifiers"}
+
+
+def test_a_collision_ends_when_the_other_own_job_is_withdrawn(acme: Customer) -> None:
+    acme.ats("a", job_code="R1")
+    acme.own("1", job_code="R1")
+    acme.own("2", job_code="R1")
+    acme.match()
+    assert acme.links() == []
+    acme.own("1", job_code="R1", withdrawn_at="2026-11-01")
+    acme.match()
+    assert acme.links() == [("2", "a", "active", None)]
+
+
+def test_a_code_of_too_many_jobs_names_them_once_it_is_one_of_fewer(acme: Customer) -> None:
+    for number in range(21):
+        acme.ats(f"a{number}", "Cook", job_code="N/A")
+    acme.own("1", "Baker", job_code="N/A")
+    acme.match()
+    assert acme.outcome("1")[1] is None
+    acme.ats("a0", "Cook", job_code="R1")
+    acme.match()
+    assert acme.outcome("1")[1] == "job code N/A belongs to 20 ATS jobs"
+
+
+def test_a_better_identifier_of_another_own_job_is_seen_through_the_ats_job(acme: Customer) -> None:
+    acme.ats("a", remote_id="17", post_url="https://jobs.example/a")
+    acme.own("1", post_url="https://jobs.example/a")
+    acme.match()
+    assert acme.outcome("1") == ("linked", None)
+    acme.own("2", remote_id="17")
+    acme.match()
+    assert acme.links() == [("1", "a", "active", None), ("2", "a", "active", None)]
+    assert "own job 2 has by its id in the ATS" in (acme.outcome("1")[1] or "")
 
 
 def test_an_own_job_that_is_told_another_identifier_is_linked_anew(acme: Customer) -> None:
@@ -390,6 +428,7 @@ def test_matching_what_changed_equals_matching_everything(acme: Customer, seed: 
     for _ in range(12):
         for _ in range(rng.randint(1, 5)):
             rng.choice([change_ats, change_ats, change_own, answer, undo])()
+            assert not any(audits.broken_links(acme.conn, ACME).values())
         acme.match()
         stepwise = tables(acme.conn)
         acme.conn.execute("update core.integrations set matched_with = null, matched_fetch_id = null")
