@@ -10,6 +10,8 @@ from starlette.responses import StreamingResponse
 _DANGEROUS: Final = frozenset("=+-@\t\r\0＝＋－＠'")
 """With which a cell may be a formula; and the apostrophe itself, so that reading back is without doubt."""
 
+_PART: Final = 65_536
+
 
 def as_cell(value: Any) -> str:
     """Return a value as the text of a cell, with an apostrophe before what a spreadsheet might calculate."""
@@ -24,24 +26,25 @@ def from_cell(cell: str) -> str:
     return cell.removeprefix("'")
 
 
+def csv_lines(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Yield a CSV file in parts, with a mark in front by which spreadsheets know UTF-8."""
+    yield "\ufeff"
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([as_cell(value) for value in row])
+        if buffer.tell() > _PART:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
 def csv_response(header: Sequence[str], rows: Iterable[Iterable[Any]], *, file_name: str) -> StreamingResponse:
-    """Stream rows as a download, in UTF-8 with a mark by which spreadsheets know it."""
-
-    def lines() -> Iterator[str]:
-        yield "\ufeff"
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\r\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([as_cell(value) for value in row])
-            if buffer.tell() > 65_536:
-                yield buffer.getvalue()
-                buffer.seek(0)
-                buffer.truncate()
-        yield buffer.getvalue()
-
+    """Stream rows as a download."""
     return StreamingResponse(
-        (line.encode() for line in lines()),
+        (part.encode() for part in csv_lines(header, rows)),
         media_type="text/csv; charset=utf-8; header=present",
         headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
     )

@@ -101,10 +101,10 @@ def _line(number: int, text: str) -> Line:
     rest = _URL.sub(" ", text)
     if not urls and canonical_url(text):
         urls, rest = [text], ""
-    rest = re.sub(r"[<>()\[\]\"“”„]", " ", rest)
-    unlabelled = _LABEL.sub("", rest.strip())
-    codes = dict.fromkeys(each.strip(" .,;:–-") for each in (rest.strip(), unlabelled))
-    title = " ".join(unlabelled.split()).strip(" .,;:–-")
+    rest = " ".join(re.sub(r"[<>()\[\]\"“”„]", " ", rest).split())
+    unlabelled = _LABEL.sub("", rest)
+    codes = dict.fromkeys(each.strip(" .,;:–-") for each in (rest, unlabelled))
+    title = unlabelled.strip(" .,;:–-")
     tokens = [token.strip("./_-") for token in _TOKEN.findall(unlabelled)]
     return Line(
         number=number,
@@ -169,7 +169,9 @@ def ask_kombo(
     try:
         with Kombo(api_url=api_url, api_key=api_key, timeout=_TIMEOUT, max_attempts=2, max_total_wait=3) as kombo:
             for kind, name in (("ids", "id"), ("remote_ids", "remote_id"), ("job_codes", "job_code")) if codes else ():
-                wanted: dict[str, Any] = {kind: list(codes)}
+                # Kombo compares to the letter, people do not write so.
+                variants = [text for code in codes for text in (code, code.upper())] if name == "job_code" else codes
+                wanted: dict[str, Any] = {kind: list(dict.fromkeys(variants))}
                 for record in _records(kombo.find_jobs(integration_id, **wanted)):
                     text = (getattr(record, name) or "").casefold()
                     for code, number in codes.items():
