@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+import numpy as np
 
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.features import NAMES
@@ -56,34 +58,37 @@ _GROUPS: Final = {
     ),
     "rivals": ("equal_rivals", "rivals_here"),
 }  # fmt: skip
-_COLUMNS: Final = {group: [NAMES.index(name) for name in names] for group, names in _GROUPS.items()}
+_COLUMNS: Final = np.array([NAMES.index(name) for names in _GROUPS.values() for name in names])
+_STARTS: Final = np.cumsum([0, *map(len, _GROUPS.values())])[:-1]
 
 
 def explain(match: Match, candidate: Candidate, weights: Weights) -> Explanation:
     """Say why `candidate` was proposed for the own job of `match`."""
     own, ats = read_title(match.own.title), read_title(candidate.ats.title)
-    parts = candidate.features * weights.pair
-    of = dict(zip(NAMES, candidate.features, strict=True))
-    found = []
-    for group, columns in _COLUMNS.items():
-        weight = round(float(parts[columns].sum()), 2)
-        if weight and (text := _text(group, of, match.own, candidate.ats)):
-            found.append(Contribution(text, weight))
-    theirs, ours = {stem(word) for word in ats.words}, {stem(word) for word in own.words}
+    weights_by_group = np.add.reduceat((candidate.features * weights.pair)[_COLUMNS], _STARTS).tolist()
+    of = dict(zip(NAMES, candidate.features.tolist(), strict=True))
+    found = [
+        Contribution(_text(group, of, match.own, candidate.ats, own, ats), round(weight, 2))
+        for group, weight in zip(_GROUPS, weights_by_group, strict=True)
+        if abs(weight) >= 0.005
+    ]
+    found.sort(key=lambda each: -abs(each.weight))
+    theirs, ours = set(map(stem, ats.words)), set(map(stem, own.words))
     return Explanation(
         own_title=own.core,
         ats_title=ats.core,
-        only_own=tuple(word for word in own.words if stem(word) not in theirs),
-        only_ats=tuple(word for word in ats.words if stem(word) not in ours),
-        contributions=tuple(sorted(found, key=lambda each: -abs(each.weight))),
+        only_own=tuple([word for word in own.words if stem(word) not in theirs]),
+        only_ats=tuple([word for word in ats.words if stem(word) not in ours]),
+        contributions=tuple(found),
     )
 
 
-def _text(group: str, of: dict[str, Any], own: JobText, ats: JobText) -> str:
-    mine, theirs = read_title(own.title), read_title(ats.title)
+def _text(group: str, of: dict[str, float], own: JobText, ats: JobText, mine: Title, theirs: Title) -> str:
     match group:
         case "title":
             return _title_text(mine, theirs)
+        case "place":
+            return _place_text(of, own, ats)
         case "seniority":
             return _set_text("seniority", mine.levels, theirs.levels)
         case "number":
@@ -92,8 +97,6 @@ def _text(group: str, of: dict[str, Any], own: JobText, ats: JobText) -> str:
             return _set_text("year", mine.years, theirs.years)
         case "season":
             return _set_text("season", mine.seasons, theirs.seasons)
-        case "place":
-            return _place_text(of, own, ats)
         case "code":
             return "same code" if of["same_code"] else "other code"
         case "employment":
@@ -126,7 +129,7 @@ def _set_text(name: str, mine: Collection[str], theirs: Collection[str]) -> str:
     return f"{name} {ours or others} only in {'our' if ours else 'the ATS'} title"
 
 
-def _place_text(of: dict[str, Any], own: JobText, ats: JobText) -> str:
+def _place_text(of: dict[str, float], own: JobText, ats: JobText) -> str:
     mine, theirs = read_place(own.location), read_place(ats.location)
     if shared := mine.cities & theirs.cities:
         return f"same city {_listed(shared)}"

@@ -2,6 +2,7 @@
 
 import html
 import re
+import sys
 import unicodedata
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -33,7 +34,7 @@ class Title(NamedTuple):
     employment: frozenset[str] = frozenset()  # full, part, temporary, ...
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**17)
 def read_title(title: str) -> Title:
     """Take a title apart. Any text is accepted; the core of a core is itself.
 
@@ -83,7 +84,7 @@ def read_title(title: str) -> Title:
     return Title(
         folded=folded,
         core=" ".join(words),
-        words=tuple(words),
+        words=tuple(map(sys.intern, words)),
         levels=_named(LEVELS, words),
         numbers=_named(_ROMAN, words) | numbers,
         years=years,
