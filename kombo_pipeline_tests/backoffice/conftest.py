@@ -131,7 +131,6 @@ class _Running:
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._server.force_exit = True
         self._thread.join(20)
         self._listener.close()
 

@@ -9,6 +9,9 @@
     window.setTimeout(() => { region.textContent = text; }, 50);
   };
 
+  // On a phone the navigation scrolls in a row.
+  document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // After a swap: keep the keyboard where the reader is, say what happened.
   document.addEventListener("htmx:afterSettle", () => {
     const main = document.getElementById("main");
