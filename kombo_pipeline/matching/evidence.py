@@ -68,7 +68,7 @@ def explain(match: Match, candidate: Candidate, weights: Weights) -> Explanation
     weights_by_group = np.add.reduceat((candidate.features * weights.pair)[_COLUMNS], _STARTS).tolist()
     of = dict(zip(NAMES, candidate.features.tolist(), strict=True))
     found = [
-        Contribution(_text(group, of, match.own, candidate.ats, own, ats), round(weight, 2))
+        Contribution(_text(group, of, (match.own, own), (candidate.ats, ats)), round(weight, 2))
         for group, weight in zip(_GROUPS, weights_by_group, strict=True)
         if abs(weight) >= 0.005
     ]
@@ -83,7 +83,8 @@ def explain(match: Match, candidate: Candidate, weights: Weights) -> Explanation
     )
 
 
-def _text(group: str, of: dict[str, float], own: JobText, ats: JobText, mine: Title, theirs: Title) -> str:
+def _text(group: str, of: dict[str, float], own_side: tuple[JobText, Title], ats_side: tuple[JobText, Title]) -> str:
+    (own, mine), (ats, theirs) = own_side, ats_side
     match group:
         case "title":
             return _title_text(mine, theirs)
