@@ -23,6 +23,7 @@ from kombo_pipeline.backoffice import card as cards
 from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.card import Card
+from kombo_pipeline.backoffice.waiting import Waiting
 from kombo_pipeline.links import Answer, AnsweredMeanwhileError, Decision
 from kombo_pipeline.warehouse import answers, review
 from kombo_pipeline.warehouse import links as link_statements
@@ -130,11 +131,10 @@ def page(request: Request) -> Response:
             if card is None:
                 raise HTTPException(404, "This own job is not known, or not among the jobs of that integration.")
             return _render(request, conn, view, card, is_pinned=True)
-        waiting, next_key = review.next_in_queue(conn, view.queue, skip=view.skip)
-        if next_key is None and waiting:
-            view = replace(view, skip=waiting - 1)
-            waiting, next_key = review.next_in_queue(conn, view.queue, skip=view.skip)
-        card = cards.load(conn, next_key, found=query.get("found")) if next_key else None
+        waiting, skip, following = _waiting(request).next(conn, view.queue, skip=view.skip)
+        view = replace(view, skip=skip)
+        key = dict(zip(("customer_id", "own_job_id", "integration_id"), following, strict=True)) if following else {}
+        card = cards.load(conn, key, found=query.get("found")) if key else None
         return _render(request, conn, view, card, waiting=waiting)
 
 
@@ -240,7 +240,7 @@ def _render(
 ) -> Response:
     viewer = request.state.viewer
     if waiting is None:
-        waiting, _ = review.next_in_queue(conn, view.queue)
+        waiting = _waiting(request).count(conn, view.queue)
     today, seconds = answers.progress(conn, viewer.name)
     query = urlencode(view.parameters)
     sought = request.query_params.get("q", "") if request.method == "GET" else ""
@@ -256,7 +256,7 @@ def _render(
             conn, viewer.name, since=datetime.now(UTC) - timedelta(days=1), limit=STRIP
         ),
         "connections": review.connections(conn),
-        "situation": None if card else _situation(conn, view),
+        "situation": None if card else _situation(request, conn, view),
         "sought": sought,
         "results": search.find(conn, card.key, sought) if card and sought else [],
         "token": request.app.state.access.signer("card").dumps(card.to_sign(order=view.queue.order, query=query))
@@ -353,10 +353,17 @@ def _precision(request: Request, conn: Connection) -> dict[str, tuple[int, int]]
     return kept
 
 
-def _situation(conn: Connection, view: View) -> dict[str, Any]:
+def _waiting(request: Request) -> Waiting:
+    state = request.app.state
+    if not hasattr(state, "waiting"):
+        state.waiting = Waiting()
+    return state.waiting  # type: ignore[no-any-return]
+
+
+def _situation(request: Request, conn: Connection, view: View) -> dict[str, Any]:
     """Why nothing waits, for the page that says so."""
-    everything, _ = review.next_in_queue(conn, Queue())
-    unlikely, _ = review.next_in_queue(conn, replace(view.queue, why="unlikely"))
+    everything = _waiting(request).count(conn, Queue())
+    unlikely = _waiting(request).count(conn, replace(view.queue, why="unlikely"))
     return {
         "everything": everything,
         "unlikely": unlikely if view.queue.why != "unlikely" else 0,

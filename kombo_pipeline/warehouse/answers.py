@@ -69,6 +69,22 @@ def newest(
     return _answers(conn, [row["answer_id"] for row in heads])
 
 
+def newest_id(conn: Connection) -> int:
+    """Return the id of the newest decision, 0 when there is none."""
+    row = conn.execute("select coalesce(max(decision_id), 0) as id from core.link_decisions").fetchone()
+    assert row is not None
+    return int(row["id"])
+
+
+def decided_since(conn: Connection, decision_id: int, *, limit: int) -> list[Row]:
+    """Return of which own jobs something was decided later than `decision_id`, and what."""
+    return conn.execute(
+        "select decision_id, customer_id, own_job_id, integration_id, decision from core.link_decisions "
+        "where decision_id > %s order by decision_id limit %s",
+        (decision_id, limit),
+    ).fetchall()
+
+
 def of_own_job(
     conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str, limit: int = 20
 ) -> list[list[Row]]:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from kombo_pipeline.warehouse.connection import Connection
 
 Row = dict[str, Any]
+Key = tuple[str, str, str]
+"""Customer, own job and integration."""
 Order = Literal["strongest", "oldest", "informative"]
 
 IDENTIFIER_METHODS: Final = ("kombo_id", "remote_id", "job_code", "post_url")
@@ -40,41 +43,45 @@ _ORDERS: Final[Mapping[Order, sql.SQL]] = {
 }
 
 
-def next_in_queue(conn: Connection, queue: Queue, *, skip: int = 0) -> tuple[int, Row | None]:
-    """Return how many own jobs wait, and the key of the one after the first `skip`; None where there is none."""
-    conditions = [sql.SQL("why = %(why)s" if queue.why else "why <> 'unlikely'")]
+def waiting_keys(conn: Connection, queue: Queue) -> list[Key]:
+    """Return which own jobs wait, in order."""
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(
+            sql.SQL(
+                "select w.customer_id, w.own_job_id, w.integration_id from marts.review_queue w where {conditions} "
+                "order by {order}, w.customer_id, w.own_job_id, w.integration_id"
+            ).format(conditions=_conditions(queue), order=_ORDERS[queue.order]),
+            vars(queue),
+        )
+        return cursor.fetchall()
+
+
+def waits(conn: Connection, queue: Queue, key: Key) -> bool:
+    """Whether an own job waits now."""
+    row = conn.execute(
+        sql.SQL(
+            "select from marts.review_queue w where w.customer_id = %(own_customer)s and w.own_job_id = %(own)s "
+            "and w.integration_id = %(own_integration)s and {conditions}"
+        ).format(conditions=_conditions(queue)),
+        {**vars(queue), "own_customer": key[0], "own": key[1], "own_integration": key[2]},
+    ).fetchone()
+    return row is not None
+
+
+def _conditions(queue: Queue) -> sql.Composed:
+    conditions = [sql.SQL("w.why = %(why)s" if queue.why else "w.why <> 'unlikely'")]
     conditions += [
         sql.SQL(condition)
         for condition, given in (
-            ("customer_id = %(customer_id)s", queue.customer_id),
-            ("integration_id = %(integration_id)s", queue.integration_id),
-            ("band = %(band)s", queue.band),
-            ("source = %(source)s", queue.source),
-            ("created_at <= now() - make_interval(days => %(days)s)", queue.days),
+            ("w.customer_id = %(customer_id)s", queue.customer_id),
+            ("w.integration_id = %(integration_id)s", queue.integration_id),
+            ("w.band = %(band)s", queue.band),
+            ("w.source = %(source)s", queue.source),
+            ("w.created_at <= now() - make_interval(days => %(days)s)", queue.days),
         )
         if given is not None
     ]
-    row = conn.execute(
-        sql.SQL(
-            "with w as materialized (select customer_id, own_job_id, integration_id, confidence, created_at "
-            "from marts.review_queue where {conditions}) "
-            "select n.waiting, w.customer_id, w.own_job_id, w.integration_id "
-            "from (select count(*) as waiting from w) n left join lateral (select * from w order by {order}, "
-            "w.customer_id, w.own_job_id, w.integration_id offset %(skip)s limit 1) w on true"
-        ).format(conditions=sql.SQL(" and ").join(conditions), order=_ORDERS[queue.order]),
-        {
-            "customer_id": queue.customer_id,
-            "integration_id": queue.integration_id,
-            "band": queue.band,
-            "why": queue.why,
-            "source": queue.source,
-            "days": queue.days,
-            "skip": skip,
-        },
-    ).fetchone()
-    assert row is not None
-    waiting = int(row.pop("waiting"))
-    return waiting, row if row["own_job_id"] is not None else None
+    return sql.SQL(" and ").join(conditions)
 
 
 def own_job(conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str) -> Row | None:
