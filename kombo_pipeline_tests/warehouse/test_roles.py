@@ -1,16 +1,20 @@
 """Each database role may do what its program needs and nothing else: the whole grid, and the programs themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
+from kombo_pipeline.cli import main
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.local import postgres
+from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.warehouse import migrate as migrations
 from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline.warehouse.migrate import ROLES, migrate, newest_revision
@@ -263,3 +267,30 @@ def test_without_the_right_to_make_roles_a_migration_says_so_in_a_line_and_goes_
         migrate(url)
         assert caplog.messages == []
         assert may_read_marts(url, new_roles[-1]) == {"may": True}
+
+
+def test_runs_and_commands_need_no_more_than_the_loader(
+    world: World, run: Callable[..., Any], warehouse_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    acme = world.add_integration(jobs=12, integration_id="greenhouse:acme")
+    monkeypatch.setenv("KOMBO_WAREHOUSE_URL", as_member("kombo_pipeline_loader", warehouse_url))
+    assert run(acme).success
+    with connect(warehouse_url) as conn:
+        row = conn.execute("select customer_id, name from marts.jobs where lifecycle = 'open' limit 1").fetchone()
+    assert row is not None
+    own = tmp_path / "own.csv"
+    own.write_text(f"own_job_id,title\n1,{row['name']}\n")
+    for command in (
+        ["import-own-jobs", str(own), "--customer", row["customer_id"]],
+        ["replay"],
+        ["release", "records"],
+        ["release", "closure"],
+        ["user", "add", "ana", "--role", "viewer", "--no-password"],
+        ["user", "disable", "ana"],
+    ):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.output
+    assert run(acme).success
+    assert run(job="prune", partition_key=None).success
+    with connect(warehouse_url) as conn:
+        assert conn.execute("select 1 as one from core.own_job_matches").fetchall() == [{"one": 1}]
