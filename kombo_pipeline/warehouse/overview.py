@@ -28,16 +28,17 @@ def funnels(conn: Connection, integration_id: str | None = None) -> dict[str, Ro
         "select i.integration_id, coalesce(o.n, 0) as own_jobs, coalesce(l.active, 0) as linked, "
         "coalesce(l.suspended, 0) as suspended, coalesce(q.n, 0) as waiting_for_review, "
         "coalesce(t.n, 0) as application_targets from core.integrations i "
-        "left join (select customer_id, count(*) as n from core.own_jobs where withdrawn_at is null group by 1) o "
-        "on o.customer_id = i.customer_id "
+        "left join (select customer_id, count(*) as n from core.own_jobs where withdrawn_at is null "
+        "and (%(id)s::text is null or customer_id = (select customer_id from core.integrations "
+        "where integration_id = %(id)s)) group by 1) o on o.customer_id = i.customer_id "
         "left join (select l.integration_id, count(*) filter (where l.state = 'active') as active, "
         "count(*) filter (where l.state = 'suspended') as suspended from core.job_links l "
-        "join core.own_jobs o using (customer_id, own_job_id) "
-        "where l.state <> 'retired' and o.withdrawn_at is null group by 1) l on l.integration_id = i.integration_id "
+        "join core.own_jobs o using (customer_id, own_job_id) where l.state <> 'retired' and o.withdrawn_at is null "
+        "and (%(id)s::text is null or l.integration_id = %(id)s) group by 1) l on l.integration_id = i.integration_id "
         "left join (select integration_id, count(*) as n from marts.review_queue where why <> 'unlikely' "
-        "group by 1) q on q.integration_id = i.integration_id "
+        "and (%(id)s::text is null or integration_id = %(id)s) group by 1) q on q.integration_id = i.integration_id "
         "left join (select integration_id, count(distinct own_job_id) as n from marts.application_targets "
-        "group by 1) t on t.integration_id = i.integration_id "
+        "where %(id)s::text is null or integration_id = %(id)s group by 1) t on t.integration_id = i.integration_id "
         "where %(id)s::text is null or i.integration_id = %(id)s",
         {"id": integration_id},
     )
