@@ -137,9 +137,12 @@ def page(
     conn: Connection, wanted: Filter, *, sort: str = "opened", descending: bool = True, offset: int, limit: int
 ) -> tuple[list[str], int | None]:
     """Return a page of job ids, and how many match; None for that when counting by state tells it, or past the end."""
-    order = sql.SQL("{sort} {direction} nulls last, kombo_job_id").format(
-        sort=sql.Identifier(sort), direction=sql.SQL("desc" if descending else "asc")
-    )
+    # As the indexes of core.matchable_jobs are sorted, read from either end.
+    order = sql.SQL(
+        "{sort} {direction} nulls last, kombo_job_id"
+        if sort == "opened"
+        else "{sort} {direction}, kombo_job_id {direction}"
+    ).format(sort=sql.Identifier(sort), direction=sql.SQL("desc" if descending else "asc"))
     total = sql.SQL("null::bigint" if wanted.is_status_alone else "count(*) over ()")
     matching, values = _matching(conn, wanted)
     rows = conn.execute(
@@ -206,23 +209,33 @@ class Preview:
 def preview(conn: Connection, wanted: Filter, action: Action, *, show: int = 10) -> Preview:
     """Say what `choose_all` would do."""
     matching, values = _matching(conn, wanted)
-    rows = conn.execute(
+    judged = sql.SQL(
+        "select n.*, case when {exposed} = (%(action)s = 'expose') then 'already' "
+        "when %(action)s = 'end' then 'chosen' when n.lifecycle <> 'open' then 'not_open' "
+        "when not n.publishable then 'not_visible' else 'chosen' end as what from ({matching}) n"
+    ).format(exposed=sql.SQL(_EXPOSED.replace("j.", "n.")), matching=matching)
+    counted = conn.execute(
         sql.SQL(
-            "select case when exposed = (%(action)s = 'expose') then 'already' when %(action)s = 'end' then 'chosen' "
-            "when lifecycle <> 'open' then 'not_open' when not publishable then 'not_visible' else 'chosen' end "
-            "as what, count(*) as jobs, md5(string_agg(kombo_job_id, ',' order by kombo_job_id)) as digest, "
-            "(array_agg(kombo_job_id order by opened desc nulls last, kombo_job_id))[:%(show)s] as first "
+            "select what, count(*) as jobs, sum(hashtextextended(kombo_job_id, 0))::text as digest "
             "from ({}) m group by 1"
-        ).format(_with_exposure(matching)),
+        ).format(judged),
+        {**values, "action": action},
+        prepare=False,
+    ).fetchall()
+    first = conn.execute(
+        sql.SQL(
+            "select kombo_job_id from ({}) m where what = 'chosen' order by opened desc nulls last, kombo_job_id "
+            "limit %(show)s"
+        ).format(judged),
         {**values, "action": action, "show": show},
         prepare=False,
     ).fetchall()
-    by_what = {row["what"]: row for row in rows}
-    chosen = by_what.pop("chosen", {"jobs": 0, "digest": "", "first": []})
+    by_what = {row["what"]: row for row in counted}
+    chosen = by_what.pop("chosen", {"jobs": 0, "digest": ""})
     return Preview(
         chosen=chosen["jobs"],
         digest=chosen["digest"],
-        first=chosen["first"],
+        first=[row["kombo_job_id"] for row in first],
         left_out={what: row["jobs"] for what, row in by_what.items()},
     )
 
@@ -358,11 +371,6 @@ def _select(wanted: Filter, columns: Mapping[str, str], source: str, *, more: st
         f"from {source} where {' and '.join(conditions)}"
     )
     return sql.Composed([sql.SQL(text)])
-
-
-def _with_exposure(matching: sql.Composed) -> sql.Composed:
-    exposed = _EXPOSED.replace("j.", "n.")
-    return sql.SQL("select n.*, {} as exposed from ({}) n").format(sql.SQL(exposed), matching)
 
 
 def _is_read_by_matching(conn: Connection, integration_id: str) -> bool:
