@@ -139,7 +139,9 @@ class Proposals:
         contributions = [{"text": each.text, "weight": round(each.weight, 2)} for each in told.contributions]
         if method != "title":
             weight = round(_log_odds(confidence) - _log_odds(candidate.confidence), 2)
-            contributions.insert(0, {"text": f"same {IN_WORDS[method]}", "weight": weight})
+            # The title's own evidence has a word on codes that both sides write with digits.
+            if weight or not any(each["text"] == "same code" for each in contributions):
+                contributions.insert(0, {"text": f"same {IN_WORDS[method]}", "weight": weight})
         return {
             "contributions": contributions,
             "own_title": told.own_title,
