@@ -82,12 +82,12 @@ def decide(request: Request) -> Response:
         return pages.redirect(request, f"/holds/{hold_id}", notice=_overtaken(found[0]), kind="warning")
     if decision == "refuse":
         return pages.redirect(request, "/holds", notice="Refused; the jobs stay as they are.")
-    suspended = found[0]["linked"]
-    return pages.redirect(
-        request,
-        "/holds",
-        notice=f"{closed} jobs closed, {suspended} link{'' if suspended == 1 else 's'} suspended.",
-    )
+    told = f"{_counted(closed, 'job')} closed, {_counted(found[0]['linked'], 'link')} suspended."
+    return pages.redirect(request, "/holds", notice=told)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _overtaken(decided: Mapping[str, Any]) -> str:

@@ -220,7 +220,7 @@ def test_a_release_closes_exactly_the_set_that_was_shown_and_suspends_its_links(
     assert f"Engineer 1 at {customer.customer}" not in shown
     assert "suspends <b>1 link</b>" in shown
     done = admin.submit(f"/holds/{hold}", decision="release")
-    assert "1 jobs closed, 1 link suspended." in admin.get(done.headers["location"]).text
+    assert "1 job closed, 1 link suspended." in admin.get(done.headers["location"]).text
     assert lifecycle(backoffice, customer) == ["open", "vanished"]
     with backoffice.connect() as conn:
         assert conn.execute(

@@ -156,6 +156,25 @@ def test_a_reviewer_takes_an_answer_back_from_the_links_page(
     expect(page.get_by_text("the answer behind it was taken back")).to_be_visible()
 
 
+def test_filters_swap_the_list_without_loading_the_page_anew_and_the_address_follows(
+    page_as: Callable[..., Page], story: dict[str, int]
+) -> None:
+    page = page_as("viewer")
+    page.goto("/links")
+    page.evaluate("window.still = true")
+    page.get_by_role("link", name="Suspended", exact=True).click()
+    page.wait_for_url("**/links?state=suspended")
+    expect(page.get_by_role("link", name="Engineer at active")).to_have_count(0)
+    page.get_by_label("Title, code or own id").fill("at closed")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**text=at%20closed**")
+    expect(page.get_by_role("link", name="Engineer at closed")).to_be_visible()
+    expect(page.get_by_role("link", name="Engineer at successor")).to_have_count(0)
+    assert page.evaluate("window.still")
+    page.go_back()
+    expect(page.get_by_role("link", name="Engineer at successor")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("color_scheme", "viewport"),
     [("dark", {"width": 320, "height": 640}), ("light", {"width": 1280, "height": 800})],
