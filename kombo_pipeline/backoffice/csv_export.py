@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 from starlette.responses import StreamingResponse
@@ -11,6 +12,7 @@ _DANGEROUS: Final = frozenset("=+-@\t\r\0＝＋－＠'")
 """With which a cell may be a formula; and the apostrophe itself, so that reading back is without doubt."""
 
 _PART: Final = 65_536
+_IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 
 
 def as_cell(value: Any) -> str:
@@ -42,9 +44,20 @@ def csv_lines(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[
 
 
 def csv_response(header: Sequence[str], rows: Iterable[Iterable[Any]], *, file_name: str) -> StreamingResponse:
-    """Stream rows as a download."""
+    """Read all rows, then send them as a download: a slow reader holds no connection to the warehouse."""
+    file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 -- closed when it has been sent
+    for part in csv_lines(header, rows):
+        file.write(part.encode())
+    size = file.tell()
+    file.seek(0)
+
+    def parts() -> Iterator[bytes]:
+        with file:
+            while part := file.read(_PART):
+                yield part
+
     return StreamingResponse(
-        (part.encode() for part in csv_lines(header, rows)),
+        parts(),
         media_type="text/csv; charset=utf-8; header=present",
-        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
+        headers={"Content-Disposition": f'attachment; filename="{file_name}"', "Content-Length": str(size)},
     )

@@ -14,7 +14,8 @@ from starlette.routing import Route
 from kombo_pipeline import links, own_jobs
 from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.picker import address, chips, visible_integration
+from kombo_pipeline.backoffice.picker import chips, visible_integration
+from kombo_pipeline.backoffice.selection import address
 from kombo_pipeline.feeds import BadRow
 from kombo_pipeline.links import Answer
 from kombo_pipeline.own_jobs import MAX_ID_CHARACTERS, SOURCES, OwnJob

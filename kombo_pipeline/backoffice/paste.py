@@ -10,7 +10,8 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import pages, pasted
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.pasted import Verdict
-from kombo_pipeline.backoffice.picker import act, address, channel, chips, visible_integration
+from kombo_pipeline.backoffice.picker import act, channel, chips, visible_integration
+from kombo_pipeline.backoffice.selection import address
 from kombo_pipeline.warehouse import picker as statements
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -50,6 +51,8 @@ def read(request: Request) -> Response:
     answered, told = pasted.ask_kombo(
         verdicts, api_url=settings.kombo_api_url, api_key=settings.kombo_api_key, integration_id=integration_id
     )
+    if told and request.state.viewer.customer_id is not None:
+        told = "Kombo could not be asked about every line; what is not found here may still be there."
     with pages.warehouse(request) as conn:
         if answered:
             verdicts = pasted.with_kombo(conn, integration_id, verdicts, answered)

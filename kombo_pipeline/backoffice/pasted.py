@@ -4,7 +4,8 @@ Nothing is ever fetched from a pasted address: it is compared, and asked of Komb
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -34,6 +35,8 @@ MAX_CHARACTERS: Final = 2000
 MAX_URLS_ASKED: Final = 20
 """Kombo takes one address a request."""
 TITLE_CANDIDATES: Final = 3
+MAX_SECONDS: Final = 20
+"""After which no more is asked of Kombo: somebody waits for the page."""
 _TIMEOUT: Final = httpx.Timeout(connect=3, read=10, write=5, pool=3)
 
 Kind = Literal["found", "several", "kombo", "title", "repeated", "nothing"]
@@ -159,38 +162,40 @@ def ask_kombo(
         return {}, ""
     if not api_key:
         return {}, "Kombo was not asked: KOMBO_API_KEY is not set for the back office."
-    codes = {line.codes[-1]: line.number for line in asked if line.is_code and "," not in line.codes[-1]}
-    urls = [(url, line.number) for line in asked for url in line.urls]
-    found: dict[int, dict[str, Any]] = {}
-
-    def add(number: int, record: Any) -> None:
-        found.setdefault(number, {})[record.id] = record
-
+    found: dict[int, list[Any]] = {}
+    told = ""
     try:
         with Kombo(api_url=api_url, api_key=api_key, timeout=_TIMEOUT, max_attempts=2, max_total_wait=3) as kombo:
-            for kind, name in (("ids", "id"), ("remote_ids", "remote_id"), ("job_codes", "job_code")) if codes else ():
-                # Kombo compares to the letter, people do not write so.
-                variants = [text for code in codes for text in (code, code.upper())] if name == "job_code" else codes
-                wanted: dict[str, Any] = {kind: list(dict.fromkeys(variants))}
-                for record in _records(kombo.find_jobs(integration_id, **wanted)):
-                    text = (getattr(record, name) or "").casefold()
-                    for code, number in codes.items():
-                        if code.casefold() == text:
-                            add(number, record)
-            for url, number in urls[:MAX_URLS_ASKED]:
-                for record in _records(kombo.find_jobs(integration_id, post_urls=[url])):
-                    add(number, record)
+            for number, record in _by_code(kombo, integration_id, asked):
+                found.setdefault(number, []).append(record)
+            urls = [(url, line.number) for line in asked for url in line.urls]
+            until = time.monotonic() + MAX_SECONDS
+            for place, (url, number) in enumerate(urls):
+                if place == MAX_URLS_ASKED or time.monotonic() > until:
+                    told = f"{len(urls) - place} addresses were not asked of Kombo. Paste them again by themselves."
+                    break
+                found.setdefault(number, []).extend(_records(kombo.find_jobs(integration_id, post_urls=[url])))
     except (KomboError, ValueError) as error:
-        return {
-            number: list(records.values()) for number, records in found.items()
-        }, f"Kombo could not be asked: {error}"
-    late = len(urls) - MAX_URLS_ASKED
-    told = (
-        f"Kombo was asked for {MAX_URLS_ASKED} addresses; {late} more were not. Paste them again by themselves."
-        if late > 0
-        else ""
-    )
-    return {number: list(records.values()) for number, records in found.items()}, told
+        told = f"Kombo could not be asked: {error}"
+    return {number: records for number, records in found.items() if records}, told
+
+
+def _by_code(kombo: Kombo, integration_id: str, lines: Iterable[Line]) -> Iterator[tuple[int, Any]]:
+    """The jobs that lines name by an id or a code, with the number of the line: three requests for all of them."""
+    codes = {line.codes[-1]: line.number for line in lines if line.is_code and "," not in line.codes[-1]}
+    if not codes:
+        return
+    seen: set[tuple[int, str]] = set()
+    for kind, name in (("ids", "id"), ("remote_ids", "remote_id"), ("job_codes", "job_code")):
+        # Kombo compares to the letter, people do not write so.
+        variants = [text for code in codes for text in (code, code.upper())] if name == "job_code" else codes
+        wanted: dict[str, Any] = {kind: list(dict.fromkeys(variants))}
+        for record in _records(kombo.find_jobs(integration_id, **wanted)):
+            text = (getattr(record, name) or "").casefold()
+            for code, number in codes.items():
+                if code.casefold() == text and (number, record.id) not in seen:
+                    seen.add((number, record.id))
+                    yield number, record
 
 
 def with_kombo(
@@ -202,7 +207,7 @@ def with_kombo(
     told = []
     for verdict in verdicts:
         records = found.get(verdict.line.number, ()) if verdict.kind == "nothing" else ()
-        known = tuple(record.id for record in records if record.id in here)
+        known = tuple(dict.fromkeys(record.id for record in records if record.id in here))
         if known:
             told.append(
                 replace(verdict, kind="found" if len(known) == 1 else "several", jobs=known, by="Kombo's search")

@@ -1,0 +1,91 @@
+"""Which jobs the picker shows, as its address says: filters, order, page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from kombo_pipeline.matching.identifiers import OwnIdentity, canonical_url, own_keys
+from kombo_pipeline.warehouse import picker as statements
+from kombo_pipeline.warehouse.picker import Filter
+
+MAX_PAGE: Final = 1_000_000
+MAX_SEARCH_CHARACTERS: Final = 300
+_FLAGS: Final[Mapping[str, bool]] = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What the address of the page says: which jobs, in which order, which page."""
+
+    wanted: Filter
+    params: Mapping[str, str]
+    """As they stand in the address, without what is said by leaving it out."""
+    sort: str
+    descending: bool
+    page: int
+
+    def url(self, path: str = "/picker", **changes: Any) -> str:
+        """The address of `path` with this selection; None takes a parameter away. Another page stays one's own."""
+        params = {**self.params, **changes}
+        if "page" not in changes:
+            params.pop("page", None)
+        return address(path, **params)
+
+    def sort_url(self, sort: str) -> str:
+        """The address that sorts by `sort`, or turns the order round."""
+        ascending = self.descending if sort == self.sort else sort != "opened"
+        return self.url(sort=sort, order="asc" if ascending else "desc")
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything but the status is filtered by."""
+        return not self.wanted.is_status_alone
+
+
+def address(path: str, **params: Any) -> str:
+    """The address of a page; parameters that are None or empty are left out."""
+    return f"{path}?{urlencode({name: value for name, value in params.items() if value not in (None, '')})}"
+
+
+def read_selection(given: Mapping[str, Any], integration_id: str) -> Selection:
+    """Read the parameters of an address or the fields of a form; what is not understood is left out."""
+    params = {"integration": integration_id}
+    for name in ("q", "status", "place", "department", "visibility", "exposed", "linked", "sort", "order", "page"):
+        value = given.get(name, "")
+        # Postgres keeps no null bytes.
+        text = value.replace("\0", "").strip()[:MAX_SEARCH_CHARACTERS] if isinstance(value, str) else ""
+        if text:
+            params[name] = text
+    for name, known in (
+        ("status", statements.STATUSES),
+        ("visibility", statements.VISIBILITIES),
+        ("exposed", _FLAGS),
+        ("linked", _FLAGS),
+        ("sort", statements.SORTS),
+        ("order", ("asc", "desc")),
+    ):
+        if params.get(name) not in known:
+            params.pop(name, None)
+    search = params.get("q", "")
+    is_address = canonical_url(search) is not None
+    sort = params.get("sort", "opened")
+    page = params.get("page", "")
+    return Selection(
+        wanted=Filter(
+            integration_id=integration_id,
+            status=params.get("status", "open"),
+            words=() if is_address else tuple(search.split()[:12]),
+            keys=tuple(own_keys([OwnIdentity("", post_url=search)])[""]) if is_address else (),
+            urls=(search,) if is_address else (),
+            place=params.get("place", ""),
+            department=params.get("department", ""),
+            visibility=params.get("visibility", ""),
+            exposed=_FLAGS.get(params.get("exposed", "")),
+            linked=_FLAGS.get(params.get("linked", "")),
+        ),
+        params=params,
+        sort=sort,
+        descending=params.get("order", "desc" if sort == "opened" else "asc") == "desc",
+        page=max(1, min(int(page), MAX_PAGE)) if page.isdecimal() and len(page) < 9 else 1,
+    )
