@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -257,9 +257,18 @@ def _error_page(request: Request, status_code: int, detail: str = "", headers: A
     heading, text = _WORDS.get(status_code, ("That did not work", "Go back and try again."))
     if detail and detail != _phrase(status_code):
         text = detail
-    response = pages.render(request, "error.html", status_code=status_code, heading=heading, text=text)
+    response = pages.render(
+        request, "error.html", status_code=status_code, heading=heading, text=text, typed=_typed(request)
+    )
     response.headers.update(headers or {})
     return response
+
+
+def _typed(request: Request) -> list[str]:
+    """What somebody wrote into the form that failed: pages are not kept by browsers, so going back would lose it."""
+    form = getattr(request.state, "form", None) or FormData()
+    written = [value for name, value in form.multi_items() if isinstance(value, str) and name != "password"]
+    return [value for value in written if len(value.split()) > 1]
 
 
 def _phrase(status_code: int) -> str:

@@ -53,6 +53,7 @@ async def open_customer_link(request: Request) -> Response:
             status_code=404,
             heading="This link does not open anything",
             text="It has expired, or was not copied as a whole. Ask whoever sent it for a new one.",
+            typed=[],
         )
     response = RedirectResponse("/picker", 303)
     doors.set_cookie(response, doors.customer_cookie, token, max_age=90 * 86_400)

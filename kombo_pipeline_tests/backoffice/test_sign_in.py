@@ -135,10 +135,18 @@ def test_a_session_ends_after_its_hours_and_with_its_user(backoffice: Backoffice
     assert second.submit("/login", name="bob", password=PASSWORD).status_code == 401
 
 
-def test_a_post_without_a_session_says_that_nothing_was_saved(client: Client, backoffice: Backoffice) -> None:
-    answer = client.submit("/integrations/personio:acme/fetch")
+def test_a_form_that_came_too_late_is_refused_but_what_was_written_into_it_is_not_lost(
+    backoffice: Backoffice, client: Client
+) -> None:
+    answer = client.submit("/picker/paste", text="Senior Engineer\n<b>Berlin</b>", integration="personio:acme")
     assert answer.status_code == 401
     assert "nothing was saved" in answer.text
+    assert "<textarea readonly>Senior Engineer\n&lt;b&gt;Berlin&lt;/b&gt;</textarea>" in answer.text
+    assert client.csrf_token not in answer.text
+    answer = backoffice.client("reviewer").post("/picker/paste", data={"text": "of an earlier session"})
+    assert answer.status_code == 403
+    assert "<textarea readonly>of an earlier session</textarea>" in answer.text
+    assert "textarea" not in client.submit("/login", name="no one", password="a wrong password").text
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites_and_secure_with_https(
@@ -280,6 +288,10 @@ def test_without_a_warehouse_every_page_says_so(backoffice: Backoffice, monkeypa
         assert "The database does not answer" in answer.text
         assert answer.headers["retry-after"] == "5"
         assert client.get("/healthz").status_code == 503
+        client.cookies.clear()
+        answer = client.submit("/login", name="viewer", password=PASSWORD)
+        assert answer.status_code == 503
+        assert PASSWORD not in answer.text
     assert backoffice.client(None).get("/healthz").status_code == 200
 
 
@@ -326,4 +338,4 @@ def test_a_customers_link_opens_in_a_browser_that_comes_from_a_mail(
     page = page_as()
     page.goto(backoffice.access.customer_link("acme"))
     page.wait_for_url("**/picker")
-    expect(page.get_by_text("Jobs of acme")).to_be_visible()
+    expect(page.get_by_role("button", name="Leave")).to_be_visible()

@@ -1,0 +1,95 @@
+"""Commands for the people of the back office: its users, and customers that come by a link."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from kombo_pipeline import settings
+from kombo_pipeline.warehouse.connection import Connection, connect
+
+
+@click.group()
+def user() -> None:
+    """Add, disable and list the people who may sign in to the back office."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", required=True, type=click.Choice(["viewer", "reviewer", "admin"]))
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
+@click.option("--generate-password", is_flag=True, help="Make one and print it.")
+@click.option("--no-password", is_flag=True, help="For one who comes through a trusted proxy.")
+def add_user(name: str, role: str, password_stdin: bool, generate_password: bool, no_password: bool) -> None:
+    """Add a user; one that exists gets this role and password, may enter again, and is signed out everywhere."""
+    from kombo_pipeline.backoffice import passwords
+    from kombo_pipeline.warehouse import users
+
+    if password_stdin + generate_password + no_password > 1:
+        raise click.UsageError("Choose one of --password-stdin, --generate-password and --no-password")
+    password = None
+    if generate_password:
+        password = passwords.generated()
+    elif password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    elif not no_password:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password_hash = None if password is None else passwords.hashed(password)
+    with _warehouse() as conn:
+        users.put_user(conn, name, role=role, password_hash=password_hash)
+    click.echo(f"{name} is {role}." + (f" Password: {password}" if generate_password else ""))
+
+
+@user.command("disable")
+@click.argument("name")
+def disable_user(name: str) -> None:
+    """Keep a user out, at once; what it answered stays."""
+    from kombo_pipeline.warehouse import users
+
+    with _warehouse() as conn:
+        if not users.disable_user(conn, name):
+            raise LookupError(f"There is no user {name}; `kombo-pipeline user list` shows all")
+    click.echo(f"{name} is disabled and signed out.")
+
+
+@user.command("list")
+def list_users() -> None:
+    """List the users."""
+    from kombo_pipeline.warehouse import users
+
+    with _warehouse() as conn:
+        found = users.users(conn)
+    for row in found:
+        remarks = ["disabled"] if row["disabled_at"] else []
+        remarks += [] if row["has_password"] else ["no password"]
+        remarks += [f"signed in {row['signed_in_at']:%Y-%m-%d %H:%M} UTC"] if row["signed_in_at"] else []
+        click.echo(": ".join(filter(None, [f"{row['user_name']} {row['role']}", ", ".join(remarks)])))
+    if not found:
+        click.echo("No user yet; add one with `kombo-pipeline user add NAME --role admin`.")
+
+
+@click.command("customer-link")
+@click.argument("customer")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 90), help="After so many it expires.")
+def customer_link(customer: str, days: int) -> None:
+    """Print a link that shows its holder the job picker of one customer, and nothing else.
+
+    Whoever has the link may choose for the customer: send it to the person who should.
+    """
+    from kombo_pipeline.backoffice.access import Access
+    from kombo_pipeline.warehouse import users
+
+    access = Access(settings.load())
+    with _warehouse() as conn:
+        if not users.is_customer(conn, customer):
+            raise LookupError(f"There is no integration and no own job of a customer {customer}")
+    click.echo(access.customer_link(customer, days=days))
+
+
+@contextmanager
+def _warehouse() -> Iterator[Connection]:
+    from kombo_pipeline.local.databases import warehouse_url
+
+    with connect(warehouse_url(settings.load())) as conn:
+        yield conn
