@@ -156,13 +156,14 @@ def test_migrate_says_which_revision_the_warehouse_has(world: World) -> None:
 
 
 def test_sync_copies_an_integration_and_says_what_came(world: World, acme: str, conn: Connection) -> None:
-    pages, jobs = said("sync", acme)
+    pages, jobs, candidates = said("sync", acme)
+    assert candidates.startswith("job_match_candidates: ")
     assert pages.startswith("raw_job_pages: status landed, fetch full,")
     assert jobs.startswith("jobs: new 12, changed 0, ")
     assert len(stored(conn, acme)) == 12
     world.edit_job(acme, world.ats_jobs(acme)[0], name="Chief Yak Shaver")
     world.sync(acme)
-    pages, jobs = said("sync", acme)
+    pages, jobs, _ = said("sync", acme)
     assert "fetch incremental" in pages
     assert jobs.startswith("jobs: new 0, changed 1, unchanged 11,")
     assert "fetch full" in said("sync", acme, "--full")[0]
