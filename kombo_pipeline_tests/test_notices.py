@@ -288,6 +288,16 @@ def test_a_later_notice_of_a_link_waits_for_the_earlier_one_and_no_other_does(
     assert product.events == [(second, "link.started"), (first, "link.started"), (first, "link.suspended")]
 
 
+def test_a_notice_that_was_given_up_holds_no_later_one_back(
+    conn: Connection, link: Callable[[], int], product: Product
+) -> None:
+    link_id = link()
+    suspend(conn, link_id)
+    product.answers = [410]
+    assert [deliver_due(conn, product.endpoint) for _ in range(3)] == [1, 1, 0]
+    assert product.events == [(link_id, "link.suspended")]
+
+
 def test_several_deliverers_send_each_notice_once_and_keep_each_links_order(
     warehouse_url: str, conn: Connection, link: Callable[[], int], product: Product
 ) -> None:

@@ -16,9 +16,11 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import access, pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.runs import Dagster, NotStartedError
+from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.sync.rhythm import is_silent, silence_allowed
 from kombo_pipeline.warehouse import integrations as statements
 from kombo_pipeline.warehouse import overview
+from kombo_pipeline.warehouse.connection import Connection
 
 PAGE_SIZE: Final = 100
 NEWEST_FETCHES: Final = 15
@@ -85,7 +87,7 @@ def glance(request: Request) -> Response:
         rows = overview.health(conn)
         found = [row for row in rows if health in ("", row["health"]) and _has(row, text)]
         page, number = _page(request, found)
-        facts = _facts(conn, None)
+        facts = _facts(request, conn, None)
     return pages.render(
         request,
         "integrations.html",
@@ -157,7 +159,7 @@ def _detail(request: Request, **more: Any) -> Response:
             "quarantined": overview.quarantined(conn, integration_id, 20),
             "issues": overview.open_issues(conn, integration_id),
             "holds": [hold for hold in overview.holds(conn) if hold["integration_id"] == integration_id],
-            **_facts(conn, integration_id),
+            **_facts(request, conn, integration_id),
         }
     run_id = request.query_params.get("run", "")
     return pages.render(
@@ -172,11 +174,12 @@ def _detail(request: Request, **more: Any) -> Response:
     )
 
 
-def _facts(conn: Any, integration_id: str | None) -> dict[str, Any]:
+def _facts(request: Request, conn: Connection, integration_id: str | None) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
         "rhythms": {row["integration_id"]: rhythm_of(row, now=now) for row in statements.rhythms(conn)},
         "funnels": overview.funnels(conn, integration_id),
+        "waiting": waiting_lists(request).by_integration(conn),
         "first_syncs": overview.first_syncs(conn),
         "now": now,
         "duration": duration,

@@ -14,6 +14,7 @@ from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.integrations import page_number, plain
 from kombo_pipeline.warehouse import notices, overview
+from kombo_pipeline.warehouse.connection import Connection
 
 PAGE_SIZE: Final = 50
 STATES: Final[Mapping[str, str]] = {"active": "good", "suspended": "warn", "retired": ""}
@@ -91,7 +92,7 @@ def detail(request: Request) -> Response:
     return pages.render(request, "link.html", **context, **_words(), plain=plain)
 
 
-def _link(conn: Any, request: Request) -> dict[str, Any]:
+def _link(conn: Connection, request: Request) -> dict[str, Any]:
     given = request.path_params["link_id"]
     link = overview.link(conn, int(given)) if re.fullmatch(r"\d{1,18}", given) else None
     if link is None:

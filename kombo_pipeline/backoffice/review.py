@@ -12,6 +12,7 @@ from uuid import UUID
 import nh3
 from itsdangerous import BadSignature
 from markupsafe import Markup
+from starlette.background import BackgroundTask
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from kombo_pipeline.backoffice import card as cards
 from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.card import Card
-from kombo_pipeline.backoffice.waiting import Waiting
+from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.links import Answer, AnsweredMeanwhileError, Decision
 from kombo_pipeline.warehouse import answers, review
 from kombo_pipeline.warehouse import links as link_statements
@@ -131,11 +132,14 @@ def page(request: Request) -> Response:
             if card is None:
                 raise HTTPException(404, "This own job is not known, or not among the jobs of that integration.")
             return _render(request, conn, view, card, is_pinned=True)
-        waiting, skip, following = _waiting(request).next(conn, view.queue, skip=view.skip)
+        waiting, skip, following = waiting_lists(request).next(conn, view.queue, skip=view.skip)
         view = replace(view, skip=skip)
         key = dict(zip(("customer_id", "own_job_id", "integration_id"), following, strict=True)) if following else {}
         card = cards.load(conn, key, found=query.get("found")) if key else None
-        return _render(request, conn, view, card, waiting=waiting)
+        response = _render(request, conn, view, card, waiting=waiting)
+    if waiting_lists(request).is_old(view.queue):
+        response.background = BackgroundTask(_read_anew, request, view.queue)
+    return response
 
 
 @needs("reviewer")
@@ -240,7 +244,7 @@ def _render(
 ) -> Response:
     viewer = request.state.viewer
     if waiting is None:
-        waiting = _waiting(request).count(conn, view.queue)
+        waiting = waiting_lists(request).count(conn, view.queue)
     today, seconds = answers.progress(conn, viewer.name)
     query = urlencode(view.parameters)
     sought = request.query_params.get("q", "") if request.method == "GET" else ""
@@ -353,17 +357,15 @@ def _precision(request: Request, conn: Connection) -> dict[str, tuple[int, int]]
     return kept
 
 
-def _waiting(request: Request) -> Waiting:
-    state = request.app.state
-    if not hasattr(state, "waiting"):
-        state.waiting = Waiting()
-    return state.waiting  # type: ignore[no-any-return]
+def _read_anew(request: Request, queue: Queue) -> None:
+    with pages.warehouse(request) as conn:
+        waiting_lists(request).read(conn, queue)
 
 
 def _situation(request: Request, conn: Connection, view: View) -> dict[str, Any]:
     """Why nothing waits, for the page that says so."""
-    everything = _waiting(request).count(conn, Queue())
-    unlikely = _waiting(request).count(conn, replace(view.queue, why="unlikely"))
+    everything = waiting_lists(request).count(conn, Queue())
+    unlikely = waiting_lists(request).count(conn, replace(view.queue, why="unlikely"))
     return {
         "everything": everything,
         "unlikely": unlikely if view.queue.why != "unlikely" else 0,

@@ -1,20 +1,24 @@
 """Which own jobs wait, kept between two cards so that the next one is there at once.
 
-To list all that wait takes a look at every own job and every answer, some tens of milliseconds for tens of
-thousands. So each queue's list is kept for a minute at most. Answers given since, by whomever, are taken out of it
-before it is used, and no own job is shown without asking whether it still waits; only what begins to wait meanwhile
-comes up to a minute late.
+To list all that wait takes a look at every own job and every answer, a tenth of a second or more for tens of
+thousands. So each queue's list is kept for some minutes, and read anew after the page is sent once it is a minute old.
+Answers given since, by whomever, are taken out of it before it is used, and no own job is shown without asking
+whether it still waits; only what begins to wait meanwhile comes late.
 """
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
+
+from starlette.requests import Request
 
 from kombo_pipeline.warehouse import answers, review
 from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline.warehouse.review import Key, Queue
 
-KEPT_SECONDS: Final = 60
+FRESH_SECONDS: Final = 60
+KEPT_SECONDS: Final = 300
 KEPT_QUEUES: Final = 16
 MOST_ANSWERS: Final = 100
 """After more answers than this a list is read anew."""
@@ -50,6 +54,19 @@ class Waiting:
         """Return how many own jobs wait."""
         return len(self._current(conn, queue).keys)
 
+    def by_integration(self, conn: Connection) -> Counter[str]:
+        """Return how many own jobs wait of each integration."""
+        return Counter(integration_id for _, _, integration_id in list(self._current(conn, Queue()).keys))
+
+    def is_old(self, queue: Queue) -> bool:
+        """Whether a queue's list should be read anew, without anybody waiting for it."""
+        kept = self._lists.get(queue)
+        return kept is not None and time.monotonic() - kept.read_at > FRESH_SECONDS
+
+    def read(self, conn: Connection, queue: Queue) -> None:
+        """Read a queue's list anew."""
+        self._read(conn, queue)
+
     def _current(self, conn: Connection, queue: Queue) -> _List:
         kept = self._lists.get(queue)
         if kept is None or not kept.keys or time.monotonic() - kept.read_at > KEPT_SECONDS:
@@ -72,3 +89,11 @@ class Waiting:
         for oldest in list(self._lists)[:-KEPT_QUEUES]:
             self._lists.pop(oldest, None)
         return kept
+
+
+def waiting_lists(request: Request) -> Waiting:
+    """Return the lists that all pages of this process share."""
+    state = request.app.state
+    if not hasattr(state, "waiting"):
+        state.waiting = Waiting()
+    return state.waiting  # type: ignore[no-any-return]

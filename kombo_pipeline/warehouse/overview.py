@@ -20,14 +20,13 @@ def health(conn: Connection, integration_id: str | None = None) -> list[Row]:
 
 
 def funnels(conn: Connection, integration_id: str | None = None) -> dict[str, Row]:
-    """Return how far linking has come, by integration: own jobs, links, what waits, application targets.
+    """Return how far linking has come, by integration: own jobs, links and application targets.
 
-    The figures of marts.link_funnel, counted table by table, which takes half the time for a large customer.
+    These figures of marts.link_funnel take a tenth of its time where only they are counted.
     """
     rows = conn.execute(
         "select i.integration_id, coalesce(o.n, 0) as own_jobs, coalesce(l.active, 0) as linked, "
-        "coalesce(l.suspended, 0) as suspended, coalesce(q.n, 0) as waiting_for_review, "
-        "coalesce(t.n, 0) as application_targets from core.integrations i "
+        "coalesce(l.suspended, 0) as suspended, coalesce(t.n, 0) as application_targets from core.integrations i "
         "left join (select customer_id, count(*) as n from core.own_jobs where withdrawn_at is null "
         "and (%(id)s::text is null or customer_id = (select customer_id from core.integrations "
         "where integration_id = %(id)s)) group by 1) o on o.customer_id = i.customer_id "
@@ -35,8 +34,6 @@ def funnels(conn: Connection, integration_id: str | None = None) -> dict[str, Ro
         "count(*) filter (where l.state = 'suspended') as suspended from core.job_links l "
         "join core.own_jobs o using (customer_id, own_job_id) where l.state <> 'retired' and o.withdrawn_at is null "
         "and (%(id)s::text is null or l.integration_id = %(id)s) group by 1) l on l.integration_id = i.integration_id "
-        "left join (select integration_id, count(*) as n from marts.review_queue where why <> 'unlikely' "
-        "and (%(id)s::text is null or integration_id = %(id)s) group by 1) q on q.integration_id = i.integration_id "
         "left join (select integration_id, count(distinct own_job_id) as n from marts.application_targets "
         "where %(id)s::text is null or integration_id = %(id)s group by 1) t on t.integration_id = i.integration_id "
         "where %(id)s::text is null or i.integration_id = %(id)s",
@@ -166,9 +163,14 @@ _FILTERS = {
     "customer": "l.customer_id = %(customer)s",
     "integration": "l.integration_id = %(integration)s",
     "own_job": "l.own_job_id = %(own_job)s",
-    "text": "(l.own_job_id = %(text)s or o.title ilike %(like)s or j.name ilike %(like)s or j.job_code ilike %(like)s)",
-    "proposal": "exists (select from marts.review_queue w where w.link_id = l.link_id "
-    "and w.customer_id = l.customer_id and w.own_job_id = l.own_job_id and w.why = %(proposal)s)",
+    "text": "(l.own_job_id = %(text)s or exists (select from core.own_jobs o where o.customer_id = l.customer_id "
+    "and o.own_job_id = l.own_job_id and o.title ilike %(like)s) or exists (select from core.jobs j "
+    "where j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id "
+    "and (j.name ilike %(like)s or j.job_code ilike %(like)s)))",
+    # What is proposed of a link depends on its state: few links are looked at in full.
+    "proposal": "l.state = case when %(proposal)s = 'changed' then 'active' else 'suspended' end and exists ("
+    "select from marts.review_queue w where w.customer_id = l.customer_id and w.own_job_id = l.own_job_id "
+    "and w.integration_id = l.integration_id and w.link_id = l.link_id and w.why = %(proposal)s)",
 }
 
 
@@ -183,10 +185,9 @@ def links(conn: Connection, *, limit: int, offset: int = 0, **wanted: str | None
     like = "%" + given.get("text", "").replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
     # The page of links is found first: what is shown of each is looked up for that page only.
     query = sql.SQL(
-        "{links} where l.link_id = any(array(select l.link_id from core.job_links l "
-        "join core.own_jobs o using (customer_id, own_job_id) join core.jobs j on j.integration_id = l.integration_id "
-        "and j.kombo_job_id = l.kombo_job_id where {conditions} order by l.state_since desc, l.link_id desc "
-        "limit %(limit)s offset %(offset)s)) order by l.state_since desc, l.link_id desc"
+        "{links} where l.link_id = any(array(select l.link_id from core.job_links l where {conditions} "
+        "order by l.state_since desc, l.link_id desc limit %(limit)s offset %(offset)s)) "
+        "order by l.state_since desc, l.link_id desc"
     ).format(links=_LINKS, conditions=sql.SQL(" and ").join(conditions or [sql.SQL("true")]))
     return conn.execute(query, {**given, "like": like, "limit": limit, "offset": offset}).fetchall()
 

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from kombo_pipeline.backoffice.integrations import duration, plain, rhythm_of
 from kombo_pipeline.backoffice.runs import Dagster
+from kombo_pipeline.backoffice.waiting import Waiting
 from kombo_pipeline.warehouse import overview, users
 from kombo_pipeline.warehouse.connection import connect
 from kombo_pipeline_tests.backoffice.conftest import (
@@ -472,11 +473,12 @@ def test_the_figures_of_links_are_those_of_the_funnel_that_analysts_read(
 ) -> None:
     with backoffice.connect() as conn:
         told = conn.execute("select * from marts.link_funnel").fetchall()
-        counted = overview.funnels(conn)
+        counted, waiting = overview.funnels(conn), Waiting().by_integration(conn)
         assert len(told) == len(counted) > 4
         for row in told:
             mine = counted[row["integration_id"]]
             assert mine == overview.funnels(conn, row["integration_id"])[row["integration_id"]]
             assert mine["linked"] == row["linked_by_identifier"] + row["linked_by_person"]
-            for name in ("own_jobs", "suspended", "waiting_for_review", "application_targets"):
+            assert waiting[row["integration_id"]] == row["waiting_for_review"]
+            for name in ("own_jobs", "suspended", "application_targets"):
                 assert mine[name] == row[name], name
