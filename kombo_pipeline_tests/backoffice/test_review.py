@@ -1,6 +1,7 @@
 """The review page without a browser: the queue, the card, answers, undo, search."""
 
 import html
+import time
 from uuid import uuid4
 
 import pytest
@@ -222,6 +223,20 @@ def test_cards_can_be_passed_over_and_gone_back_to(reviewer: Client, customer: s
         assert ("Previous" in page, "Next <kbd>" in page) == (skip > 0, skip < 7)
     assert len(set(seen)) == 8
     assert r.candidates(text(reviewer.get("/review", params={"customer": customer, "skip": 99})))[0] == seen[-1]
+
+
+def test_new_own_jobs_come_into_a_queue_that_is_looked_at_all_the_time(
+    reviewer: Client, customer: str, conn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "8</b> left" in text(reviewer.get("/review", params={"customer": customer}))
+    add_own_job(conn, customer, f"{customer}/late", title="Data Engineer", location="Wien")
+    r.rematch(conn, f"personio:{customer}")
+    monkeypatch.setattr("kombo_pipeline.backoffice.waiting.FRESH_SECONDS", 0)
+    assert "8</b> left" in text(reviewer.get("/review", params={"customer": customer}))
+    deadline = time.monotonic() + 10
+    while "9</b> left" not in text(reviewer.get("/review", params={"customer": customer})):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_order_by_what_is_hardest_to_tell_apart(reviewer: Client, customer: str, conn) -> None:

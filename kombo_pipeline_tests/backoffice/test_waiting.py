@@ -43,7 +43,23 @@ def test_what_does_not_wait_any_more_for_another_reason_is_never_shown(acme: Con
     assert (count, second != first) == (3, True)
 
 
-def test_what_begins_to_wait_is_there_after_a_minute_at_most(acme: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_begins_to_wait_is_there_once_the_list_is_read_anew(
+    acme: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = Waiting()
+    assert lists.count(acme, QUEUE) == 4
+    add_own_job(acme, "acme", "late", title="Data Engineer", location="Wien")
+    r.rematch(acme, "personio:acme")
+    assert not lists.is_old(QUEUE)
+    monkeypatch.setattr(waiting, "FRESH_SECONDS", 0)
+    assert lists.is_old(QUEUE)
+    lists.read(acme, QUEUE)
+    assert lists.count(acme, QUEUE) == 5
+
+
+def test_a_list_of_which_nobody_has_asked_for_long_is_read_before_it_is_used(
+    acme: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lists = Waiting()
     assert lists.count(acme, QUEUE) == 4
     add_own_job(acme, "acme", "late", title="Data Engineer", location="Wien")
