@@ -44,12 +44,13 @@ def main() -> None:
     if browser is None:
         sys.exit("No Chromium found; install it (Debian: apt-get install chromium)")
     IMAGES.mkdir(exist_ok=True)
-    with pipeline() as (dagster, sandbox), sync_playwright() as playwright:
+    with pipeline() as (dagster, sandbox, sign_in), sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=CHROMIUM_ARGUMENTS)
         page = chromium.new_page()
         page.set_default_timeout(ARRIVES_WITHIN_MILLISECONDS)
         integrations = [each["id"] for each in ask(sandbox)["integrations"]]
         wait_until_idle(dagster)
+        take_backoffice(chromium.new_page(viewport={"width": 1280, "height": 860}), sign_in)
         change_jobs(sandbox, integrations[1])
         take_materialization(page, dagster, integrations[1])
         take_assets(page, dagster)
@@ -61,8 +62,8 @@ def main() -> None:
 
 
 @contextmanager
-def pipeline() -> Iterator[tuple[str, str]]:
-    """Run `kombo-pipeline up` for a block; yields the URLs of Dagster and of the sandbox's control API."""
+def pipeline() -> Iterator[tuple[str, str, str]]:
+    """Run `kombo-pipeline up` for a block; yields the URLs of Dagster, the sandbox's control API and the sign-in."""
     data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-screenshots-"))
     data_dir.chmod(0o711)  # as root, Postgres runs under another account
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("KOMBO_", "DAGSTER_"))}
@@ -78,21 +79,21 @@ def pipeline() -> Iterator[tuple[str, str]]:
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
-def addresses(process: "subprocess.Popen[str]") -> tuple[str, str]:
+def addresses(process: "subprocess.Popen[str]") -> tuple[str, str, str]:
     """Wait until every integration has been fetched; return the addresses that `up` printed."""
     found: dict[str, str] = {}
     deadline = time.monotonic() + UP_WITHIN_SECONDS
     assert process.stdout is not None
     for line in process.stdout:
         print(line, end="", flush=True)
-        if line.startswith(("Dagster ", "Sandbox ")):
-            name, address = line.split()
+        if line.startswith(("Dagster ", "Sandbox ", "Back office ")):
+            name, address = line.rsplit(maxsplit=1)
             found[name] = address
             if name == "Sandbox":
                 # Only what `change_jobs` does is to be seen.
                 ask(f"{address}/live", {"action": "pause"})
         if line.startswith("Changes go on arriving"):
-            return found["Dagster"], found["Sandbox"]
+            return found["Dagster"], found["Sandbox"], found["Back office"]
         if time.monotonic() > deadline:
             break
     sys.exit("`kombo-pipeline up` did not come up")
@@ -110,6 +111,22 @@ def change_jobs(sandbox: str, integration_id: str) -> None:
     ask(f"{jobs}/{closed}/close", {})
     ask(f"{jobs}/{deleted}/delete", {})
     ask(f"{sandbox}/integrations/{integration_id}/sync", {})
+
+
+def take_backoffice(page: Page, sign_in: str) -> None:
+    """The back office: a review card, the job picker, the integrations."""
+    site = sign_in.partition("/login")[0]
+    page.goto(sign_in)
+    page.locator("main button[type=submit], main button").first.click()
+    page.wait_for_url(f"{site}/review*")
+    page.goto(f"{site}/review?why=candidates&order=informative")
+    shoot(page, "review")
+    page.goto(f"{site}/picker")
+    page.locator("main a").first.click()
+    page.wait_for_load_state("networkidle")
+    shoot(page, "picker")
+    page.goto(f"{site}/integrations")
+    shoot(page, "integrations")
 
 
 def take_materialization(page: Page, dagster: str, integration_id: str) -> None:
@@ -134,7 +151,7 @@ def take_assets(page: Page, dagster: str) -> None:
     page.locator("button").get_by_text("Execute", exact=True).click()
     page.get_by_text("Launched run").wait_for()
     load_until(page, fresh, "Passed")
-    load_until(page, f"{dagster}/locations/kombo_pipeline/asset-groups/ats_jobs/lineage", "5 / 5 Passed")
+    load_until(page, f"{dagster}/asset-groups", "5 / 5 Passed")
     shoot(page, "assets", clip={"x": 240, "y": 0, "width": 1000, "height": 430})
 
 

@@ -204,7 +204,7 @@ create trigger tell_of_changed_link after update of state on core.job_links
 create table core.backoffice_users ( -- A person who may sign in to the back office.
     user_name text primary key, -- Name to sign in with; it stands under each answer.
     password_hash text, -- argon2id; null for one who comes through a trusted proxy.
-    role text not null, -- viewer (looks), reviewer (answers and chooses) or admin (also holds, fetches and links for customers).
+    role text not null, -- viewer (looks), reviewer (answers, chooses and starts fetches) or admin (also held closures and links for customers).
     created_at timestamptz not null default now(), -- When.
     disabled_at timestamptz, -- Since when the person may not sign in any more.
     constraint role_is_known check (role in ('viewer', 'reviewer', 'admin')),
