@@ -398,6 +398,7 @@ def webserver(tmp_path: Path) -> Iterator[str]:
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_the_buttons_start_a_run_of_the_partition_in_dagster_and_no_second_one_while_it_is_in_flight(
     webserver: str, backoffice: Backoffice, customers: dict[str, Customer]
 ) -> None:
