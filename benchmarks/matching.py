@@ -181,9 +181,8 @@ def at_scale(data: Path, size: int, *, peers: bool) -> None:
 def _grouper(folder: Path) -> str:
     python = folder / "bin" / "python"
     if not python.exists():
-        uv = Path(sys.executable).with_name("uv")
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "string-grouper"], check=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "string-grouper"], check=True)
     return str(python)
 
 
