@@ -113,10 +113,9 @@ def load(conn: Connection, key: dict[str, str], *, found: str | None = None) -> 
     link = review.live_link(conn, **key)
     linked_id = link["kombo_job_id"] if link else None
     may_choose_linked = own["why"] in ("reopened", "changed")
-    proposals = [
-        row for row in review.candidates(conn, **key, limit=CANDIDATES + 1) if row["kombo_job_id"] != linked_id
-    ]
-    proposals = proposals[: CANDIDATES - may_choose_linked]
+    proposed = review.candidates(conn, **key, limit=CANDIDATES + 1)
+    of_link = next((row for row in proposed if row["kombo_job_id"] == linked_id), None)
+    proposals = [row for row in proposed if row is not of_link][: CANDIDATES - may_choose_linked]
     named = [row["kombo_job_id"] for row in proposals]
     wanted = [*named, *filter(None, (linked_id, found))]
     jobs = review.ats_jobs(
@@ -137,7 +136,7 @@ def load(conn: Connection, key: dict[str, str], *, found: str | None = None) -> 
         changes = comparison.change_chips(link, own, job) if is_link and link else []
         return comparison.pair(own, job, proposal, kind=kind, changes=changes, why_note=why_note)
 
-    linked = lay(linked_id, "linked") if linked_id else None
+    linked = lay(linked_id, "linked", of_link) if linked_id else None
     pairs = [linked] if linked and may_choose_linked else []
     pairs += filter(None, (lay(row["kombo_job_id"], "candidate", row) for row in proposals))
     shown = {each.kombo_job_id for each in pairs}

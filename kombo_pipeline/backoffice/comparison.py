@@ -76,8 +76,13 @@ class Pair:
 
     @property
     def contributions(self) -> list[Mapping[str, Any]]:
-        """The reasons for and against it, the weightiest first."""
+        """The reasons for and against it."""
         return list((self.proposal or {}).get("evidence", {}).get("contributions", ()))
+
+    @property
+    def weightiest(self) -> Mapping[str, Any] | None:
+        """The reason that counts most; None without one."""
+        return max(self.contributions, key=lambda each: abs(each["weight"]), default=None)
 
     @property
     def is_named(self) -> bool:

@@ -335,6 +335,8 @@ def _warning(conn: Connection, decisions: list[dict[str, Any]]) -> str | None:
     )
     if link is None or link["state"] != "suspended":
         return None
+    if link["reason"] == "withdrawn":
+        return f"Linked: {say(decisions)}. But our job is withdrawn, so the link is suspended until it is back."
     state = str(link["reason"]).replace("_", " ")
     return (
         f"Linked: {say(decisions)}. But the ATS job is {state}, so the link is suspended: no application goes there "

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from kombo_pipeline_tests.backoffice import reviewing as r
+from kombo_pipeline_tests.backoffice.ats_jobs import add_job, add_own_job
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, assert_accessible
 
 Open = Callable[..., Page]
@@ -294,3 +295,50 @@ def test_on_a_phone_nothing_scrolls_sideways(page_as: Open, conn, acme: str) -> 
         page.keyboard.press("w")
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, address
         assert_accessible(page)
+
+
+def test_bulk_accept_counts_what_is_chosen_and_takes_it_back(page_as: Open, conn, acme: str) -> None:
+    for number in range(3):
+        for job, status in (("old", "CLOSED"), ("new", "OPEN")):
+            names = {"name": f"Nurse ward {number}", "job_code": f"N-{number}", "status": status}
+            add_job(conn, f"personio:{acme}", f"{acme}-{job}-{number}", **names)
+        add_own_job(conn, acme, f"{acme}/n{number}", title=f"Nurse ward {number}", job_code=f"N-{number}")
+    r.rematch(conn, f"personio:{acme}")
+    page = page_as("reviewer")
+    page.goto(f"/review/bulk?customer={acme}")
+    button = page.locator("[data-counts]")
+    expect(button).to_have_text("Accept 3 links")
+    assert_accessible(page)
+    page.get_by_label("Nurse ward 1").uncheck()
+    expect(button).to_have_text("Accept 2 links")
+    page.get_by_label("All", exact=True).uncheck()
+    expect(button).to_be_disabled()
+    page.get_by_label("Nurse ward 2").check()
+    expect(button).to_have_text("Accept 1 link")
+    button.click()
+    expect(page.get_by_role("status").first).to_contain_text("Accepted 1")
+    assert r.link_of(conn, acme, f"{acme}/n2") == (f"{acme}-new-2", "active", None)
+    page.get_by_role("button", name="Undo the batch of 1").click()
+    expect(page.get_by_role("status").first).to_contain_text("Taken back")
+    assert r.link_of(conn, acme, f"{acme}/n2") is None
+
+
+def test_links_to_be_looked_at_again_are_accessible_and_answered_by_y(page_as: Open, conn, acme: str) -> None:
+    for number, job in ((0, "changed"), (1, "reopened"), (2, "successor")):
+        r.say(conn, acme, f"{acme}/{number}", "accepted", f"{acme}-{number}", note=job)
+    conn.execute("update core.jobs set name = 'Principal Backend Engineer' where kombo_job_id = %s", (f"{acme}-0",))
+    conn.execute("update core.jobs set status = 'CLOSED' where kombo_job_id = any(%s)", ([f"{acme}-1", f"{acme}-2"],))
+    add_job(conn, f"personio:{acme}", f"{acme}-again", name="Key Account Manager", location_city="Hamburg")
+    r.rematch(conn, f"personio:{acme}")
+    conn.execute("update core.jobs set status = 'OPEN' where kombo_job_id = %s", (f"{acme}-1",))
+    r.rematch(conn, f"personio:{acme}")
+    page = page_as("reviewer")
+    for number, why in ((0, "changed"), (1, "reopened"), (2, "successor")):
+        page.goto(f"/review?customer={acme}&why={why}")
+        page.keyboard.press("w")
+        assert_accessible(page)
+        page.keyboard.press("y")
+        left(page, 0)
+        assert r.link_of(conn, acme, f"{acme}/{number}") == (
+            f"{acme}-again" if why == "successor" else f"{acme}-{number}", "active", None,
+        )  # fmt: skip
