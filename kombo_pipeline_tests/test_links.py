@@ -164,6 +164,21 @@ def test_answers_cannot_be_changed_or_deleted(acme: Any, conn: Connection) -> No
         conn.rollback()
 
 
+def test_what_kombo_tells_of_the_integration_moves_its_links_only_with_another_customer(
+    acme: Any, world: World, run: Run, conn: Connection
+) -> None:
+    say(conn, acme, "accepted", acme[1][0])
+    for origin, customer, expected in (
+        (None, "acme", ("active", None)),
+        ("other", "other", ("retired", "customer_changed")),
+    ):
+        world.integration(acme[0]).origin_id = origin
+        assert run(acme[0]).success
+        conn.rollback()
+        assert conn.execute("select customer_id from core.integrations").fetchone() == {"customer_id": customer}
+        assert state(conn) == [(acme[1][0], *expected)]
+
+
 def test_an_integration_that_becomes_another_customers_loses_its_links(
     acme: Any, world: World, conn: Connection
 ) -> None:

@@ -208,7 +208,8 @@ def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str) -> Non
         conn,
         integration_id,
         {
-            "customer_id": details.origin_id,
+            # One that was told once stays: a connection without an origin_id belongs to whom it did.
+            **({"customer_id": details.origin_id} if details.origin_id else {}),
             "organization_name": details.organization_name,
             "tool": details.tool,
             "category": details.category,

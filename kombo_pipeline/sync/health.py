@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from kombo_pipeline.kombo.webhooks import is_trigger
 from kombo_pipeline.sync import lifecycle
-from kombo_pipeline.warehouse import events, integrations, links
+from kombo_pipeline.warehouse import events, integrations
 from kombo_pipeline.warehouse.connection import Connection
 
 _BROUGHT_DATA = ("SUCCEEDED", "PARTIALLY_FAILED")
@@ -104,8 +104,6 @@ def _observe(conn: Connection, event: Mapping[str, Any]) -> bool:
     integration = integrations.get(conn, integration_id, lock=True)
     assert integration is not None
     values: dict[str, Any] = _owner(data)
-    if integration["customer_id"] not in (None, values.get("customer_id", integration["customer_id"])):
-        links.end_customer(conn, integration_id)
     match event["event_type"]:
         case "sync-finished":
             values |= _sync(integration, data, event["received_at"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
+from kombo_pipeline.warehouse import links
 from kombo_pipeline.warehouse.connection import Connection
 
 
@@ -50,9 +51,11 @@ def rhythms(conn: Connection) -> list[dict[str, Any]]:
 
 
 def update(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> None:
-    """Set columns of an integration."""
+    """Set columns of an integration. One that turns out to be another customer's loses its links and matches."""
     if not values:
         return
+    if values.get("customer_id") is not None:
+        links.end_other_customer(conn, integration_id, customer_id=values["customer_id"])
     conn.execute(
         sql.SQL("update core.integrations set {} where integration_id = %(integration_id)s").format(
             sql.SQL(", ").join(

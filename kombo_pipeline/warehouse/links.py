@@ -232,13 +232,17 @@ def expose_linked(conn: Connection, integration_id: str, narrowed: sql.Composabl
     )
 
 
-def end_customer(conn: Connection, integration_id: str) -> None:
-    """Retire every link of an integration and forget its matches: it is another customer's from now on."""
-    conn.execute("delete from core.own_job_matches where integration_id = %s", (integration_id,))
+def end_other_customer(conn: Connection, integration_id: str, *, customer_id: str) -> None:
+    """Retire the links of an integration and forget its matches, if they are those of another customer."""
+    others = {"integration": integration_id, "customer": customer_id}
+    conn.execute(
+        "delete from core.own_job_matches where integration_id = %(integration)s and customer_id <> %(customer)s",
+        others,
+    )
     conn.execute(
         "update core.job_links set state = 'retired', reason = 'customer_changed', state_since = now() "
-        "where integration_id = %s and state <> 'retired'",
-        (integration_id,),
+        "where integration_id = %(integration)s and customer_id <> %(customer)s and state <> 'retired'",
+        others,
     )
 
 
