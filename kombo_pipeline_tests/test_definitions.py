@@ -62,7 +62,9 @@ def test_a_sync_runs_the_assets_and_the_checks_of_its_own_integration(job: str) 
     }
 
 
-@pytest.mark.parametrize("job", ["sync_integration", "full_reconcile", "rematch", "check_freshness", "replay_events", "prune"])
+@pytest.mark.parametrize(
+    "job", ["sync_integration", "full_reconcile", "rematch", "check_freshness", "replay_events", "prune"]
+)
 def test_every_job_runs_in_one_process(job: str) -> None:
     assert defs.resolve_job_def(job).executor_def.name == "in_process"
 
