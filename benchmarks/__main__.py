@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-ALL = ("ingest", "latency", "receiver", "backoffice")
+ALL = ("ingest", "latency", "receiver", "matching", "rematch", "backoffice")
 
 for name in sys.argv[1:] or ALL:
     print(f"\n# {name}\n", flush=True)
