@@ -1,4 +1,4 @@
-"""Matches, candidates, links, a person's answers, exposed jobs, notices, and the people who answer."""
+"""Matches, candidates, links, answers, exposed jobs, notices, and the people of the back office."""
 
 from pathlib import Path
 

@@ -35,6 +35,12 @@ create table core.matchable_jobs ( -- An ATS job as matching and search last saw
     foreign key (integration_id, kombo_job_id) references core.jobs on delete cascade
 );
 create index on core.matchable_jobs using gin (identifiers);
+create index matchable_jobs_newest on core.matchable_jobs (integration_id, posted_on desc nulls last, kombo_job_id);
+create index matchable_jobs_by_title on core.matchable_jobs (integration_id, lower(left(title, 100)), kombo_job_id);
+
+-- Answers counts by state from the index alone; serves what the one on open jobs served.
+create index jobs_by_lifecycle on core.jobs (integration_id, lifecycle, publishable, kombo_job_id);
+drop index core.jobs_integration_id_idx;
 
 create table core.own_job_matches ( -- What matching last found for an own job among the jobs of one integration.
     customer_id text collate "C" not null, -- The customer.
@@ -97,6 +103,7 @@ create table core.job_links ( -- An own job is an ATS job.
     own_seen jsonb not null, -- Title, code and place of the own job when the link was made or last looked at.
     ats_seen jsonb not null, -- Title, code and place of the ATS job when the link was made or last looked at.
     matcher_version text, -- The matcher that made or proposed it.
+    look_again_since timestamptz, -- Since when the ATS job is open again, or its title, code or place are not what was looked at; null while a person need not look again. Kept by the transaction that changes the jobs.
     live_customer_id text collate "C" generated always as (case when state <> 'retired' then customer_id end) stored, -- The customer while the link lives: the integration must be the same customer's.
     foreign key (customer_id, own_job_id) references core.own_jobs,
     foreign key (integration_id, live_customer_id) references core.integrations (integration_id, customer_id),
@@ -220,3 +227,13 @@ create table core.backoffice_sessions ( -- A browser that is signed in.
 );
 create index on core.backoffice_sessions (user_name);
 create index on core.backoffice_sessions (expires_at);
+
+-- Whoever releases a held closure must know which of its jobs a later fetch has shown, and nothing else of the pages.
+create function core.seen_since(integration text, after_fetch bigint, kombo_job_ids text[]) returns setof text
+    language sql stable security definer set search_path = pg_catalog, pg_temp
+    begin atomic
+        select distinct r.id from raw.fetches f join raw.job_pages p using (fetch_id)
+            cross join lateral unnest(p.record_ids) r (id)
+            where f.integration_id = integration and f.fetch_id > after_fetch and f.status = 'applied'
+                and p.record_ids && kombo_job_ids and r.id = any(kombo_job_ids);
+    end;
