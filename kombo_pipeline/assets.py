@@ -36,7 +36,7 @@ class FetchConfig(dg.Config):
     """Fetch every job, not only those that changed since the watermark."""
 
 
-@dg.asset(partitions_def=integration, group_name="ats_jobs", kinds={"kombo", "postgres"}, retry_policy=_RETRIES)
+@dg.asset(partitions_def=integration, group_name="kombo_pipeline", kinds={"kombo", "postgres"}, retry_policy=_RETRIES)
 def raw_job_pages(
     context: dg.AssetExecutionContext, config: FetchConfig, warehouse: Warehouse, kombo: KomboApi
 ) -> dg.MaterializeResult[None]:
@@ -83,7 +83,7 @@ def raw_job_pages(
 @dg.asset(
     deps=[raw_job_pages],
     partitions_def=integration,
-    group_name="ats_jobs",
+    group_name="kombo_pipeline",
     kinds={"postgres"},
     retry_policy=_RETRIES,
 )
@@ -114,7 +114,7 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
     return dg.MaterializeResult(metadata=metadata)
 
 
-@dg.asset(group_name="own_jobs", kinds={"postgres"})
+@dg.asset(group_name="kombo_pipeline", kinds={"postgres"})
 def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
     """Jobs of your own database, however they came: by SQL, import, multiposter or hand. Shows what there is."""
     with warehouse.connect() as conn:
@@ -135,7 +135,7 @@ def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
 @dg.asset(
     deps=[jobs, own_jobs],
     partitions_def=integration,
-    group_name="own_jobs",
+    group_name="kombo_pipeline",
     kinds={"postgres"},
     retry_policy=_RETRIES,
 )

@@ -37,7 +37,7 @@ def test_every_asset_says_what_it_is() -> None:
     for name in (*SYNCED, "own_jobs"):
         node = graph.get(dg.AssetKey(name))
         assert node.description
-        assert node.group_name == ("ats_jobs" if name in SYNCED[:2] else "own_jobs")
+        assert node.group_name == "kombo_pipeline"
         assert "postgres" in node.kinds
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -292,31 +293,21 @@ def _summary_rows(conn: Connection) -> list[dict[str, Any]]:
 
 
 def _summary(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="What landed")
-    for column, justify in (
-        ("Organization", "left"),
-        ("Tool", "left"),
-        ("Jobs", "right"),
-        ("Open", "right"),
-        ("Changes", "right"),
-        ("Own jobs", "right"),
-        ("Linked", "right"),
-        ("To review", "right"),
-        ("Fresh as of (Kombo's clock)", "left"),
-        ("Health", "left"),
-    ):
-        table.add_column(column, justify="right" if justify == "right" else "left")
+    table = Table(title="What landed", box=box.SIMPLE_HEAD)
+    table.add_column("Organization", overflow="ellipsis", no_wrap=True, max_width=24)
+    for column in ("Jobs", "Open", "Changes", "Own jobs", "Linked", "To review", "Fresh as of"):
+        table.add_column(column, justify="right")
+    table.add_column("Health")
     for row in rows:
         table.add_row(
             row["organization_name"],
-            row["tool"],
             f"{row['jobs']:,}",
             f"{row['open_jobs']:,}",
             f"{row['changes']:,}",
             f"{row['own_jobs']:,}",
             f"{row['linked']:,}",
             f"{row['waiting_for_review']:,}",
-            f"{row['fresh_as_of']:%Y-%m-%d %H:%M:%S}" if row["fresh_as_of"] else "-",
+            f"{row['fresh_as_of']:%H:%M:%S}" if row["fresh_as_of"] else "-",
             row["health"] + (f" ({row['who_must_act']} must act)" if row["who_must_act"] else ""),
         )
     return table
