@@ -2,6 +2,7 @@
 
     python -m benchmarks.train_matcher --data ../shared/data [--write]
 
+Each set is learned from as it is and with nothing but its titles left, for jobs of which no more is known.
 Deterministic. Without --write the weights file is left alone and only the figures are printed. Two figures a set:
 in-sample (the weights as they are stored, on what they were learned from) and leave-customers-out (five
 folds by customer; each fold's weights and calibration have seen none of its customers).
@@ -68,12 +69,12 @@ def count_words(data: Path) -> Rarity:
     return Rarity(round(math.log(titles / RARE), 1), common)
 
 
-def read(data: Path, name: str, rarity: Rarity) -> Labelled:
+def read(data: Path, name: str, rarity: Rarity, *, titles_alone: bool = False) -> Labelled:
     pairs, own_rows, right, none, fold, gold = [], [], [], [], [], []
     before = 0
-    for customer in evaluate.read_customers(
-        data / f"title_pairs_{name}_ats.csv.gz", data / f"title_pairs_{name}_own.csv.gz"
-    ):
+    files = data / f"title_pairs_{name}_ats.csv.gz", data / f"title_pairs_{name}_own.csv.gz"
+    customers = evaluate.read_customers(*files)
+    for customer in map(evaluate.titles_alone, customers) if titles_alone else customers:
         index = Index.build(customer.ats, customer=customer.name, rarity=rarity)
         own = read_own(customer.own, index)
         rows, ats_rows, found = scoring.compare(own, index)
@@ -102,11 +103,16 @@ def joined(sets: list[Labelled]) -> Labelled:
     )
 
 
+def fit_both(data: Labelled) -> tuple[Any, Any]:
+    """The weights of titles alone and those of all other features; either are without effect on the other's jobs."""
+    alone = data.none[:, features.NONE_NAMES.index("alone")] > 0
+    return tuple(map(sum, zip(fit(data.of(alone)), fit(data.of(~alone)), strict=True)))  # type: ignore[return-value]
+
+
 def fit(data: Labelled) -> tuple[Any, Any]:
     """The conditional logit, with a ridge on standardised features."""
     jobs = len(data.none)
-    scale, none_scale = data.pairs.std(0) + 1e-6, data.none.std(0) + 1e-6
-    none_scale[0] = 1
+    scale, none_scale = (_or_one(columns.std(0)) for columns in (data.pairs, data.none))
     pairs, none = data.pairs / scale, data.none / none_scale
     found = np.bincount(data.own_rows, data.right, minlength=jobs) > 0
     weight = data.importance[data.own_rows]
@@ -114,7 +120,7 @@ def fit(data: Labelled) -> tuple[Any, Any]:
     none_target = none.T @ (~found * data.importance)
     split = pairs.shape[1]
     ridge = np.full(split + none.shape[1], RIDGE)
-    ridge[split] = 0
+    ridge[split:][data.none.min(0) == 1] = 0  # an intercept
 
     def loss(weights: Any) -> tuple[float, Any]:
         utility = (pairs @ weights[:split].astype(np.float32)).astype(np.float64)
@@ -132,6 +138,10 @@ def fit(data: Labelled) -> tuple[Any, Any]:
     return weights[:split] / scale, weights[split:] / none_scale
 
 
+def _or_one(deviation: Any) -> Any:
+    return np.where(deviation > 1e-6, deviation, 1)
+
+
 def predict(data: Labelled, weights: tuple[Any, Any]) -> tuple[Any, Any]:
     return scoring.softmax(data.pairs @ weights[0].astype(np.float32), data.none @ weights[1], data.own_rows)
 
@@ -140,7 +150,7 @@ def fit_calibration(data: Labelled, likely: Any) -> Any:
     """Logistic regression of 'the first candidate is right' on what cross-fitting said of it."""
     first = firsts(data, likely)
     clipped = np.clip(likely[first], 1e-9, 1 - 1e-9)
-    columns = scoring.calibration_columns(np.log(clipped / (1 - clipped)), scoring.dated(data.pairs[first]))
+    columns = scoring.calibration_columns(np.log(clipped / (1 - clipped)), scoring.known(data.pairs[first]))
     right, weight = data.right[first], data.importance[data.own_rows[first]]
 
     def loss(weights: Any) -> tuple[float, Any]:
@@ -149,7 +159,7 @@ def fit_calibration(data: Labelled, likely: Any) -> Any:
         value = weight @ (np.logaddexp(0, log_odds) - right * log_odds) + 0.5 * weights @ weights
         return value, columns.T @ (weight * excess) + weights
 
-    return minimize(loss, np.array([0.0, 1, 0, 0]), jac=True, method="L-BFGS-B").x
+    return minimize(loss, np.array([0.0, 1, 0, 0, 0, 1]), jac=True, method="L-BFGS-B").x
 
 
 def firsts(data: Labelled, likely: Any) -> Any:
@@ -169,8 +179,8 @@ def figures(name: str, data: Labelled, likely: Any, none: Any, confidence: Any) 
     strong = sure >= scoring.STRONG
     counterparts = data.has_counterpart.sum()
     print(
-        f"{name:<28} R@1 {(ranks == 1).sum() / counterparts:.3f}  R@5 {(ranks <= 5).sum() / counterparts:.3f}"
-        f"  MRR {(1 / ranks).sum() / counterparts:.3f}  strong {right[strong].mean():.3f} at"
+        f"{name:<42} R@1 {(ranks == 1).sum() / counterparts:.3f}  R@5 {(ranks <= 5).sum() / counterparts:.3f}"
+        f"  MRR {(1 / ranks).sum() / counterparts:.3f}  strong {right[strong].sum() / max(strong.sum(), 1):.3f} at"
         f" {strong.sum() / len(data.none):.3f}  ECE {evaluate.calibration_error(sure, right):.3f}"
         f"  AUC first {evaluate.auc(sure, right):.3f}  AUC none {evaluate.auc(none, ~data.has_counterpart):.3f}",
         flush=True,
@@ -184,20 +194,21 @@ def main() -> None:
     arguments = parser.parse_args()
     rarity = count_words(arguments.data)
     sets = {name: read(arguments.data, name, rarity) for name in SETS}
+    sets |= {f"{name}, titles alone": read(arguments.data, name, rarity, titles_alone=True) for name in SETS}
     everything = joined(list(sets.values()))
     likely, none = np.zeros(len(everything.own_rows)), np.zeros(len(everything.none))
     for fold in range(FOLDS):
         held = everything.fold == fold
-        weights = fit(everything.of(~held))
+        weights = fit_both(everything.of(~held))
         likely[held[everything.own_rows]], none[held] = predict(everything.of(held), weights)
     confidence = np.zeros(len(likely))
     for fold in range(FOLDS):  # cross-fitted: no customer is calibrated by its own answers
         held = everything.fold == fold
         pairs = held[everything.own_rows]
         calibration = fit_calibration(everything.of(~held), likely[~pairs])
-        confidence[pairs] = scoring.calibrated(likely[pairs], scoring.dated(everything.pairs[pairs]), calibration)
+        confidence[pairs] = scoring.calibrated(likely[pairs], scoring.known(everything.pairs[pairs]), calibration)
     calibration = fit_calibration(everything, likely)
-    weights = fit(everything)
+    weights = fit_both(everything)
     pairs_before = jobs_before = 0
     for name, data in sets.items():
         pairs = slice(pairs_before, pairs_before + len(data.own_rows))
@@ -205,7 +216,7 @@ def main() -> None:
         pairs_before, jobs_before = pairs.stop, jobs.stop
         figures(f"{name} leave-customers-out", data, likely[pairs], none[jobs], confidence[pairs])
         inside, inside_none = predict(data, weights)
-        sure = scoring.calibrated(inside, scoring.dated(data.pairs), calibration)
+        sure = scoring.calibrated(inside, scoring.known(data.pairs), calibration)
         figures(f"{name} in-sample", data, inside, inside_none, sure)
     text = scoring.Weights(weights[0], weights[1], calibration, rarity).to_json()
     if arguments.write:

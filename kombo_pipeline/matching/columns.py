@@ -12,7 +12,7 @@ from scipy import sparse
 
 from kombo_pipeline.matching.places import Place, read_place
 from kombo_pipeline.matching.titles import Title, code_digits, plain_words, read_title, stem
-from kombo_pipeline.matching.vocabulary import EMPLOYMENT_PHRASES, LEVELS, SEASONS
+from kombo_pipeline.matching.vocabulary import EMPLOYMENT_PHRASES, FUNCTION_WORDS, LEVELS, SEASONS
 
 FEATURES: Final = 2**20
 """Words and character trigrams are hashed into so many columns; no vocabulary has to be kept or agreed upon."""
@@ -26,6 +26,7 @@ GRAM_WEIGHT: Final = 0.5
 LEAST_SEARCH_WEIGHT: Final = 0.07
 """Parts of a unit vector below this are not searched by: they are what half of all titles share."""
 
+_FUNCTION_STEMS: Final = frozenset(map(stem, FUNCTION_WORDS))
 _TIMES: Final = frozenset(map(stem, SEASONS)) | frozenset(map(str, range(2000, 2060)))
 _LEVELS: Final = tuple(dict.fromkeys(LEVELS.values()))
 _SEASONS: Final = tuple(dict.fromkeys(SEASONS.values()))
@@ -71,6 +72,7 @@ class Columns:
     place_numbers: Any
     codes: Any
     search: Any  # unit vectors for retrieval: words, their trigrams, words of the place
+    alone: Any  # unit vectors of the titles of jobs of which nothing else is known; of others, nothing
 
     @classmethod
     def read(cls, jobs: Sequence[JobText], *, customer: str, rarity: "Rarity") -> Self:
@@ -111,6 +113,7 @@ class Columns:
             place_numbers=_flags([place.numbers for place in places]),
             codes=_flags([_codes(title, job.code) for job, title in zip(jobs, titles, strict=True)]),
             search=_search(words.spelled(), places, rarity),
+            alone=words.alone([not _tells_more(job) for job in jobs]),
         )
 
     def __len__(self) -> int:
@@ -169,6 +172,7 @@ class _Words:
         self._rarity = np.array([rarity(each) for each in stems], dtype=np.float32)
         self._column = np.array([column_of(each) for each in stems], dtype=np.int32)
         self._grams = [_grams(word) for word in distinct]
+        self._stems = stems
 
     def weighted(self) -> Any:
         """One column a stem."""
@@ -178,23 +182,45 @@ class _Words:
         return matrix
 
     def spelled(self) -> Any:
-        """Unit vectors of stems and character trigrams."""
-        counts = np.array([1 + len(grams) for grams in self._grams], dtype=np.int64)
+        """Unit vectors of stems and of the words' character trigrams."""
+        return _unit(self._titles() @ self._spelling(self._grams, self._rarity, GRAM_WEIGHT))
+
+    def alone(self, chosen: Sequence[bool]) -> Any:
+        """Unit vectors of stems and of their trigrams for the chosen titles, none for the others.
+
+        Where nothing else tells jobs apart, common words count too: the square root brings the rarities together.
+        """
+        if not any(chosen):
+            return sparse.csr_matrix(self._shape, dtype=np.float32)
+        titles = sparse.diags(np.array(chosen, dtype=np.float32)) @ self._titles()
+        titles.eliminate_zeros()
+        says = np.sqrt(self._rarity)
+        says[[stem in _FUNCTION_STEMS for stem in self._stems]] *= CONTEXT_WEIGHT
+        return _unit((titles @ self._spelling(list(map(_grams, self._stems)), says, 1.0)).tocsr())
+
+    def _titles(self) -> Any:
+        # The order of a title's words is kept, so that its sums are rounded alike in every list of jobs.
+        return sparse.csr_matrix((self._share, self._number, self._start), (self._shape[0], len(self._stems)))
+
+    def _spelling(self, grams: list[tuple[int, ...]], says: Any, gram_weight: float) -> Any:
+        """Each distinct word as its stem and trigrams, which share among them what they weigh beside it."""
+        counts = np.array([1 + len(each) for each in grams], dtype=np.int64)
         start = np.r_[0, np.cumsum(counts)]
         columns = np.fromiter(
-            (column for own, grams in zip(self._column, self._grams, strict=True) for column in (own, *grams)),
+            (column for own, each in zip(self._column, grams, strict=True) for column in (own, *each)),
             dtype=np.int32, count=start[-1],
         )  # fmt: skip
-        values = np.repeat(GRAM_WEIGHT * self._rarity / np.sqrt(np.maximum(counts - 1, 1)), counts).astype(np.float32)
-        values[start[:-1]] = self._rarity
-        spelling = sparse.csr_matrix((values, columns, start), shape=(len(counts), FEATURES))
-        # The order of a title's words is kept, so that its sums are rounded alike in every list of jobs.
-        titles = sparse.csr_matrix((self._share, self._number, self._start), (self._shape[0], len(counts)))
-        return _unit(titles @ spelling)
+        values = np.repeat(gram_weight * says / np.sqrt(np.maximum(counts - 1, 1)), counts).astype(np.float32)
+        values[start[:-1]] = says
+        return sparse.csr_matrix((values, columns, start), shape=(len(counts), FEATURES))
 
     @property
     def _shape(self) -> tuple[int, int]:
         return len(self._start) - 1, FEATURES
+
+
+def _tells_more(job: JobText) -> bool:
+    return bool(job.location or job.department or job.employment_type or job.posted or job.code)
 
 
 def _search(spelled: Any, places: list[Place], rarity: Rarity) -> Any:

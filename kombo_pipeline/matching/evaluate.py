@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import IO, Any
@@ -160,6 +160,12 @@ def read_customers(ats_file: Path | str, own_file: Path | str) -> list[Customer]
         customer.own.append(_job(row, "own_id"))
         customer.gold.append(row.get("gold_ats_id") or "")
     return list(customers.values())
+
+
+def titles_alone(customer: Customer) -> Customer:
+    """The customer with nothing but ids and titles known of its jobs."""
+    ats, own = ([JobText(job.id, job.title) for job in jobs] for jobs in (customer.ats, customer.own))
+    return replace(customer, ats=ats, own=own)
 
 
 def _rows(path: Path, key: str) -> Iterator[dict[str, str]]:

@@ -38,7 +38,7 @@ class Explanation:
 _GROUPS: Final = {
     "title": (
         "cosine", "sorted_words", "common_words", "spelling", "own_covered", "ats_covered", "both_covered",
-        "equal_title", "equal_spelling",
+        "equal_title", "equal_spelling", "title_alone",
     ),
     "seniority": ("same_level", "other_level", "level_missing"),
     "number": ("same_number", "other_number", "number_missing"),

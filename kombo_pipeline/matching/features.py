@@ -1,5 +1,6 @@
 """What speaks for and against a pair of jobs, as numbers; each is 0 where nothing is known."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -20,15 +21,27 @@ NAMES: Final = (
     "same_day", "within_3_days", "within_2_weeks", "date_distance", "own_earlier", "beyond_120_days",
     "behind_nearest_date", "nearest_date_of_equals", "equal_rivals", "rivals_here",
     "title_and_place", "title_and_date", "place_and_date", "all_three", "title_against_place",
+    "title_alone",
 )  # fmt: skip
 """The features of a pair, in the order of the columns and of the weights."""
+
+SPELLING_WEIGHT: Final = 0.05
+LENGTH_WEIGHT: Final = 0.05
+WORD_WEIGHT: Final = 0.01
+CONTRADICTION_WEIGHT: Final = 0.1
+"""What counts beside the cosine of titles alone: equal spelling; against a candidate the logarithm of how much
+longer it is, each word more that it has, and another number, year or season."""
 
 Pairs = Any
 
 
 def pair_features(own: Columns, ats: Columns, own_rows: Pairs, ats_rows: Pairs, cosine: Pairs) -> Any:
     """One row a pair, one column a feature. The pairs of one own job stand together: they are also compared
-    with each other, for the second of two good candidates is a worse one."""
+    with each other, for the second of two good candidates is a worse one.
+
+    Where neither an own job nor any of its candidates has more than a title, only `title_alone` is told: the other
+    features' weights lean on places and dates.
+    """
     if not len(own_rows):
         return np.empty((0, len(NAMES)), dtype=np.float32)
     of: dict[str, Any] = {"cosine": cosine}
@@ -37,6 +50,11 @@ def pair_features(own: Columns, ats: Columns, own_rows: Pairs, ats_rows: Pairs, 
     _places(of, own, ats, own_rows, ats_rows)
     _dates(of, own, ats, own_rows, ats_rows)
     _rivals(of, own_rows, ats.title_key[ats_rows])
+    alone = _titles_alone(own, ats, own_rows, ats_rows)
+    of["title_alone"] = np.zeros(len(own_rows))
+    if alone.any():
+        alike = _alikeness(of, own, ats, own_rows, ats_rows)
+        of = {name: np.where(alone, 0, values) for name, values in of.items()} | {"title_alone": alone * alike}
     return np.column_stack([np.asarray(of[name], dtype=np.float32) for name in NAMES])
 
 
@@ -153,11 +171,36 @@ def _rivals(of: dict[str, Any], own_rows: Pairs, title_key: Pairs) -> None:
     of["rivals_here"] = np.log(np.maximum(here, 1))[equals] * (place > 0)
 
 
+def _titles_alone(own: Columns, ats: Columns, o: Pairs, a: Pairs) -> Any:
+    """Which pairs belong to an own job of which, as of all its candidates, nothing is known but the title."""
+    mine, theirs = np.diff(own.alone.indptr) > 0, np.diff(ats.alone.indptr) > 0
+    return mine[o] & (np.bincount(o, ~theirs[a], minlength=len(own)) == 0)[o]
+
+
+def _alikeness(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> Any:
+    """How alike two titles are. Of those as alike the shorter is the likelier: it claims less."""
+    mine, theirs = own.core[o], ats.core[a]
+    longer = np.log(np.maximum(_lengths(theirs, len), 1) / np.maximum(_lengths(mine, len), 1))
+    more = _lengths(theirs, _spaces) - _lengths(mine, _spaces)
+    contradicted = of["other_number"] | of["other_year"] | of["other_season"]
+    alike = _sums(own.alone[o].multiply(ats.alone[a])) + SPELLING_WEIGHT * of["spelling"]
+    alike -= LENGTH_WEIGHT * longer + WORD_WEIGHT * more + CONTRADICTION_WEIGHT * contradicted
+    return np.where(alike == 0, 1e-6, alike)  # 0 stands for pairs that have more than titles
+
+
+def _lengths(texts: Any, length: Callable[[str], int]) -> Any:
+    return np.fromiter(map(length, texts), np.int64, len(texts))
+
+
+def _spaces(text: str) -> int:
+    return text.count(" ")
+
+
 NONE_NAMES: Final = (
     "always", "candidates", "best_sorted_words", "best_common_words", "best_spelling", "best_coverage",
     "best_title_and_place", "best_title_and_date", "best_all_three", "best_place",
     "title_elsewhere", "nearest_date", "dated", "own_city_known", "own_level_known",
-    "dated_candidates", "dated_coverage", "dated_place",
+    "dated_candidates", "dated_coverage", "dated_place", "alone", "best_alone",
 )  # fmt: skip
 """What is known of an own job's candidates together: the features of the answer that none of them is it."""
 
@@ -172,7 +215,9 @@ def none_features(own: Columns, own_rows: Pairs, pairs: Any) -> Any:
         return most
 
     dated = (of["date_distance"] > 0) | (of["same_day"] > 0)
-    columns = {
+    alone = np.zeros(len(own), dtype=bool)
+    alone[own_rows] = of["title_alone"] != 0
+    columns: dict[str, Any] = {
         "always": np.ones(len(own)),
         "candidates": np.log1p(np.bincount(own_rows, minlength=len(own))),
         "best_sorted_words": best(of["sorted_words"]),
@@ -193,6 +238,8 @@ def none_features(own: Columns, own_rows: Pairs, pairs: Any) -> Any:
     columns["dated_candidates"] = columns["dated"] * columns["candidates"]
     columns["dated_coverage"] = columns["dated"] * columns["best_coverage"]
     columns["dated_place"] = columns["dated"] * columns["best_place"]
+    columns = {name: np.where(alone, 0, values) for name, values in columns.items()}
+    columns |= {"alone": alone, "best_alone": best(of["title_alone"])}
     return np.column_stack([np.asarray(columns[name], dtype=np.float32) for name in NONE_NAMES])
 
 

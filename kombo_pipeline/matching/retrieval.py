@@ -1,6 +1,7 @@
 """Which ATS jobs are worth a closer look: the nearest by words, character trigrams and place."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Final, Self
 
 import numpy as np
@@ -14,6 +15,9 @@ LARGE: Final = 20_000
 """From so many ATS jobs on, a search leaves out the least telling parts of the own job: five times less work."""
 GIST: Final = 0.85
 """What the parts kept then hold of the squared length."""
+
+_ALIKE: Final = 0.3
+"""Where more than SHORTLIST jobs have this cosine, the others are left out before they are put in order."""
 
 
 class Index:
@@ -58,16 +62,17 @@ def nearest(search: Any, postings: Any, tie: Any) -> tuple[Any, Any, Any]:
     depends on that row, the ATS jobs and whether they are LARGE in number.
     """
     scores = (sought(search, size=postings.shape[1]) @ postings).tocsr()
+    alike = np.flatnonzero(scores.data >= _ALIKE)
+    bounds = np.searchsorted(alike, scores.indptr)
     chosen: list[Any] = []
-    for start, end in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
-        values = scores.data[start:end]
-        if len(values) <= SHORTLIST:
-            chosen.append(np.arange(start, end))
-            continue
-        least = np.partition(values, -SHORTLIST)[-SHORTLIST]
-        near = start + np.flatnonzero(values >= least - 1e-4)
-        keys = np.round(scores.data[near].astype(np.float64), 5) + tie[scores.indices[near]]
-        chosen.append(near[np.argsort(-keys)[:SHORTLIST]])
+    for row, (start, end) in enumerate(pairwise(bounds)):
+        near = alike[start:end] if end - start > SHORTLIST else np.arange(scores.indptr[row], scores.indptr[row + 1])
+        if len(near) > SHORTLIST:
+            values = scores.data[near]
+            near = near[values >= np.partition(values, -SHORTLIST)[-SHORTLIST] - 1e-4]
+            keys = np.round(scores.data[near].astype(np.float64), 5) + tie[scores.indices[near]]
+            near = near[np.argsort(-keys)[:SHORTLIST]]
+        chosen.append(near)
     rows = np.repeat(np.arange(search.shape[0]), [len(found) for found in chosen])
     picked = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
     return rows, scores.indices[picked], scores.data[picked]

@@ -56,7 +56,7 @@ class Weights:
 
     pair: Any  # one a feature of features.NAMES
     none: Any  # one a feature of features.NONE_NAMES
-    calibration: Any  # intercept and slope on the log-odds, and what both gain where posting dates are known
+    calibration: Any  # intercept and slope on the log-odds, what both gain with posting dates, both for titles alone
     rarity: Rarity
 
     @classmethod
@@ -139,8 +139,8 @@ class Matcher:
         none = features.none_features(own, own_rows, pairs).astype(np.float64) @ self.weights.none
         scores = pairs.astype(np.float64) @ self.weights.pair
         likely, none_likely = softmax(scores, none, own_rows)
-        confidence = calibrated(likely, dated(pairs), self.weights.calibration)
-        order = np.lexsort((ats.tie[ats_rows], -np.round(scores, 4), own_rows))
+        confidence = calibrated(likely, known(pairs), self.weights.calibration)
+        order = np.lexsort((-ats.tie[ats_rows], -np.round(scores, 4), own_rows))
         ends = np.searchsorted(own_rows, np.arange(len(own) + 1))
         wanted = [k] * len(own) if isinstance(k, int) else k
         matches = []
@@ -171,20 +171,25 @@ def softmax(scores: Any, none: Any, own_rows: Any) -> tuple[Any, Any]:
     return pair / total[own_rows], np.where(empty, 1.0, alone / total)
 
 
-def calibrated(likely: Any, dates_known: Any, calibration: Any) -> Any:
+def calibrated(likely: Any, knowing: Any, calibration: Any) -> Any:
     """Probabilities of which as many come true as they say, by logistic regression on the log-odds."""
     clipped = np.clip(likely, 1e-9, 1 - 1e-9)
-    return 1 / (1 + np.exp(-calibration_columns(np.log(clipped / (1 - clipped)), dates_known) @ calibration))
+    return 1 / (1 + np.exp(-calibration_columns(np.log(clipped / (1 - clipped)), knowing) @ calibration))
 
 
-def calibration_columns(log_odds: Any, dates_known: Any) -> Any:
+def calibration_columns(log_odds: Any, knowing: Any) -> Any:
     """What the calibration is a linear function of."""
-    return np.column_stack([np.ones(len(log_odds)), log_odds, dates_known, dates_known * log_odds])
+    dated, alone = knowing.T
+    line = np.column_stack([np.ones(len(log_odds)), log_odds])
+    return np.hstack([line * ~alone[:, None], line * dated[:, None], line * alone[:, None]])
 
 
-def dated(pairs: Any) -> Any:
-    """Whether both posting dates of a pair are known."""
-    return (pairs[:, features.NAMES.index("date_distance")] > 0) | (pairs[:, features.NAMES.index("same_day")] > 0)
+def known(pairs: Any) -> Any:
+    """What a probability's worth depends on: whether both posting dates are known, whether titles are all there is."""
+    date_distance, same_day, title_alone = (
+        pairs[:, features.NAMES.index(name)] for name in ("date_distance", "same_day", "title_alone")
+    )
+    return np.column_stack([(date_distance > 0) | (same_day > 0), title_alone != 0])
 
 
 def band(confidence: float) -> str:
@@ -212,10 +217,12 @@ def version_of(body: dict[str, Any]) -> str:
     """A name for the weights and every table and number in the code that changes what they mean."""
     code = (
         vocabulary.WORDS, vocabulary.PHRASES, vocabulary.LEVELS, vocabulary.SEASONS, vocabulary.EMPLOYMENT_PHRASES,
-        sorted(vocabulary.NOISE_PHRASES), places.REGIONS, places.CITIES, retrieval.SHORTLIST, retrieval.LARGE,
+        sorted(vocabulary.NOISE_PHRASES), sorted(vocabulary.FUNCTION_WORDS),
+        places.REGIONS, places.CITIES, retrieval.SHORTLIST, retrieval.LARGE,
         retrieval.GIST, titles.MAX_CHARACTERS,
         columns.FEATURES, columns.CONTEXT_WEIGHT, columns.PLACE_WEIGHT, columns.GRAM_WEIGHT,
         columns.LEAST_SEARCH_WEIGHT,
+        features.SPELLING_WEIGHT, features.LENGTH_WEIGHT, features.WORD_WEIGHT, features.CONTRADICTION_WEIGHT,
     )  # fmt: skip
     text = json.dumps([body, code], sort_keys=True, ensure_ascii=False)
     return "titles-" + hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -121,6 +121,15 @@ winter = winter
 spring fruhling fruhjahr = spring
 """)
 
+FUNCTION_WORDS: Final = frozenset(
+    _table("""
+a an and as at by for from in of on or the to with \
+und oder der die das des dem den fur im am an auf bei mit von vom zu zum zur \
+et ou de du des le la les en au aux pour = function
+""")
+)
+"""Words that join others and say nothing of the job."""
+
 EMPLOYMENT_PHRASES: Final = _table("""
 full_time fulltime vollzeit temps_plein tempo_pieno ft = full
 part_time parttime teilzeit temps_partiel tempo_parziale pt geringfugig minijob mini_job = part

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from kombo_pipeline.matching import features, retrieval, scoring
 from kombo_pipeline.matching.columns import JobText
@@ -153,11 +154,79 @@ def test_one_ats_job_best_for_two_is_told_apart_from_the_confidence(matcher):
     assert scoring.also_best_for(matcher.candidates(own, index)) == {"sales": ["1", "2"]}
 
 
-def test_confidence_rises_with_probability_whether_dates_are_known_or_not():
+@pytest.mark.parametrize("known", [(False, False), (True, False), (False, True)])
+def test_confidence_rises_with_probability_whatever_is_known(known):
     calibration = scoring.default_matcher().weights.calibration
-    for dates_known in (False, True):
-        sure = scoring.calibrated(np.linspace(0.001, 0.999, 50), np.full(50, dates_known), calibration)
-        assert (np.diff(sure) > 0).all()
+    sure = scoring.calibrated(np.linspace(0.001, 0.999, 50), np.array([known] * 50), calibration)
+    assert (np.diff(sure) > 0).all()
+
+
+def test_years_and_seasons_weigh_little_as_words(matcher):
+    own = JobText("1", "Data Engineer Intern Summer 2026")
+    ats = [JobText("time", "Marketing Intern Summer 2026"), JobText("job", "Data Engineer Intern")]
+    marketing, intern, summer, year = matcher.index(ats[:1]).columns.words.data[
+        np.argsort(-matcher.index(ats[:1]).columns.words.data)
+    ]
+    assert max(summer, year) < 0.3 * intern < marketing
+    assert matcher.candidates([own], matcher.index(ats))[0].candidates[0].ats.id == "job"
+
+
+def none_of(matcher, own, ats):
+    index = matcher.index(ats)
+    mine = retrieval.read_own([own], index)
+    rows, _, pairs = scoring.compare(mine, index)
+    return dict(zip(features.NONE_NAMES, features.none_features(mine, rows, pairs)[0].tolist(), strict=True))
+
+
+def test_dates_change_what_alike_titles_say_of_none(matcher):
+    own = JobText("1", "Sales Manager", "Berlin", posted=date(2024, 1, 2))
+    dated = none_of(matcher, own, ATS)
+    undated = none_of(matcher, own, [JobText(job.id, job.title, job.location) for job in ATS])
+    for name, of in (("candidates", "candidates"), ("coverage", "best_coverage"), ("place", "best_place")):
+        assert dated[f"dated_{name}"] == dated[of] > 0
+        assert undated[f"dated_{name}"] == 0
+
+
+def test_titles_alone_are_ranked_by_their_likeness_alone(matcher):
+    ats = ["Bakery and Cake Sales Clerk", "Bakers", "Baker", "Baker II", "Sales Clerk"]
+    own = [JobText("1", "Baker"), JobText("2", "Baker", "Berlin")]
+    index = matcher.index(JobText(title, title) for title in ats)
+    alone, placed = matcher.candidates(own, index)
+    assert [each.ats.id for each in alone.candidates[:2]] == ["Baker", "Bakers"]
+    for each in alone.candidates:
+        assert [features.NAMES[column] for column in np.flatnonzero(each.features)] == ["title_alone"]
+        assert "title_alone" not in evidence_of(matcher, alone, each)
+    assert placed.candidates[0].features[features.NAMES.index("title_alone")] == 0
+    index.update([JobText("Baker in Berlin", "Baker", "Berlin")], [])
+    [match] = matcher.candidates(own[:1], index)
+    assert all(each.features[features.NAMES.index("title_alone")] == 0 for each in match.candidates)
+
+
+def evidence_of(matcher, match, candidate):
+    explanation = explain(match, candidate, matcher.weights)
+    assert sum(each.weight for each in explanation.contributions) == pytest.approx(candidate.score, abs=0.02)
+    return [each.text for each in explanation.contributions]
+
+
+def test_another_number_speaks_against_a_title_alone(matcher):
+    index = matcher.index([JobText("2", "Engineer II"), JobText("3", "Engineer III")])
+    [match] = matcher.candidates([JobText("1", "Engineer 3")], index)
+    assert match.candidates[0].ats.id == "3"
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_the_nearest_are_those_of_putting_everything_in_order(seed):
+    rng = np.random.default_rng(seed)
+    own, ats = (sparse.random_array((size, 12), density=0.4, rng=rng, dtype=np.float32).tocsr() for size in (5, 80))
+    tie = rng.random(80) * 1e-6
+    rows, found, cosine = retrieval.nearest(own, ats.T.tocsr(), tie)
+    every = (own @ ats.T).toarray()
+    for row in range(5):
+        order = np.argsort(-(np.round(every[row].astype(np.float64), 5) + tie))
+        expected = [job for job in order if every[row, job]][: retrieval.SHORTLIST]
+        assert set(found[rows == row]) == set(expected)
+        assert cosine[rows == row] == pytest.approx(every[row, found[rows == row]])
 
 
 def test_bands_follow_the_confidence():
