@@ -2,9 +2,12 @@
 
 import logging
 import os
+import queue
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,13 +56,39 @@ def as_member(role: str, warehouse_url: str) -> str:
     return parts._replace(netloc=f"member_of_{role}:member@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
+@pytest.fixture(scope="session")
+def fresh_warehouses(postgres_server: postgres.Server, migrated_template: str) -> Iterator["queue.Queue[str]"]:
+    """Names of migrated, empty databases, some of them made ahead: a copy takes longer than most tests."""
+    names: queue.Queue[str] = queue.Queue(maxsize=3)
+    ended = threading.Event()
+
+    def make() -> None:
+        while not ended.is_set():
+            name = f"warehouse_{uuid4().hex[:12]}"
+            # A test may have stopped the server for a moment.
+            with (
+                suppress(psycopg.OperationalError),
+                psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin,
+            ):
+                admin.execute(f"create database {name} template {migrated_template}")
+                while not ended.is_set():
+                    with suppress(queue.Full):
+                        names.put(name, timeout=0.2)
+                        break
+
+    maker = threading.Thread(target=make, daemon=True)
+    maker.start()
+    yield names
+    ended.set()
+    maker.join()
+
+
 @pytest.fixture
-def warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+def warehouse_url(postgres_server: postgres.Server, fresh_warehouses: "queue.Queue[str]") -> Iterator[str]:
     """The URL of a migrated, empty warehouse of the test's own."""
-    name = f"warehouse_{uuid4().hex[:12]}"
+    name = fresh_warehouses.get(timeout=60)
+    yield postgres_server.url(name)
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"create database {name} template {migrated_template}")
-        yield postgres_server.url(name)
         admin.execute(f"drop database {name} with (force)")
 
 
