@@ -22,7 +22,7 @@ bench: $(DEV_INSTALLED) ## the benchmarks, with their peers
 	$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: $(DEV_INSTALLED) ## docs/images, with a real browser
-	$(BIN)/python docs/screenshots.py
+	$(BIN)/python docs/screenshots.py $(ARGS)
 
 docs: $(DEV_INSTALLED) ## docs/tables.md, from the comments in the database
 	$(BIN)/python docs/generate.py

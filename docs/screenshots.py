@@ -1,4 +1,4 @@
-"""Takes docs/images from a running pipeline: `make screenshots`.
+"""Takes docs/images from a running pipeline: `make screenshots`, or some: `make screenshots ARGS=assets`.
 
 Starts `kombo-pipeline up` with a data directory of its own, lets the sandbox's customers change some jobs,
 waits until the changes have arrived, and photographs the Dagster UI in the system's Chromium.
@@ -31,6 +31,7 @@ CHROMIUM_ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+PICTURES = ("backoffice", "materialization", "assets", "checks", "sensor")
 WIDTH = 2080
 """Pixels: as wide as the table of changes needs."""
 UP_WITHIN_SECONDS = 900
@@ -39,7 +40,10 @@ LIVE_FOR_MILLISECONDS = 75_000
 
 
 def main() -> None:
-    """Write every picture; exit with a line when there is no browser or the pipeline does not come up."""
+    """Write every picture, or those named; exit with a line when there is no browser or no pipeline comes up."""
+    wanted = set(sys.argv[1:] or PICTURES)
+    if unknown := wanted - set(PICTURES):
+        sys.exit(f"No such picture: {', '.join(sorted(unknown))}; there are {', '.join(PICTURES)}")
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         sys.exit("No Chromium found; install it (Debian: apt-get install chromium)")
@@ -50,14 +54,19 @@ def main() -> None:
         page.set_default_timeout(ARRIVES_WITHIN_MILLISECONDS)
         integrations = [each["id"] for each in ask(sandbox)["integrations"]]
         wait_until_idle(dagster)
-        take_backoffice(chromium.new_page(viewport={"width": 1280, "height": 860}), sign_in)
-        change_jobs(sandbox, integrations[1])
-        take_materialization(page, dagster, integrations[1])
-        take_assets(page, dagster)
-        ask(f"{sandbox}/integrations/{integrations[2]}/sync", {"state": "PARTIALLY_FAILED"})
-        take_checks(page, dagster)
-        ask(f"{sandbox}/live", {"action": "resume"})
-        take_sensor(page, dagster)
+        if "backoffice" in wanted:
+            take_backoffice(chromium.new_page(viewport={"width": 1280, "height": 860}), sign_in)
+        if "materialization" in wanted:
+            change_jobs(sandbox, integrations[1])
+            take_materialization(page, dagster, integrations[1])
+        if "assets" in wanted:
+            take_assets(page, dagster)
+        if "checks" in wanted:
+            ask(f"{sandbox}/integrations/{integrations[2]}/sync", {"state": "PARTIALLY_FAILED"})
+            take_checks(page, dagster)
+        if "sensor" in wanted:
+            ask(f"{sandbox}/live", {"action": "resume"})
+            take_sensor(page, dagster)
         chromium.close()
 
 
