@@ -154,14 +154,14 @@ def take_materialization(page: Page, dagster: str, integration_id: str) -> None:
 
 def take_assets(page: Page, dagster: str) -> None:
     """The asset graph, every check passed."""
-    page.set_viewport_size({"width": 1620, "height": 520})
+    page.set_viewport_size({"width": 1620, "height": 720})
     fresh = f"{dagster}/assets/jobs?view=checks&checkDetail=every_integration_fresh"
     page.goto(fresh)
     page.locator("button").get_by_text("Execute", exact=True).click()
     page.get_by_text("Launched run").wait_for()
     load_until(page, fresh, "Passed")
     load_until(page, f"{dagster}/locations/kombo_pipeline/asset-groups/kombo_pipeline/lineage", "5 / 5 Passed")
-    shoot(page, "assets", clip={"x": 240, "y": 0, "width": 1380, "height": 500})
+    shoot(page, "assets", clip={"x": 240, "y": 0, "width": 1380, "height": 720})
 
 
 def take_checks(page: Page, dagster: str) -> None:
