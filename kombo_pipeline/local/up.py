@@ -293,10 +293,10 @@ def _summary_rows(conn: Connection) -> list[dict[str, Any]]:
 
 
 def _summary(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="What landed", box=box.SIMPLE_HEAD)
-    table.add_column("Organization", overflow="ellipsis", no_wrap=True, max_width=24)
+    table = Table(title="What landed", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column("Organization", max_width=24)
     for column in ("Jobs", "Open", "Changes", "Own jobs", "Linked", "To review", "Fresh as of"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("Health")
     for row in rows:
         table.add_row(
