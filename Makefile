@@ -10,8 +10,8 @@ DEV_INSTALLED := $(VENV)/.dev-installed
 run: $(INSTALLED) ## everything on this machine; `make run ARGS=--once` passes arguments on
 	$(BIN)/kombo-pipeline up $(ARGS)
 
-test: $(DEV_INSTALLED) ## the whole suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV_INSTALLED) ## the whole suite; a file's tests stay together, for they share servers
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(DEV_INSTALLED) ## what the pre-commit hooks and CI check
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """The whole path of a fetch beside its floors and dlt.
 
-    python -m benchmarks.ingest [--jobs 50000] [--rounds 5] [--without-dlt] [--sections initial,repeat,size,large]
+    python -m benchmarks.ingest [--jobs 50000] [--rounds 5] [--without-dlt] [--sections initial,growth,incremental]
 
 Contenders run one after the other in every round, each in a process of its own on a fresh database; a ratio
 is taken within a round, and the median of the rounds is shown.
@@ -154,23 +154,22 @@ def incremental(server: postgres.Server, sizes: list[int], rounds: int) -> None:
 def _multiply(url: str, copies: int) -> None:
     """Give the integration copies of each of its jobs under other ids, children included."""
     with connect(url) as conn:
-        for copied in range(1, copies):
-            for name in ("jobs", *(f"job_{child}" for child in ("stages", "screening_questions", "postings"))):
-                columns = [
-                    row["column_name"]
-                    for row in conn.execute(
-                        "select column_name from information_schema.columns where table_schema = 'core' "
-                        "and table_name = %s and is_generated = 'NEVER' and column_name <> 'kombo_job_id'",
-                        (name,),
-                    )
-                ]
-                listed = ", ".join(columns)
-                conn.execute(
-                    f"insert into core.{name} (kombo_job_id, {listed}) select kombo_job_id || '-{copied}', {listed} "
-                    f"from core.{name} where position('-' in kombo_job_id) = 0"
+        for name in ("jobs", *(f"job_{child}" for child in ("stages", "screening_questions", "postings"))):
+            columns = [
+                row["column_name"]
+                for row in conn.execute(
+                    "select column_name from information_schema.columns where table_schema = 'core' "
+                    "and table_name = %s and is_generated = 'NEVER' and column_name <> 'kombo_job_id'",
+                    (name,),
                 )
+            ]
+            listed = ", ".join(columns)
+            conn.execute(f"create temporary table original on commit drop as table core.{name}")
+            conn.execute(
+                f"insert into core.{name} (kombo_job_id, {listed}) select kombo_job_id || '-' || copied, {listed} "
+                f"from generate_series(1, {copies - 1}) copied cross join original"
+            )
             conn.commit()
-        conn.commit()
         conn.autocommit = True
         conn.execute("vacuum analyze")
         conn.execute("checkpoint")

@@ -2,12 +2,9 @@
 
 import logging
 import os
-import queue
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +31,13 @@ def postgres_server() -> Iterator[postgres.Server]:
     data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-tests-"))
     data_dir.chmod(0o711)  # as root, the server runs under another account
     try:
-        yield postgres.ensure(data_dir / "postgres")
+        server = postgres.ensure(data_dir / "postgres")
+        with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+            # Outlives every process, as a killed one's writes stay with the system; not a power cut.
+            admin.execute("alter system set fsync = off")
+            admin.execute("alter system set full_page_writes = off")
+            admin.execute("select pg_reload_conf()")
+        yield server
     finally:
         postgres.stop(data_dir / "postgres")
         shutil.rmtree(data_dir, ignore_errors=True)
@@ -56,40 +59,26 @@ def as_member(role: str, warehouse_url: str) -> str:
     return parts._replace(netloc=f"member_of_{role}:member@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
-@pytest.fixture(scope="session")
-def fresh_warehouses(postgres_server: postgres.Server, migrated_template: str) -> Iterator["queue.Queue[str]"]:
-    """Names of migrated, empty databases, some of them made ahead: a copy takes longer than most tests."""
-    names: queue.Queue[str] = queue.Queue(maxsize=3)
-    ended = threading.Event()
-
-    def make() -> None:
-        while not ended.is_set():
-            name = f"warehouse_{uuid4().hex[:12]}"
-            # A test may have stopped the server for a moment.
-            with (
-                suppress(psycopg.OperationalError),
-                psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin,
-            ):
-                admin.execute(f"create database {name} template {migrated_template}")
-                while not ended.is_set():
-                    with suppress(queue.Full):
-                        names.put(name, timeout=0.2)
-                        break
-
-    maker = threading.Thread(target=make, daemon=True)
-    maker.start()
-    yield names
-    ended.set()
-    maker.join()
-
-
-@pytest.fixture
-def warehouse_url(postgres_server: postgres.Server, fresh_warehouses: "queue.Queue[str]") -> Iterator[str]:
-    """The URL of a migrated, empty warehouse of the test's own."""
-    name = fresh_warehouses.get(timeout=60)
+def copied(postgres_server: postgres.Server, template: str) -> Iterator[str]:
+    """Yield the URL of a copy of a migrated, empty warehouse; drop it afterwards."""
+    name = f"warehouse_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create database {name} template {template} strategy file_copy")
     yield postgres_server.url(name)
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
         admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated, empty warehouse of the test's own."""
+    yield from copied(postgres_server, migrated_template)
+
+
+@pytest.fixture(scope="module")
+def module_warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated, empty warehouse that the tests of a module share."""
+    yield from copied(postgres_server, migrated_template)
 
 
 @pytest.fixture

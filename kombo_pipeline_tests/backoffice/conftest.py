@@ -29,17 +29,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from kombo_pipeline.backoffice import app as backoffice_app
 from kombo_pipeline.backoffice import passwords
 from kombo_pipeline.backoffice.access import Access
-from kombo_pipeline.local import postgres
 from kombo_pipeline.settings import Settings
 from kombo_pipeline.settings import load as load_settings
 from kombo_pipeline.warehouse import users
@@ -138,16 +135,6 @@ class _Running:
 @pytest.fixture(scope="session")
 def hashed_password() -> str:
     return passwords.hashed(PASSWORD)
-
-
-@pytest.fixture(scope="module")
-def module_warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
-    """The URL of a migrated, empty warehouse that the tests of a module share."""
-    name = f"backoffice_{uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"create database {name} template {migrated_template}")
-        yield postgres_server.url(name)
-        admin.execute(f"drop database {name} with (force)")
 
 
 def running_backoffice(warehouse_url: str, **settings: Any) -> "_Running":

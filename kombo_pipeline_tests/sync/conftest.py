@@ -1,25 +1,13 @@
 """One warehouse and one sandbox server a module; every test begins with both of them empty."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
-import psycopg
 import pytest
 
-from kombo_pipeline.local import postgres
 from kombo_pipeline.sandbox.server import running
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.sync.model import Served, client, empty
-
-
-@pytest.fixture(scope="module")
-def module_warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
-    name = f"warehouse_{uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"create database {name} template {migrated_template}")
-        yield postgres_server.url(name)
-        admin.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -27,6 +25,7 @@ from kombo_pipeline.sandbox.webhooks import Webhook
 from kombo_pipeline.sync import lifecycle
 from kombo_pipeline.sync.apply import apply_landed_fetches, release_records
 from kombo_pipeline.warehouse.connection import Connection, connect
+from kombo_pipeline_tests.conftest import copied
 from kombo_pipeline_tests.sync.crashes import Lost, run
 from kombo_pipeline_tests.sync.model import (
     NESTED_TABLES,
@@ -468,11 +467,7 @@ class Upstream(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module")
 def second_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
-    name = f"warehouse_{uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"create database {name} template {migrated_template}")
-        yield postgres_server.url(name)
-        admin.execute(f"drop database {name} with (force)")
+    yield from copied(postgres_server, migrated_template)
 
 
 @pytest.mark.timeout(3600)

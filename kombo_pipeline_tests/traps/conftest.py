@@ -15,7 +15,7 @@ from kombo_pipeline_tests.sync import conftest as shared
 from kombo_pipeline_tests.sync.model import Served
 from kombo_pipeline_tests.traps.subscriber import Subscriber
 
-module_warehouse_url, warehouse_url, conn = shared.module_warehouse_url, shared.warehouse_url, shared.conn
+warehouse_url, conn = shared.warehouse_url, shared.conn
 module_served, served = shared.module_served, shared.served
 
 
