@@ -1,6 +1,7 @@
 """The whole path of a fetch beside its floors and dlt.
 
-    python -m benchmarks.ingest [--jobs 50000] [--rounds 5] [--without-dlt] [--sections initial,growth,incremental]
+    python -m benchmarks.ingest [--jobs 50000] [--rounds 5] [--without-dlt]
+                                [--sections initial,growth,changed,incremental]
 
 Contenders run one after the other in every round, each in a process of its own on a fresh database; a ratio
 is taken within a round, and the median of the rounds is shown.
@@ -121,6 +122,23 @@ def growth(server: postgres.Server, sizes: list[int]) -> None:
     print(table(["jobs", "wall s", "CPU s", "peak MB"], rows))
 
 
+def changed(server: postgres.Server, jobs: int) -> None:
+    """Every job changes at once, as when Kombo adds a field or a customer renames a department."""
+    rows = []
+    with running_sandbox(jobs, port=PORT) as kombo:
+        url = fresh_database(server, "bench_changed")
+        arguments = (kombo.url, kombo.integration_ids[0])
+        measure(server, MODULE, "discard", *arguments, "-")
+        first = measure(server, MODULE, "ours", *arguments, url)
+        kombo.change(jobs - 1)
+        measure(server, MODULE, "discard", *arguments, "-")
+        for name, measured in (("all new", first), ("all changed", measure(server, MODULE, "ours", *arguments, url))):
+            told = measured.result
+            rows.append([name, told["new"], told["changed"], measured.wall, measured.cpu, measured.postgres_cpu])
+    print(f"\n## All of {jobs:,} jobs changed\n")
+    print(table(["fetch", "new", "changed", "wall s", "CPU s", "Postgres CPU s"], rows))
+
+
 def incremental(server: postgres.Server, sizes: list[int], rounds: int) -> None:
     """500 changed jobs on a small and on a large table of one integration."""
     rows, walls = [], {}
@@ -198,7 +216,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--without-dlt", action="store_true")
-    parser.add_argument("--sections", default="initial,growth,incremental")
+    parser.add_argument("--sections", default="initial,growth,changed,incremental")
     options = parser.parse_args()
     if options.contender:
         name, *arguments = options.contender
@@ -211,6 +229,8 @@ def main() -> None:
             initial(server, options.jobs, options.rounds, with_dlt=not options.without_dlt)
         if "growth" in sections:
             growth(server, [options.jobs, 4 * options.jobs])
+        if "changed" in sections:
+            changed(server, options.jobs)
         if "incremental" in sections:
             incremental(server, [5_000, 20 * options.jobs], options.rounds)
 
