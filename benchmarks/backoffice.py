@@ -202,17 +202,17 @@ def answer_and_next(client: httpx.Client, page: list[str]) -> None:
 def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]]:
     """Each page with the SQL that it needs; both are called with a number that grows."""
     from kombo_pipeline.backoffice import card, search
+    from kombo_pipeline.backoffice.waiting import Waiting
     from kombo_pipeline.warehouse import answers, overview, picker, review
 
-    queue = review.Queue()
-    keys = review.waiting_keys(conn, queue)
+    keys = [job.key for job in review.waiting(conn)]
     names = ("customer_id", "own_job_id", "integration_id")
     at = {"of": CUSTOMER, "in": INTEGRATION, "own": "own-00001"}
     page = [get(client, "/review", expected="own-title", order="oldest")]
 
     def card_sql(number: int) -> None:
         key = keys[number]
-        assert review.waits(conn, queue, key)
+        assert review.waiting_job(conn, key)
         card.load(conn, dict(zip(names, key, strict=True)))
         answers.progress(conn, NAME)
         answers.standing_of_person(conn, NAME, since=datetime.now(UTC) - timedelta(days=1), limit=5)
@@ -231,10 +231,8 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
             card_sql,
         ),
         "/review, an answer and the next card": (lambda _: answer_and_next(client, page), card_sql),
-        "/review, a filter's first page: its list is read": (
-            lambda n: get(client, "/review", expected="own-title", age=n + 1),
-            lambda n: review.waiting_keys(conn, review.Queue(days=n + 1)),
-        ),
+        "/review, a filter's first page": (lambda n: get(client, "/review", expected="own-title", age=n + 1), card_sql),
+        "who waits, read anew": (lambda _: Waiting().read(conn), lambda _: review.waiting(conn)),
         "/review, search by words": (
             lambda _: get(client, "/review/search", expected="data-found", **at, q=f"engineer {next(cities)}"),
             lambda _: search.find(conn, {"integration_id": INTEGRATION}, f"engineer {next(cities)}"),

@@ -137,8 +137,8 @@ def page(request: Request) -> Response:
         key = dict(zip(("customer_id", "own_job_id", "integration_id"), following, strict=True)) if following else {}
         card = cards.load(conn, key, found=query.get("found")) if key else None
         response = _render(request, conn, view, card, waiting=waiting)
-    if waiting_lists(request).is_old(view.queue):
-        response.background = BackgroundTask(_read_anew, request, view.queue)
+    if waiting_lists(request).is_old():
+        response.background = BackgroundTask(_read_anew, request)
     return response
 
 
@@ -359,9 +359,9 @@ def _precision(request: Request, conn: Connection) -> dict[str, tuple[int, int]]
     return kept
 
 
-def _read_anew(request: Request, queue: Queue) -> None:
+def _read_anew(request: Request) -> None:
     with pages.warehouse(request) as conn:
-        waiting_lists(request).read(conn, queue)
+        waiting_lists(request).read(conn)
 
 
 def _situation(request: Request, conn: Connection, view: View) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Statements behind the review page: the queue, and what a card shows of an own job and of ATS jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
 
 from psycopg import sql
-from psycopg.rows import tuple_row
+from psycopg.rows import args_row
 
 from kombo_pipeline.warehouse.connection import Connection
 
@@ -15,6 +16,28 @@ Key = tuple[str, str, str]
 Order = Literal["strongest", "oldest", "informative"]
 
 IDENTIFIER_METHODS: Final = ("kombo_id", "remote_id", "job_code", "post_url")
+
+
+class WaitingJob(NamedTuple):
+    """An own job that waits for a person's answer, with what queues go by.
+
+    `margin` is how far the first candidate is ahead of the second; it and the confidence are None without candidates.
+    """
+
+    customer_id: str
+    own_job_id: str
+    integration_id: str
+    why: str
+    band: str | None
+    source: str
+    created_at: datetime
+    confidence: float | None
+    margin: float | None
+
+    @property
+    def key(self) -> Key:
+        """What tells it from all others."""
+        return self[:3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,58 +53,48 @@ class Queue:
     """Own jobs that came at least so many days ago."""
     order: Order = "strongest"
 
-
-_ORDERS: Final[Mapping[Order, sql.SQL]] = {
-    "strongest": sql.SQL("w.confidence desc nulls last"),
-    "oldest": sql.SQL("w.created_at"),
-    # What is hardest to tell apart teaches most: the smallest margin between the first two candidates.
-    "informative": sql.SQL(
-        "w.confidence - coalesce((select c.confidence from core.job_match_candidates c "
-        "where c.customer_id = w.customer_id and c.own_job_id = w.own_job_id and c.integration_id = w.integration_id "
-        "and c.rank = 2), 0) nulls last"
-    ),
-}
-
-
-def waiting_keys(conn: Connection, queue: Queue) -> list[Key]:
-    """Return which own jobs wait, in order."""
-    with conn.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(
-            sql.SQL(
-                "select w.customer_id, w.own_job_id, w.integration_id from marts.review_queue w where {conditions} "
-                "order by {order}, w.customer_id, w.own_job_id, w.integration_id"
-            ).format(conditions=_conditions(queue), order=_ORDERS[queue.order]),
-            vars(queue),
+    def holds(self, job: WaitingJob) -> bool:
+        """Whether an own job is one of those asked for."""
+        return (
+            (job.why == self.why if self.why else job.why != "unlikely")
+            and self.customer_id in (None, job.customer_id)
+            and self.integration_id in (None, job.integration_id)
+            and self.band in (None, job.band)
+            and self.source in (None, job.source)
+            and (self.days is None or job.created_at <= datetime.now(UTC) - timedelta(days=self.days))
         )
-        return cursor.fetchall()
+
+    def place(self, job: WaitingJob) -> tuple[Any, ...]:
+        """Where an own job stands, as a key to sort by."""
+        match self.order:
+            case "strongest":
+                return (job.confidence is None, -(job.confidence or 0.0), job.key)
+            case "oldest":
+                return (job.created_at, job.key)
+            case "informative":
+                # What is hardest to tell apart teaches most.
+                return (job.margin is None, job.margin, job.key)
 
 
-def waits(conn: Connection, queue: Queue, key: Key) -> bool:
-    """Whether an own job waits now."""
-    row = conn.execute(
-        sql.SQL(
-            "select from marts.review_queue w where w.customer_id = %(own_customer)s and w.own_job_id = %(own)s "
-            "and w.integration_id = %(own_integration)s and {conditions}"
-        ).format(conditions=_conditions(queue)),
-        {**vars(queue), "own_customer": key[0], "own": key[1], "own_integration": key[2]},
-    ).fetchone()
-    return row is not None
+_WAITING: Final = sql.SQL(
+    "select w.customer_id, w.own_job_id, w.integration_id, w.why, w.band, w.source, w.created_at, w.confidence, "
+    "w.confidence - coalesce((select c.confidence from core.job_match_candidates c "
+    "where c.customer_id = w.customer_id and c.own_job_id = w.own_job_id and c.integration_id = w.integration_id "
+    "and c.rank = 2), 0) from marts.review_queue w"
+)
 
 
-def _conditions(queue: Queue) -> sql.Composed:
-    conditions = [sql.SQL("w.why = %(why)s" if queue.why else "w.why <> 'unlikely'")]
-    conditions += [
-        sql.SQL(condition)
-        for condition, given in (
-            ("w.customer_id = %(customer_id)s", queue.customer_id),
-            ("w.integration_id = %(integration_id)s", queue.integration_id),
-            ("w.band = %(band)s", queue.band),
-            ("w.source = %(source)s", queue.source),
-            ("w.created_at <= now() - make_interval(days => %(days)s)", queue.days),
-        )
-        if given is not None
-    ]
-    return sql.SQL(" and ").join(conditions)
+def waiting(conn: Connection) -> list[WaitingJob]:
+    """Return every own job that waits."""
+    with conn.cursor(row_factory=args_row(WaitingJob)) as cursor:
+        return cursor.execute(_WAITING).fetchall()
+
+
+def waiting_job(conn: Connection, key: Key) -> WaitingJob | None:
+    """Return an own job as it waits now; None when it does not."""
+    with conn.cursor(row_factory=args_row(WaitingJob)) as cursor:
+        one = sql.SQL("{} where w.customer_id = %s and w.own_job_id = %s and w.integration_id = %s").format(_WAITING)
+        return cursor.execute(one, key).fetchone()
 
 
 def own_job(conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str) -> Row | None:

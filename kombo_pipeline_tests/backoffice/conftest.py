@@ -35,7 +35,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from kombo_pipeline.backoffice import app as backoffice_app
-from kombo_pipeline.backoffice import passwords
+from kombo_pipeline.backoffice import passwords, waiting
 from kombo_pipeline.backoffice.access import Access
 from kombo_pipeline.settings import Settings
 from kombo_pipeline.settings import load as load_settings
@@ -215,6 +215,12 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     chromium = playwright.chromium.launch(executable_path=path, args=arguments)
     yield chromium
     chromium.close()
+
+
+@pytest.fixture
+def nobody_looked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a queue of the review page that holds nothing read at once, whoever looked at another a moment ago."""
+    monkeypatch.setattr(waiting, "EMPTY_SECONDS", 0)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from kombo_pipeline_tests.backoffice import reviewing as r
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, Client
 
+pytestmark = pytest.mark.usefixtures("nobody_looked_before")
+
 
 @pytest.fixture
 def customer(backoffice: Backoffice) -> str:

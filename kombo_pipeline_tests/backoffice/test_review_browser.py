@@ -12,6 +12,8 @@ from kombo_pipeline_tests.backoffice.conftest import Backoffice, assert_accessib
 
 Open = Callable[..., Page]
 
+pytestmark = pytest.mark.usefixtures("nobody_looked_before")
+
 
 @pytest.fixture
 def conn(backoffice: Backoffice):

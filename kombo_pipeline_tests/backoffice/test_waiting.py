@@ -9,7 +9,7 @@ from kombo_pipeline import links
 from kombo_pipeline.backoffice import waiting
 from kombo_pipeline.backoffice.waiting import Waiting
 from kombo_pipeline.warehouse.connection import Connection
-from kombo_pipeline.warehouse.review import Queue
+from kombo_pipeline.warehouse.review import Order, Queue
 from kombo_pipeline_tests.backoffice import reviewing as r
 from kombo_pipeline_tests.backoffice.ats_jobs import add_own_job
 
@@ -50,10 +50,10 @@ def test_what_begins_to_wait_is_there_once_the_list_is_read_anew(
     assert lists.count(acme, QUEUE) == 4
     add_own_job(acme, "acme", "late", title="Data Engineer", location="Wien")
     r.rematch(acme, "personio:acme")
-    assert not lists.is_old(QUEUE)
+    assert not lists.is_old()
     monkeypatch.setattr(waiting, "FRESH_SECONDS", 0)
-    assert lists.is_old(QUEUE)
-    lists.read(acme, QUEUE)
+    assert lists.is_old()
+    lists.read(acme)
     assert lists.count(acme, QUEUE) == 5
 
 
@@ -68,19 +68,53 @@ def test_a_list_of_which_nobody_has_asked_for_long_is_read_before_it_is_used(
     assert lists.count(acme, QUEUE) == 5
 
 
-def test_an_empty_list_is_asked_for_again(acme: Connection) -> None:
+def test_an_empty_queue_is_asked_for_again(acme: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "EMPTY_SECONDS", 0)
     lists = Waiting()
     assert lists.next(acme, Queue(customer_id="acme", source="email")) == (0, 0, None)
     acme.execute("update core.own_jobs set source = 'email' where own_job_id = 'acme/0'")
     assert lists.count(acme, Queue(customer_id="acme", source="email")) == 1
 
 
-def test_more_than_all_cannot_be_passed_over_and_few_lists_are_kept(acme: Connection) -> None:
+def test_more_than_all_cannot_be_passed_over_and_few_queues_are_kept(acme: Connection) -> None:
     lists = Waiting()
     assert lists.next(acme, QUEUE, skip=99)[:2] == (4, 3)
     for number in range(40):
         lists.count(acme, Queue(customer_id="acme", days=number))
-    assert len(lists._lists) == waiting.KEPT_QUEUES
+    assert len(lists.read(acme).queues) == 0
+    for number in range(40):
+        lists.count(acme, Queue(customer_id="acme", days=number))
+    assert lists._kept is not None
+    assert len(lists._kept.queues) == waiting.KEPT_QUEUES
+
+
+def test_what_changes_its_queue_leaves_the_old_one_alone(acme: Connection) -> None:
+    lists = Waiting()
+    mail, imported = Queue(customer_id="acme", source="email"), Queue(customer_id="acme", source="import")
+    everything = lists.count(acme, QUEUE)
+    acme.execute("update core.own_jobs set source = 'import' where customer_id = 'acme'")
+    lists.read(acme)
+    assert lists.count(acme, imported) == everything
+    _, _, first = lists.next(acme, imported)
+    assert first is not None
+    acme.execute("update core.own_jobs set source = 'email' where own_job_id = %s", (first[1],))
+    assert lists.next(acme, imported)[0] == everything - 1
+    assert lists.next(acme, mail) == (1, 0, first)
+    assert lists.count(acme, QUEUE) == everything
+
+
+@pytest.mark.parametrize("order", ["strongest", "oldest", "informative"])
+def test_a_queue_is_ordered_as_the_view_tells(acme: Connection, order: Order) -> None:
+    placed = {"strongest": "confidence desc nulls last", "oldest": "created_at", "informative": """
+        confidence - coalesce((select c.confidence from core.job_match_candidates c where c.rank = 2
+        and (c.customer_id, c.own_job_id, c.integration_id) = (q.customer_id, q.own_job_id, q.integration_id)), 0)
+        nulls last"""}  # fmt: skip
+    rows = acme.execute(
+        "select customer_id, own_job_id, integration_id from marts.review_queue q where why <> 'unlikely' "
+        f"order by {placed[order]}, 1, 2, 3"
+    ).fetchall()
+    assert rows
+    assert list(Waiting().read(acme).queue(Queue(order=order))) == [tuple(row.values()) for row in rows]
 
 
 def test_many_answers_at_once_are_all_taken_out(acme: Connection) -> None:
