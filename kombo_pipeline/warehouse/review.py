@@ -78,9 +78,9 @@ class Queue:
 
 _WAITING: Final = sql.SQL(
     "select w.customer_id, w.own_job_id, w.integration_id, w.why, w.band, w.source, w.created_at, w.confidence, "
-    "w.confidence - coalesce((select c.confidence from core.job_match_candidates c "
-    "where c.customer_id = w.customer_id and c.own_job_id = w.own_job_id and c.integration_id = w.integration_id "
-    "and c.rank = 2), 0) from marts.review_queue w"
+    "w.confidence - coalesce(c.confidence, 0) from marts.review_queue w left join core.job_match_candidates c "
+    "on c.customer_id = w.customer_id and c.own_job_id = w.own_job_id and c.integration_id = w.integration_id "
+    "and c.rank = 2"
 )
 
 
