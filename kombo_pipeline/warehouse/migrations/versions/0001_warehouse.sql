@@ -104,7 +104,7 @@ create table raw.job_pages ( -- One page of a fetch, as received.
     fetched_at timestamptz not null, -- When it arrived (our clock).
     body bytea not null, -- The JSON body, gzip. `kombo-pipeline page FETCH_ID PAGE` prints it.
     record_ids text[] collate "C" not null, -- Kombo job id of each record in order; null where none could be read.
-    record_hashes uuid[] not null, -- 128-bit BLAKE2b of each record's bytes, in order.
+    record_hashes uuid[] not null, -- 128-bit XXH3 of each record's bytes, in order.
     primary key (fetch_id, page_number)
 );
 alter table raw.job_pages alter body set storage external;
