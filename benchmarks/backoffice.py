@@ -205,14 +205,15 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
     from kombo_pipeline.backoffice.waiting import Waiting
     from kombo_pipeline.warehouse import answers, overview, picker, review
 
-    keys = [job.key for job in review.waiting(conn)]
+    # The newest first: it is the oldest that get answered.
+    keys = list(Waiting().read(conn).queue(review.Queue(order="oldest")))[::-1]
     names = ("customer_id", "own_job_id", "integration_id")
     at = {"of": CUSTOMER, "in": INTEGRATION, "own": "own-00001"}
     page = [get(client, "/review", expected="own-title", order="oldest")]
 
     def card_sql(number: int) -> None:
         key = keys[number]
-        review.waiting_job(conn, key)
+        assert review.waiting_job(conn, key)
         card.load(conn, dict(zip(names, key, strict=True)))
         answers.progress(conn, NAME)
         answers.standing_of_person(conn, NAME, since=datetime.now(UTC) - timedelta(days=1), limit=5)

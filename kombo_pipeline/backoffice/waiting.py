@@ -40,12 +40,13 @@ class _Everything:
         return time.monotonic() - self.read_at
 
     def queue(self, queue: Queue) -> dict[Key, None]:
-        if queue not in self.queues:
+        keys = self.queues.get(queue)
+        if keys is None:
             held = [job for job in list(self.jobs.values()) if queue.holds(job)]
-            self.queues[queue] = dict.fromkeys(job.key for job in sorted(held, key=queue.place))
+            keys = self.queues[queue] = dict.fromkeys(job.key for job in sorted(held, key=queue.sort_key))
             for oldest in list(self.queues)[:-KEPT_QUEUES]:
                 self.queues.pop(oldest, None)
-        return self.queues[queue]
+        return keys
 
     def update(self, key: Key, job: WaitingJob | None) -> None:
         """Take an own job out of the queues that do not hold it (any more); None: of all."""

@@ -18,7 +18,7 @@ _NOT_COMPARED = [
     *("publishable", "changed_at", "remote_updated_at"),
 ]
 # What says to which job an entry belongs and where it stands, not what it is.
-_PLACE = ["integration_id", "kombo_job_id", "position"]
+_NOT_COMPARED_IN_LISTS = ["integration_id", "kombo_job_id", "position"]
 
 
 def classify(conn: Connection, *, integration_id: str, fetch_id: int) -> dict[str, int]:
@@ -141,14 +141,16 @@ def merge_changed_children(
 
     Lists are compared as sets: neither Kombo nor the ATSs promise an order, entries carry their own index.
     """
-    told = [sql.SQL("c.{}").format(sql.Identifier(name)) for name in columns if name not in _PLACE]
+    told = [sql.SQL("c.{}").format(sql.Identifier(name)) for name in columns if name not in _NOT_COMPARED_IN_LISTS]
     names = {
         "table": sql.Identifier("core", table),
         "incoming": sql.Identifier(f"incoming_{table}"),
         "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
         # Composite values are compared in a fraction of the time that their JSON takes to be made.
         "composed": sql.SQL("array_agg(({}) order by c.id)").format(sql.SQL(", ").join(told)),
-        "json": sql.SQL("coalesce(jsonb_agg(to_jsonb(c) - {}::text[] order by c.id), '[]')").format(_PLACE),
+        "json": sql.SQL("coalesce(jsonb_agg(to_jsonb(c) - {}::text[] order by c.id), '[]')").format(
+            _NOT_COMPARED_IN_LISTS
+        ),
     }
     parameters = {"integration": integration_id, "fetch": fetch_id, "field": field}
     conn.execute("drop table if exists differing")

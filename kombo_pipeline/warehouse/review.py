@@ -64,8 +64,8 @@ class Queue:
             and (self.days is None or job.created_at <= datetime.now(UTC) - timedelta(days=self.days))
         )
 
-    def place(self, job: WaitingJob) -> tuple[Any, ...]:
-        """Where an own job stands, as a key to sort by."""
+    def sort_key(self, job: WaitingJob) -> tuple[Any, ...]:
+        """What puts own jobs in the queue's order."""
         match self.order:
             case "strongest":
                 return (job.confidence is None, -(job.confidence or 0.0), job.key)
