@@ -24,9 +24,9 @@ import httpx
 from psycopg.types.json import Jsonb
 
 from benchmarks.lab import embedded_postgres, fresh_database, machine, table
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.matching.scoring import band
 from kombo_pipeline.sandbox.words import DEPARTMENTS
-from kombo_pipeline.warehouse.connection import Connection, connect
 
 CUSTOMER, INTEGRATION = "acme", "greenhouse:CBNMt7dSNCzBdnRTx87dev4E"
 CITIES = ("Berlin", "München", "Hamburg", "Köln", "Leipzig", "Wien", "Zürich", "London", "Paris", "Madrid", "Graz")

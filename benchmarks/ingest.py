@@ -16,12 +16,12 @@ from typing import Any
 
 from benchmarks.lab import API_KEY, Measured, embedded_postgres, fresh_database, machine, measure, median, report, table
 from benchmarks.lab import sandbox as running_sandbox
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db.connection import connect
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.record import read_job
-from kombo_pipeline.local import postgres
 from kombo_pipeline.sync.rows import END_OF_ROW, JOB_COLUMNS, escaped, job_row
 from kombo_pipeline.warehouse import jobs as job_tables
-from kombo_pipeline.warehouse.connection import connect
 from kombo_pipeline.warehouse.jobs import DELIMITER, NULL
 
 PORT = 18090
@@ -67,7 +67,7 @@ def copy_typed(api: str, integration_id: str, url: str) -> dict[str, Any]:
     return {"records": records}
 
 
-def initial(server: postgres.Server, jobs: int, rounds: int, *, with_dlt: bool) -> None:
+def initial(server: embedded.Server, jobs: int, rounds: int, *, with_dlt: bool) -> None:
     """The first full fetch, and a second one in which nothing has changed."""
     names = ["discard", "copy_typed", "ours", "ours_again"] + (["dlt_flat", "dlt_nested"] if with_dlt else [])
     runs: dict[str, list[Measured]] = {name: [] for name in names}
@@ -108,7 +108,7 @@ def initial(server: postgres.Server, jobs: int, rounds: int, *, with_dlt: bool) 
     print(f"\nSecond full fetch with nothing changed: {median(again):.2f} of the first (wall).")
 
 
-def growth(server: postgres.Server, sizes: list[int]) -> None:
+def growth(server: embedded.Server, sizes: list[int]) -> None:
     """Memory and time by size."""
     rows = []
     for jobs in sizes:
@@ -122,7 +122,7 @@ def growth(server: postgres.Server, sizes: list[int]) -> None:
     print(table(["jobs", "wall s", "CPU s", "peak MB"], rows))
 
 
-def changed(server: postgres.Server, jobs: int) -> None:
+def changed(server: embedded.Server, jobs: int) -> None:
     """Every job changes at once, as when Kombo adds a field or a customer renames a department."""
     rows = []
     with running_sandbox(jobs, port=PORT) as kombo:
@@ -139,7 +139,7 @@ def changed(server: postgres.Server, jobs: int) -> None:
     print(table(["fetch", "new", "changed", "wall s", "CPU s", "Postgres CPU s"], rows))
 
 
-def incremental(server: postgres.Server, sizes: list[int], rounds: int) -> None:
+def incremental(server: embedded.Server, sizes: list[int], rounds: int) -> None:
     """500 changed jobs on a small and on a large table of one integration."""
     rows, walls = [], {}
     with running_sandbox(5000, port=PORT) as kombo:

@@ -19,12 +19,12 @@ from typing import Any
 import psutil
 import psycopg
 
-from kombo_pipeline.local import postgres
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.sandbox.behaviour import Behaviour
 from kombo_pipeline.sandbox.clock import Clock
 from kombo_pipeline.sandbox.server import serve
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse.migrate import migrate
 
 API_KEY = "sandbox-key"
 
@@ -45,18 +45,18 @@ class Measured:
 
 
 @contextmanager
-def embedded_postgres() -> Iterator[postgres.Server]:
+def embedded_postgres() -> Iterator[embedded.Server]:
     """A server of the benchmark's own, set up as `kombo-pipeline up` sets it up."""
     directory = Path(tempfile.mkdtemp(prefix="kombo-pipeline-bench-"))
     directory.chmod(0o711)
     try:
-        yield postgres.ensure(directory / "postgres")
+        yield embedded.ensure(directory / "postgres")
     finally:
-        postgres.stop(directory / "postgres")
+        embedded.stop(directory / "postgres")
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def fresh_database(server: postgres.Server, name: str, *, migrated: bool = True) -> str:
+def fresh_database(server: embedded.Server, name: str, *, migrated: bool = True) -> str:
     """Drop and create a database; return its URL."""
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
         admin.execute(f"drop database if exists {name} with (force)")
@@ -137,7 +137,7 @@ def _serve(jobs: int, integrations: int, port: int, ready: Any, commands: Any) -
     serve(world, host="127.0.0.1", port=port)
 
 
-def measure(server: postgres.Server, module: str, *arguments: str, python: str = sys.executable) -> Measured:
+def measure(server: embedded.Server, module: str, *arguments: str, python: str = sys.executable) -> Measured:
     """Run `python -m module --contender ...` and return what it measured of itself, with Postgres's CPU beside it."""
     before = postgres_cpu(server)
     done = subprocess.run(
@@ -165,7 +165,7 @@ def report(work: Callable[[], dict[str, Any]]) -> None:
     print(json.dumps({"wall": wall, "cpu": cpu, "peak_mb": after[0].ru_maxrss / scale, "result": result}))
 
 
-def postgres_cpu(server: postgres.Server) -> float:
+def postgres_cpu(server: embedded.Server) -> float:
     """CPU seconds that Postgres has used so far, in processes that live and that have ended."""
     with psycopg.connect(server.url("postgres")) as conn:
         row = conn.execute("select pg_backend_pid()").fetchone()

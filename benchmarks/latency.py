@@ -22,13 +22,13 @@ from typing import Any
 import psycopg
 
 from benchmarks.lab import embedded_postgres, fresh_database, machine, median, table
-from kombo_pipeline.local import postgres
+from kombo_pipeline.db import embedded
 from kombo_pipeline.local.stack import Stack, free_port, listens, script
 
 ROOT = Path(__file__).parents[1]
 
 
-def empty_runs(server: postgres.Server, trials: int) -> list[float]:
+def empty_runs(server: embedded.Server, trials: int) -> list[float]:
     """Seconds from a committed row to the row that an empty asset commits."""
     url = fresh_database(server, "bench_empty", migrated=False)
     dagster = fresh_database(server, "bench_empty_dagster", migrated=False)
@@ -96,7 +96,7 @@ def _latencies(conn: psycopg.Connection[Any], trials: int, trigger: Callable[[],
 
 
 @contextmanager
-def running_up(server: postgres.Server, integrations: int) -> Iterator[tuple[psycopg.Connection[Any], str]]:
+def running_up(server: embedded.Server, integrations: int) -> Iterator[tuple[psycopg.Connection[Any], str]]:
     """`kombo-pipeline up` with still customers; yields a warehouse connection and the sandbox's control URL."""
     url = fresh_database(server, "bench_up", migrated=False)
     dagster = fresh_database(server, "bench_up_dagster", migrated=False)

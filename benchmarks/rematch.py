@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.lab import embedded_postgres, fresh_database, machine, median, table
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.matching.match import Matched, match_integration
 from kombo_pipeline.matching.scoring import default_matcher
-from kombo_pipeline.warehouse.connection import Connection, connect
 
 CUSTOMER, INTEGRATION = "acme", "greenhouse:CBNMt7dSNCzBdnRTx87dev4E"
 DESCRIPTION = "<p>We look for people who like what they do, and do it well. Come as you are.</p>" * 30

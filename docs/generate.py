@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kombo_pipeline.local import postgres
-from kombo_pipeline.warehouse import catalog
-from kombo_pipeline.warehouse.connection import Connection, connect
-from kombo_pipeline.warehouse.migrate import migrate
+from kombo_pipeline.db import catalog, embedded
+from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.migrate import migrate
 
 TABLES = Path(__file__).parent / "tables.md"
 
@@ -54,12 +53,12 @@ def empty_warehouse() -> Iterator[Connection]:
     data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-docs-"))
     data_dir.chmod(0o711)  # as root, Postgres runs under another account
     try:
-        url = postgres.ensure_database(postgres.ensure(data_dir / "postgres"), "warehouse")
+        url = embedded.ensure_database(embedded.ensure(data_dir / "postgres"), "warehouse")
         migrate(url)
         with connect(url) as conn:
             yield conn
     finally:
-        postgres.stop(data_dir / "postgres")
+        embedded.stop(data_dir / "postgres")
         shutil.rmtree(data_dir, ignore_errors=True)
 
 

@@ -17,10 +17,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from kombo_pipeline import settings
 from kombo_pipeline.backoffice.commands import customer_link, user
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.kombo.client import Kombo, page_text
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
-from kombo_pipeline.warehouse.connection import Connection, connect
 
 _EXPECTED = (SettingsError, KomboError, psycopg.Error, RuntimeError, ValueError, LookupError, OSError)
 _SHOWN_NOTICES = 100
@@ -65,12 +65,12 @@ def up(once: bool, integrations: int, jobs: int, seed: int) -> None:
 @main.command()
 def down() -> None:
     """Stop what a killed `up` left running, the embedded Postgres included."""
-    from kombo_pipeline.local import postgres
+    from kombo_pipeline.db import embedded
     from kombo_pipeline.local.stack import stop_leftovers
 
     data_dir = settings.load().data_dir
     stopped = stop_leftovers(data_dir)
-    if postgres.stop(data_dir / "postgres"):
+    if embedded.stop(data_dir / "postgres"):
         stopped.append("postgres")
     click.echo(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
@@ -78,8 +78,8 @@ def down() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the warehouse to the newest schema."""
-    from kombo_pipeline.local.databases import warehouse_url
-    from kombo_pipeline.warehouse.migrate import migrate as bring_up_to_date
+    from kombo_pipeline.db.migrate import migrate as bring_up_to_date
+    from kombo_pipeline.db.urls import warehouse_url
 
     click.echo(f"The warehouse has schema revision {bring_up_to_date(warehouse_url(settings.load()))}.")
 
@@ -89,7 +89,7 @@ def migrate() -> None:
 @click.option("--port", default=RECEIVER_PORT, show_default=True)
 def receiver(host: str, port: int) -> None:
     """Serve the webhook receiver (POST /webhooks/kombo, GET /healthz)."""
-    from kombo_pipeline.local.databases import warehouse_url
+    from kombo_pipeline.db.urls import warehouse_url
     from kombo_pipeline.receiver import serve
 
     environment = settings.load()
@@ -102,7 +102,7 @@ def receiver(host: str, port: int) -> None:
 def backoffice(host: str, port: int) -> None:
     """Serve the back office: review, job picker, links, integrations."""
     from kombo_pipeline.backoffice.app import serve
-    from kombo_pipeline.local.databases import warehouse_url
+    from kombo_pipeline.db.urls import warehouse_url
 
     environment = settings.load()
     serve(warehouse_url=warehouse_url(environment), settings=environment, host=host, port=port)
@@ -328,7 +328,7 @@ main.add_command(customer_link)
 
 @contextmanager
 def _warehouse() -> Iterator[Connection]:
-    from kombo_pipeline.local.databases import warehouse_url
+    from kombo_pipeline.db.urls import warehouse_url
 
     with connect(warehouse_url(settings.load())) as conn:
         yield conn

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import links as statements
-from kombo_pipeline.warehouse.connection import Connection
 
 Decision = Literal["accepted", "rejected", "no_counterpart", "unsure"]
 UNSURE_DAYS = 3

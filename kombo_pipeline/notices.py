@@ -24,9 +24,9 @@ from typing import Any, Final
 import httpx
 import psycopg
 
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.settings import SettingsError
 from kombo_pipeline.warehouse import notices as statements
-from kombo_pipeline.warehouse.connection import Connection, connect
 
 RETRY_AFTER: Final = (
     timedelta(seconds=5),

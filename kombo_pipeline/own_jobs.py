@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from kombo_pipeline import feeds
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.feeds import BadRow, FeedError, Format
 from kombo_pipeline.warehouse import own_jobs as statements
-from kombo_pipeline.warehouse.connection import Connection
 
 SOURCES: Final = ("manual", "email", "import", "multiposter")
 MAX_ID_CHARACTERS: Final = 500

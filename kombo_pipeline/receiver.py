@@ -21,10 +21,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kombo_pipeline.db.connection import with_driver
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH
 from kombo_pipeline.warehouse import events
-from kombo_pipeline.warehouse.connection import with_driver
 
 MAX_BODY_BYTES = 256 * 1024
 """A longer body is answered 413; Kombo's samples have about 1 kB."""

@@ -9,9 +9,9 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
 from kombo_pipeline import settings
+from kombo_pipeline.db import urls
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.kombo.client import Kombo
-from kombo_pipeline.local import databases
-from kombo_pipeline.warehouse.connection import Connection, connect
 
 MAX_TOTAL_WAIT_SECONDS = 120
 """How long a run waits for Kombo in all, over any number of retries: it keeps a slot from other integrations."""
@@ -26,7 +26,7 @@ class Warehouse(dg.ConfigurableResource[None]):
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Open a connection for a block; what it did not commit is rolled back when it raises."""
-        with connect(self.url or databases.warehouse_url(settings.load())) as conn:
+        with connect(self.url or urls.warehouse_url(settings.load())) as conn:
             yield conn
 
 
@@ -71,4 +71,4 @@ class PipelineStorage(DagsterPostgresStorage):
         config_value: Mapping[str, Any],  # noqa: ARG003
     ) -> "PipelineStorage":
         """Build the storage that dagster.yaml names."""
-        return cls(databases.dagster_url(settings.load()), inst_data=inst_data)
+        return cls(urls.dagster_url(settings.load()), inst_data=inst_data)

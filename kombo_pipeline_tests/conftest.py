@@ -17,21 +17,21 @@ for name in [name for name in os.environ if name.startswith(("KOMBO_", "DAGSTER_
     del os.environ[name]
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
-from kombo_pipeline.local import postgres  # noqa: E402
+from kombo_pipeline.db import embedded  # noqa: E402
+from kombo_pipeline.db.connection import Connection, connect  # noqa: E402
+from kombo_pipeline.db.migrate import ROLES, migrate  # noqa: E402
 from kombo_pipeline.sandbox.clock import Clock  # noqa: E402
 from kombo_pipeline.sandbox.server import running  # noqa: E402
 from kombo_pipeline.sandbox.world import World  # noqa: E402
-from kombo_pipeline.warehouse.connection import Connection, connect  # noqa: E402
-from kombo_pipeline.warehouse.migrate import ROLES, migrate  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
+def postgres_server() -> Iterator[embedded.Server]:
     """A Postgres server for the session; nothing of it remains."""
     data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-tests-"))
     data_dir.chmod(0o711)  # as root, the server runs under another account
     try:
-        server = postgres.ensure(data_dir / "postgres")
+        server = embedded.ensure(data_dir / "postgres")
         with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
             # Outlives every process, as a killed one's writes stay with the system; not a power cut.
             admin.execute("alter system set fsync = off")
@@ -39,14 +39,14 @@ def postgres_server() -> Iterator[postgres.Server]:
             admin.execute("select pg_reload_conf()")
         yield server
     finally:
-        postgres.stop(data_dir / "postgres")
+        embedded.stop(data_dir / "postgres")
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_server: postgres.Server) -> str:
+def migrated_template(postgres_server: embedded.Server) -> str:
     """The name of a migrated database that fresh ones are copied from."""
-    migrate(postgres.ensure_database(postgres_server, "template_warehouse"))
+    migrate(embedded.ensure_database(postgres_server, "template_warehouse"))
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
         for role in ROLES:
             admin.execute(f"create role member_of_{role} login password 'member' in role {role}")
@@ -59,7 +59,7 @@ def as_member(role: str, warehouse_url: str) -> str:
     return parts._replace(netloc=f"member_of_{role}:member@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
-def copied(postgres_server: postgres.Server, template: str) -> Iterator[str]:
+def copied(postgres_server: embedded.Server, template: str) -> Iterator[str]:
     """Yield the URL of a copy of a migrated, empty warehouse; drop it afterwards."""
     name = f"warehouse_{uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
@@ -70,13 +70,13 @@ def copied(postgres_server: postgres.Server, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+def warehouse_url(postgres_server: embedded.Server, migrated_template: str) -> Iterator[str]:
     """The URL of a migrated, empty warehouse of the test's own."""
     yield from copied(postgres_server, migrated_template)
 
 
 @pytest.fixture(scope="module")
-def module_warehouse_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+def module_warehouse_url(postgres_server: embedded.Server, migrated_template: str) -> Iterator[str]:
     """The URL of a migrated, empty warehouse that the tests of a module share."""
     yield from copied(postgres_server, migrated_template)
 

@@ -9,10 +9,10 @@ import pytest
 from dagster._core.execution.context.invocation import DirectAssetCheckExecutionContext
 
 from kombo_pipeline import checks
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.sync.apply import release_records
-from kombo_pipeline.warehouse.connection import Connection
 
 Judge = Callable[[], dict[str, dg.AssetCheckResult]]
 PARTITIONED = [

@@ -15,12 +15,12 @@ from click.testing import CliRunner, Result
 
 from kombo_pipeline.backoffice.passwords import is_right
 from kombo_pipeline.cli import main
+from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.migrate import newest_revision
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.local.stack import free_port
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse.connection import Connection
-from kombo_pipeline.warehouse.migrate import newest_revision
 from kombo_pipeline_tests.sync.model import stored
 from kombo_pipeline_tests.test_receiver import until
 

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 import yaml
 
+from kombo_pipeline.db import embedded
 from kombo_pipeline.definitions import defs
-from kombo_pipeline.local import postgres
 
 REPOSITORY = Path(__file__).parents[1]
 SYNCED = ("raw_job_pages", "jobs", "job_match_candidates")
@@ -91,9 +91,9 @@ def test_the_workspace_names_the_location_on_which_sensor_state_hangs() -> None:
 
 
 def test_dagster_validates_the_workspace_with_the_instance_of_the_repository(
-    postgres_server: postgres.Server, tmp_path: Path
+    postgres_server: embedded.Server, tmp_path: Path
 ) -> None:
-    url = postgres.ensure_database(postgres_server, "validated_dagster")
+    url = embedded.ensure_database(postgres_server, "validated_dagster")
     done = subprocess.run(
         [str(Path(sys.executable).parent / "dagster"), "definitions", "validate", "-w", "workspace.yaml"],
         cwd=REPOSITORY,

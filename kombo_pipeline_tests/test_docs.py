@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from kombo_pipeline import settings
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]

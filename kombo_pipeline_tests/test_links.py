@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from kombo_pipeline import links
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.links import Answer, AnsweredMeanwhileError
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse.connection import Connection
 
 Run = Callable[..., Any]
 

@@ -18,10 +18,10 @@ from standardwebhooks import Webhook
 
 from kombo_pipeline import notices
 from kombo_pipeline.cli import main
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.notices import Deliverer, Endpoint, deliver_due, endpoint
 from kombo_pipeline.settings import SettingsError
 from kombo_pipeline.warehouse import notices as statements
-from kombo_pipeline.warehouse.connection import Connection, connect
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-nine bytes").decode()
 OLD_SECRET = "whsec_" + base64.b64encode(b"an older one of thirty bytes!!").decode()

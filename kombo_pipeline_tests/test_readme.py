@@ -12,7 +12,7 @@ import pytest
 
 from kombo_pipeline import settings
 from kombo_pipeline.cli import main
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"

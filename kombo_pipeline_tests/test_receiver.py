@@ -28,11 +28,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kombo_pipeline import receiver
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.local import postgres
 from kombo_pipeline.warehouse import events
-from kombo_pipeline.warehouse.connection import Connection
-from kombo_pipeline.warehouse.migrate import migrate
 
 NEW, OLD = "the-newest-secret-of-kombo", "the-one-before-that-secret"
 GREENHOUSE = "greenhouse:CBNMt7dSNCzBdnRTx87dev4E"
@@ -407,26 +407,26 @@ def test_a_bad_signature_is_told_without_a_warehouse():
 
 
 @pytest.fixture
-def own_server() -> Iterator[postgres.Server]:
+def own_server() -> Iterator[embedded.Server]:
     """A Postgres that the test may stop."""
     directory = Path(tempfile.mkdtemp(prefix="kombo-test-"))
     directory.chmod(0o711)
-    yield postgres.ensure(directory / "postgres")
-    postgres.stop(directory / "postgres")
+    yield embedded.ensure(directory / "postgres")
+    embedded.stop(directory / "postgres")
     shutil.rmtree(directory)
 
 
 def test_without_its_warehouse_it_answers_503_and_recovers_by_itself(own_server, caplog):
-    warehouse_url = postgres.ensure_database(own_server, "warehouse")
+    warehouse_url = embedded.ensure_database(own_server, "warehouse")
     migrate(warehouse_url)
-    postgres.stop(own_server.data_dir)
+    embedded.stop(own_server.data_dir)
     with serving(warehouse_url) as kombo:
         for _ in range(2):
             assert (kombo.health(), kombo.deliver(RAW)) == (503, 503)
             assert kombo.post(RAW, signed(RAW)).headers["Retry-After"] == "5"
-            postgres.ensure(own_server.data_dir)
+            embedded.ensure(own_server.data_dir)
             assert (kombo.health(), kombo.deliver(RAW)) == (200, 200)
-            postgres.stop(own_server.data_dir)
+            embedded.stop(own_server.data_dir)
     messages = " ".join(record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
     assert "not landed" in messages
     assert not [secret for secret in (NEW, OLD, own_server.password) if secret in messages]

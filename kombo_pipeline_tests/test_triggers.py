@@ -13,6 +13,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from kombo_pipeline import links, triggers
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.definitions import defs
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
@@ -24,7 +25,6 @@ from kombo_pipeline.sync import health
 from kombo_pipeline.sync.fetch import FULL_FETCH_FORCED_AFTER, plan
 from kombo_pipeline.sync.rhythm import FULL_FETCH_EVERY, POLL_AT_LEAST_EVERY
 from kombo_pipeline.warehouse import events, integrations
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline_tests.sync.model import stored
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -37,8 +37,8 @@ from kombo_pipeline.backoffice import (
 )
 from kombo_pipeline.backoffice.access import Access, identify, needs
 from kombo_pipeline.backoffice.passwords import Attempts
+from kombo_pipeline.db.connection import Connection, with_driver
 from kombo_pipeline.settings import Settings
-from kombo_pipeline.warehouse.connection import Connection, with_driver
 
 MAX_FORM_BYTES = 1024 * 1024
 """A longer form is answered 413: ten thousand chosen jobs, or a paste of as many lines, fit in it."""

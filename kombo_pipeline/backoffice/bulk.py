@@ -32,10 +32,10 @@ from kombo_pipeline import links
 from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.review import card_url
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.links import Answer, AnsweredMeanwhileError
 from kombo_pipeline.matching.titles import read_title
 from kombo_pipeline.warehouse import answers, review
-from kombo_pipeline.warehouse.connection import Connection
 
 AT_ONCE: Final = 200
 """Items of one preview; more come after these."""

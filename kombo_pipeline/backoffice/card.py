@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from kombo_pipeline.backoffice import comparison
 from kombo_pipeline.backoffice.comparison import WEAK_BANDS, Pair
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import answers, links, review
-from kombo_pipeline.warehouse.connection import Connection
 
 CANDIDATES: Final = 5
 HISTORY: Final = 20

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import click
 
 from kombo_pipeline import settings
-from kombo_pipeline.warehouse.connection import Connection, connect
+from kombo_pipeline.db.connection import Connection, connect
 
 
 @click.group()
@@ -89,7 +89,7 @@ def customer_link(customer: str, days: int) -> None:
 
 @contextmanager
 def _warehouse() -> Iterator[Connection]:
-    from kombo_pipeline.local.databases import warehouse_url
+    from kombo_pipeline.db.urls import warehouse_url
 
     with connect(warehouse_url(settings.load())) as conn:
         yield conn

@@ -13,8 +13,8 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.integrations import page_number, plain
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import notices, overview
-from kombo_pipeline.warehouse.connection import Connection
 
 PAGE_SIZE: Final = 50
 STATES: Final[Mapping[str, str]] = {"active": "good", "suspended": "warn", "retired": ""}

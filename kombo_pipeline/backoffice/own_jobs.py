@@ -16,12 +16,12 @@ from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.picker import chips, visible_integration
 from kombo_pipeline.backoffice.selection import address
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.feeds import BadRow
 from kombo_pipeline.links import Answer
 from kombo_pipeline.own_jobs import MAX_ID_CHARACTERS, SOURCES, OwnJob
 from kombo_pipeline.warehouse import own_jobs as statements
 from kombo_pipeline.warehouse import picker
-from kombo_pipeline.warehouse.connection import Connection
 
 PAGE_SIZE: Final = 50
 MAX_CHARACTERS: Final = 2000

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kombo_pipeline.backoffice.access import Access, Viewer
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import httpx
 import msgspec
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
@@ -28,7 +29,6 @@ from kombo_pipeline.matching.identifiers import (
 from kombo_pipeline.matching.match import titles_agree
 from kombo_pipeline.warehouse import matches
 from kombo_pipeline.warehouse import picker as statements
-from kombo_pipeline.warehouse.connection import Connection
 
 MAX_LINES: Final = 300
 MAX_CHARACTERS: Final = 2000

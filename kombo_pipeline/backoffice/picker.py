@@ -13,8 +13,8 @@ from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.csv_export import csv_response
 from kombo_pipeline.backoffice.selection import Selection, address, read_selection
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import picker as statements
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline.warehouse.picker import Action
 
 PAGE_SIZE: Final = 50

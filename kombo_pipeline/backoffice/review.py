@@ -25,10 +25,10 @@ from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.card import Card
 from kombo_pipeline.backoffice.waiting import waiting_lists
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.links import Answer, AnsweredMeanwhileError, Decision
 from kombo_pipeline.warehouse import answers, review
 from kombo_pipeline.warehouse import links as link_statements
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline.warehouse.review import Order, Queue
 
 WHY: Final = {

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.matching.identifiers import OwnIdentity, own_keys
 from kombo_pipeline.warehouse import review
-from kombo_pipeline.warehouse.connection import Connection
 
 FOUND: Final = 12
 LONGEST: Final = 500

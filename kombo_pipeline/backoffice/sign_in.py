@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from kombo_pipeline.backoffice import access, pages, passwords
 from kombo_pipeline.backoffice.access import SESSION_HOURS, Access, new_token, token_hash
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import users
-from kombo_pipeline.warehouse.connection import Connection
 
 _WRONG = "Name or password is wrong, or the user is disabled."
 _TOO_OFTEN = "Too many wrong passwords. Wait a minute, then try again."

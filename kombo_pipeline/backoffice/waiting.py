@@ -13,8 +13,8 @@ from typing import Final
 
 from starlette.requests import Request
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import answers, review
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline.warehouse.review import Key, Queue, WaitingJob
 
 FRESH_SECONDS: Final = 60

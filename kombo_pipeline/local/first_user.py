@@ -6,8 +6,8 @@ from pathlib import Path
 
 from kombo_pipeline.backoffice import passwords
 from kombo_pipeline.backoffice.sign_in import sign_in_link
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import users
-from kombo_pipeline.warehouse.connection import Connection
 
 _NAME = "admin"
 _LINK_LASTS = timedelta(hours=8)

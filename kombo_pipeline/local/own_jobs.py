@@ -7,8 +7,8 @@ from http.client import HTTPException
 from typing import Final
 
 from kombo_pipeline import own_jobs
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import integrations
-from kombo_pipeline.warehouse.connection import Connection
 
 AGAIN_AFTER_SECONDS: Final = 180
 

@@ -19,7 +19,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from kombo_pipeline.local import databases, postgres
+from kombo_pipeline.db import embedded, urls
+from kombo_pipeline.db.connection import Connection, connect, redacted
+from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.local.first_user import backoffice_secret, first_sign_in
 from kombo_pipeline.local.own_jobs import SandboxFeeds
 from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
@@ -32,8 +34,6 @@ from kombo_pipeline.settings import (
     Settings,
 )
 from kombo_pipeline.warehouse import integrations
-from kombo_pipeline.warehouse.connection import Connection, connect, redacted
-from kombo_pipeline.warehouse.migrate import migrate
 
 _PROJECT = Path(__file__).parents[2]
 _SANDBOX_KEY, _SANDBOX_SECRET = "sandbox-key", "kombo-sandbox-webhook-secret"
@@ -58,9 +58,9 @@ def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -
     if pid := running_up(settings.data_dir):
         raise StackError(f"`kombo-pipeline up` runs already (process {pid}); stop it, or use another KOMBO_DATA_DIR")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    embedded = settings.data_dir / "postgres"
+    postgres_dir = settings.data_dir / "postgres"
     uses_embedded = settings.warehouse_url is None or settings.dagster_url is None
-    was_running = uses_embedded and postgres.status(embedded) is not None
+    was_running = uses_embedded and embedded.status(postgres_dir) is not None
     stack = Stack(settings.data_dir)
     try:
         with _terminated_like_interrupted():
@@ -73,11 +73,11 @@ def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -
     finally:
         stack.stop()
         if uses_embedded and not was_running:
-            postgres.stop(embedded)
+            embedded.stop(postgres_dir)
 
 
 def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console) -> tuple[str, str | None]:
-    warehouse, dagster = databases.warehouse_url(settings), databases.dagster_url(settings)
+    warehouse, dagster = urls.warehouse_url(settings), urls.dagster_url(settings)
     console.print(f"Postgres      {redacted(warehouse)}", highlight=False, soft_wrap=True)
     migrate(warehouse)
     home = settings.data_dir / "dagster"
@@ -216,8 +216,8 @@ def _watch(
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             console.print(f"Postgres does not answer: {str(error).splitlines()[0]}", highlight=False)
             counts = shown
-            with suppress(postgres.EmbeddedPostgresError):  # tried again at the next look
-                databases.warehouse_url(settings)  # starts the embedded server again, where it was
+            with suppress(embedded.EmbeddedPostgresError):  # tried again at the next look
+                urls.warehouse_url(settings)  # starts the embedded server again, where it was
         if counts != shown and counts[0]:
             shown = counts
             text = "{} integrations, {:,} jobs, {:,} own jobs, {:,} changes, {:,} fetches".format(*counts)

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.proposals import ats_text
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
 from kombo_pipeline.warehouse import matches
-from kombo_pipeline.warehouse.connection import Connection
 
 
 class Proposed(NamedTuple):

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.matching import identifiers
 from kombo_pipeline.matching.identifiers import IN_WORDS, MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
 from kombo_pipeline.warehouse import links, matches
-from kombo_pipeline.warehouse.connection import Connection
 
 Row = dict[str, Any]
 

@@ -16,6 +16,7 @@ from rapidfuzz import fuzz
 from scipy import sparse
 
 from kombo_pipeline import links
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.matching import connected, retrieval, vectors
 from kombo_pipeline.matching.connected import Identified
 from kombo_pipeline.matching.proposals import Proposals, ats_text
@@ -23,7 +24,6 @@ from kombo_pipeline.matching.scoring import Matcher, default_matcher
 from kombo_pipeline.matching.titles import read_title, stem
 from kombo_pipeline.warehouse import integrations, matches
 from kombo_pipeline.warehouse import links as link_statements
-from kombo_pipeline.warehouse.connection import Connection
 
 _AT_ONCE: Final = 2000
 _SLACK: Final = 3e-4

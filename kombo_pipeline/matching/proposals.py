@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.columns import Columns, JobText
 from kombo_pipeline.matching.connected import Identified
@@ -14,7 +15,6 @@ from kombo_pipeline.matching.evidence import explain
 from kombo_pipeline.matching.identifiers import IN_WORDS, Review
 from kombo_pipeline.matching.scoring import Candidate, Match, Matcher, band
 from kombo_pipeline.warehouse import matches
-from kombo_pipeline.warehouse.connection import Connection
 
 CANDIDATES: Final = 5
 """Candidates kept of an own job, beside those that a person has rejected."""

@@ -10,13 +10,13 @@ import msgspec
 import psycopg
 
 from kombo_pipeline import links
+from kombo_pipeline.db.connection import Connection, only_one_fetch
 from kombo_pipeline.kombo.client import read_page
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
 from kombo_pipeline.sync import health, lifecycle
 from kombo_pipeline.sync.fetch import land_records
 from kombo_pipeline.sync.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
 from kombo_pipeline.warehouse import events, fetches, integrations, jobs
-from kombo_pipeline.warehouse.connection import Connection, only_one_fetch
 
 # 2,000 records: about 13 MB of JSON, which keeps memory flat and each COPY long enough to be cheap.
 _PAGES_A_BATCH = 8

@@ -11,12 +11,12 @@ import msgspec
 import xxhash
 from isal import igzip
 
+from kombo_pipeline.db.connection import Connection, only_one_fetch
 from kombo_pipeline.kombo.client import Kombo, Page, read_page
 from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboProtocolError, KomboRefused
 from kombo_pipeline.kombo.record import read_id
 from kombo_pipeline.sync import health
 from kombo_pipeline.warehouse import fetches, integrations
-from kombo_pipeline.warehouse.connection import Connection, only_one_fetch
 
 logger = logging.getLogger(__name__)
 

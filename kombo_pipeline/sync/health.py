@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.kombo.webhooks import is_trigger
 from kombo_pipeline.sync import lifecycle
 from kombo_pipeline.warehouse import events, integrations
-from kombo_pipeline.warehouse.connection import Connection
 
 _BROUGHT_DATA = ("SUCCEEDED", "PARTIALLY_FAILED")
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 
 class Delivery(NamedTuple):

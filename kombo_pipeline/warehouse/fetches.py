@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 APPLIED_COUNTS = ("new", "changed", "unchanged", "closed", "quarantined", "repaired")
 

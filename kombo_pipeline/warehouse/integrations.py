@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg import sql
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import links
-from kombo_pipeline.warehouse.connection import Connection
 
 
 def get(conn: Connection, integration_id: str, *, lock: bool = False) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from psycopg import sql
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 DELIMITER, NULL = "\x1f", "\x1d"
 """Of the rows that `copy_rows` takes: characters that JSON carries only as escapes."""

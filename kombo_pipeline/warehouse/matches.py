@@ -6,7 +6,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 Row = dict[str, Any]
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 Row = dict[str, Any]
 

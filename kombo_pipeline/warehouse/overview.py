@@ -4,7 +4,7 @@ from typing import Any
 
 from psycopg import sql
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 Row = dict[str, Any]
 

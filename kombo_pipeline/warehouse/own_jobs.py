@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import sql
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 
 def counts(conn: Connection) -> list[dict[str, Any]]:

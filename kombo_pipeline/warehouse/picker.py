@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from psycopg import sql
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 Row = dict[str, Any]
 Action = Literal["expose", "end"]

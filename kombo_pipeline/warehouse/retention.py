@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 
 def empty_event_bodies(conn: Connection, *, older_than: timedelta) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from psycopg import sql
 from psycopg.rows import args_row
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 Row = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """A running back office and people who use it.
 
 backoffice   (module) a `Backoffice`: the app on a real port, against a migrated, empty warehouse of the module's own,
-             where it has no more rights than kombo_backoffice: what a page needs stands in warehouse/roles.sql.
+             where it has no more rights than kombo_backoffice: what a page needs stands in db/roles.sql.
              `.url`, `.warehouse_url`, `.settings`, `.connect()` (a Connection of the owner to fill tables with),
              `.client(role)` (a `Client` signed in as "viewer", "reviewer", "admin", None = nobody; kept, so the
              second call is free), `.customer(customer_id)` (a `Client` that came by that customer's link).
@@ -37,10 +37,10 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from kombo_pipeline.backoffice import app as backoffice_app
 from kombo_pipeline.backoffice import passwords, waiting
 from kombo_pipeline.backoffice.access import Access
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.settings import Settings
 from kombo_pipeline.settings import load as load_settings
 from kombo_pipeline.warehouse import users
-from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.conftest import as_member
 
 SECRET = "a secret of the tests, of more than 32 characters"

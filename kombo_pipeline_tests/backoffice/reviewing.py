@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from kombo_pipeline import links
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match
 
 TITLES = (

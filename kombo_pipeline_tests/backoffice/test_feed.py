@@ -14,8 +14,8 @@ import pytest
 
 from kombo_pipeline.backoffice import feed
 from kombo_pipeline.backoffice.feed import read_tokens
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.settings import SettingsError
-from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.backoffice.conftest import running_backoffice
 
 ACME, OTHER, ANY = (

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from kombo_pipeline.backoffice import pasted
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.warehouse import picker
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, match
 
 HERE = "personio:acme"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse import picker
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline.warehouse.picker import Filter
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match
 

@@ -8,7 +8,7 @@ import pytest
 from kombo_pipeline import links
 from kombo_pipeline.backoffice import waiting
 from kombo_pipeline.backoffice.waiting import Waiting
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.warehouse.review import Order, Queue
 from kombo_pipeline_tests.backoffice import reviewing as r
 from kombo_pipeline_tests.backoffice.ats_jobs import add_own_job

@@ -21,14 +21,14 @@ import psutil
 import psycopg
 import pytest
 
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboRefused
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.local import postgres
 from kombo_pipeline.sandbox.api import API_KEY
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT
-from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.sync.model import as_stored, stored
 
 REPOSITORY = Path(__file__).parents[2]
@@ -103,11 +103,11 @@ class Up:
         pid_file = self.data_dir / "postgres" / "pgdata" / "postmaster.pid"
         before = pid_file.read_text()
         os.kill(int(before.split()[0]), signal.SIGKILL)
-        until(lambda: pid_file.read_text() != before and postgres.status(self.data_dir / "postgres"))
+        until(lambda: pid_file.read_text() != before and embedded.status(self.data_dir / "postgres"))
 
     def connect(self) -> Connection:
         assert self.process.poll() is None, self.output
-        server = postgres.status(self.data_dir / "postgres")
+        server = embedded.status(self.data_dir / "postgres")
         if server is None:
             raise psycopg.OperationalError("Postgres is being started again")
         return connect(server.url("warehouse"))
@@ -126,7 +126,7 @@ def place() -> Iterator[Path]:
     directory.chmod(0o711)
     yield directory
     for cluster in directory.rglob("pgdata"):
-        postgres.stop(cluster.parent)
+        embedded.stop(cluster.parent)
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -150,7 +150,7 @@ def test_up_once_shows_what_landed_and_leaves_nothing_running(place: Path, defau
     assert int(re.findall(r"([\d,]+) own jobs", up.output)[-1].replace(",", "")) > 100, up.output
     assert f":{RECEIVER_PORT}/" not in up.output
     until(lambda: not up.alive(), within=60)
-    assert postgres.status(up.data_dir / "postgres") is None
+    assert embedded.status(up.data_dir / "postgres") is None
     assert not (up.data_dir / "up.json").exists()
 
 
@@ -162,7 +162,7 @@ def test_who_interrupts_the_start_or_closes_the_terminal_leaves_nothing_running(
     up.process.send_signal(number)
     assert up.process.wait(timeout=100) == 0, up.output
     until(lambda: not up.alive())
-    assert postgres.status(up.data_dir / "postgres") is None
+    assert embedded.status(up.data_dir / "postgres") is None
 
 
 @pytest.fixture(scope="module")
@@ -333,4 +333,4 @@ def test_after_kill_9_of_up_itself_down_cleans_up(session: Up) -> None:
     for name in ("receiver", "backoffice", "code-server", "daemon", "webserver", "sandbox", "postgres"):
         assert name in down.stdout
     until(lambda: not session.alive(), within=60)
-    assert postgres.status(session.data_dir / "postgres") is None
+    assert embedded.status(session.data_dir / "postgres") is None

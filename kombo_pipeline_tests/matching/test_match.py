@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 
 from kombo_pipeline import links
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.links import Answer
 from kombo_pipeline.matching.match import Matched, match_integration
 from kombo_pipeline.warehouse import audits
-from kombo_pipeline.warehouse.connection import Connection
 
 ACME = "greenhouse:acme"
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.sandbox.server import running
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.sync.model import Served, client, empty
 
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import dict_row
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sync import health
 from kombo_pipeline.sync.apply import apply_landed_fetches
 from kombo_pipeline.sync.fetch import land_fetch
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline_tests.sync.model import OVERLAP, Customer
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.sandbox.api import API_KEY
@@ -15,7 +16,6 @@ from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.sync import health
 from kombo_pipeline.sync.apply import Applied, apply_landed_fetches
 from kombo_pipeline.sync.fetch import Landed, land_fetch
-from kombo_pipeline.warehouse.connection import Connection
 
 OVERLAP = timedelta(minutes=5)
 NESTED_TABLES = {

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sync import lifecycle
 from kombo_pipeline.sync.apply import release_records
 from kombo_pipeline.warehouse import fetches
-from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.sync.model import (
     NESTED_TABLES,
     Customer,

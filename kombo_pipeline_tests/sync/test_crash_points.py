@@ -12,12 +12,12 @@ import psutil
 import psycopg
 import pytest
 
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.kombo import client as kombo_client
 from kombo_pipeline.kombo.errors import KomboError
-from kombo_pipeline.local import postgres
 from kombo_pipeline.sync import apply
-from kombo_pipeline.warehouse.connection import Connection, connect
-from kombo_pipeline.warehouse.migrate import migrate
 from kombo_pipeline_tests.sync.crashes import Lost, Outcome, run, wait_until_gone
 from kombo_pipeline_tests.sync.model import (
     Customer,
@@ -204,24 +204,24 @@ def test_a_postgres_killed_in_the_middle_of_an_apply_comes_back_to_equal_tables(
     expected = picture(conn)
     data_dir = tmp_path / "postgres"
     try:
-        server = postgres.ensure(data_dir)
-        migrate(postgres.ensure_database(server, "template_warehouse"))
+        server = embedded.ensure(data_dir)
+        migrate(embedded.ensure_database(server, "template_warehouse"))
         # While the last page lands, while rows are copied, while history is written, before the last commit.
         for nth, fatal in enumerate((last - 70, last - 50, last - 30, last - 3)):
-            server = postgres.ensure(data_dir)
+            server = embedded.ensure(data_dir)
             name = f"warehouse_{nth}"
             with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
                 admin.execute(f"create database {name} template template_warehouse")
             with pytest.raises(psycopg.OperationalError):
                 run(server.url(name), acme, full=True, fatal=fatal, strike=lambda: kill_server(data_dir))
-            url = postgres.ensure(data_dir).url(name)
+            url = embedded.ensure(data_dir).url(name)
             with connect(url) as again:
                 assert again.execute("select from core.jobs").fetchone() is None
             run(url, acme, full=True)
             with connect(url) as again:
                 assert picture(again) == expected
     finally:
-        postgres.stop(data_dir)
+        embedded.stop(data_dir)
 
 
 def kill_server(data_dir: Path) -> None:

@@ -17,14 +17,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.kombo import client as kombo_client
 from kombo_pipeline.kombo.errors import KomboError
-from kombo_pipeline.local import postgres
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.webhooks import Webhook
 from kombo_pipeline.sync import lifecycle
 from kombo_pipeline.sync.apply import apply_landed_fetches, release_records
-from kombo_pipeline.warehouse.connection import Connection, connect
 from kombo_pipeline_tests.conftest import copied
 from kombo_pipeline_tests.sync.crashes import Lost, run
 from kombo_pipeline_tests.sync.model import (
@@ -466,7 +466,7 @@ class Upstream(RuleBasedStateMachine):
 
 
 @pytest.fixture(scope="module")
-def second_url(postgres_server: postgres.Server, migrated_template: str) -> Iterator[str]:
+def second_url(postgres_server: embedded.Server, migrated_template: str) -> Iterator[str]:
     yield from copied(postgres_server, migrated_template)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from kombo_pipeline import triggers
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.kombo.client import Kombo, Page
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.api import API_KEY
@@ -15,7 +16,6 @@ from kombo_pipeline.sandbox.traffic import Request
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET, Webhook
 from kombo_pipeline.sync import health, rhythm
 from kombo_pipeline.warehouse import events, integrations
-from kombo_pipeline.warehouse.connection import Connection
 from kombo_pipeline_tests.sync.model import Customer, Record, Served
 
 

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from kombo_pipeline.cli import main
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db import migrate as migrations
+from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.migrate import ROLES, migrate, newest_revision
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.local import postgres
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse import migrate as migrations
-from kombo_pipeline.warehouse.connection import Connection, connect
-from kombo_pipeline.warehouse.migrate import ROLES, migrate, newest_revision
 from kombo_pipeline_tests.conftest import as_member
 from kombo_pipeline_tests.test_receiver import NEW, event, rows, serving, signed
 
@@ -202,7 +202,7 @@ def assert_refused(conn: Connection, statement: str) -> None:
 
 
 @pytest.fixture
-def new_roles(postgres_server: postgres.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def new_roles(postgres_server: embedded.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The roles under other names, which nobody has made; they and the databases named after them are gone later."""
     prefix = f"r{uuid4().hex[:8]}"
     names = [role.replace("kombo", prefix) for role in ROLES]
@@ -226,7 +226,7 @@ def may_read_marts(url: str, role: str) -> object:
 
 
 def test_several_databases_of_a_cluster_may_migrate_at_once(
-    postgres_server: postgres.Server, migrated_template: str, new_roles: list[str]
+    postgres_server: embedded.Server, migrated_template: str, new_roles: list[str]
 ) -> None:
     databases = [f"at_once_{number}_{new_roles[0]}" for number in range(3)]
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
@@ -248,7 +248,7 @@ def test_several_databases_of_a_cluster_may_migrate_at_once(
 
 
 def test_without_the_right_to_make_roles_a_migration_says_so_in_a_line_and_goes_on(
-    postgres_server: postgres.Server, new_roles: list[str], caplog: pytest.LogCaptureFixture
+    postgres_server: embedded.Server, new_roles: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     owner = f"owner_{new_roles[0]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:

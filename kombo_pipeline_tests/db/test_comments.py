@@ -1,8 +1,8 @@
 """The warehouse explains itself: nothing in it is without a comment."""
 
-from kombo_pipeline.warehouse import catalog
-from kombo_pipeline.warehouse.connection import Connection
-from kombo_pipeline.warehouse.ddl import comments
+from kombo_pipeline.db import catalog
+from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.ddl import comments
 
 
 def everything(conn: Connection) -> dict[str, str | None]:

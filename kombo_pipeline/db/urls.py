@@ -1,7 +1,7 @@
 """Where the two databases are: at the URLs of the environment, else in the embedded Postgres."""
 
+from kombo_pipeline.db.connection import with_driver
 from kombo_pipeline.settings import Settings
-from kombo_pipeline.warehouse.connection import with_driver
 
 
 def warehouse_url(settings: Settings) -> str:
@@ -18,6 +18,6 @@ def dagster_url(settings: Settings) -> str:
 
 
 def _embedded(settings: Settings, database: str) -> str:
-    from kombo_pipeline.local import postgres  # noqa: PLC0415 -- an optional extra; production sets URLs
+    from kombo_pipeline.db import embedded  # noqa: PLC0415 -- an optional extra; production sets URLs
 
-    return postgres.ensure_database(postgres.ensure(settings.data_dir / "postgres"), database)
+    return embedded.ensure_database(embedded.ensure(settings.data_dir / "postgres"), database)

@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs on the connection that warehouse/migrate.py hands over."""
+"""Alembic's entry point: runs on the connection that db/migrate.py hands over."""
 
 from alembic import context
 

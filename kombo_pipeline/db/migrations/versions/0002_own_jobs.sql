@@ -1,4 +1,4 @@
--- The comment after a table or column is its COMMENT in the database (see warehouse/ddl.py).
+-- The comment after a table or column is its COMMENT in the database (see db/ddl.py).
 
 create table core.own_jobs ( -- A job in your own database, to be linked to the ATS job that it is. You may write here by SQL.
     customer_id text collate "C" not null, -- Your id of the customer: the origin_id under which it connected its ATS to Kombo.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 
 def columns(conn: Connection, schema: str, table: str) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from kombo_pipeline.local import postgres
-from kombo_pipeline.local.postgres import EmbeddedPostgresError, Server
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db.embedded import EmbeddedPostgresError, Server
 
 REPOSITORY = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for other accounts")
@@ -38,7 +38,7 @@ def place() -> Iterator[Path]:
     directory.chmod(0o711)
     yield directory
     for cluster in directory.rglob("pgdata"):
-        postgres.stop(cluster.parent)
+        embedded.stop(cluster.parent)
     shutil.rmtree(directory)
 
 
@@ -52,12 +52,12 @@ def shared() -> Iterator[Server]:
     directory = Path(tempfile.mkdtemp(prefix="kombo-test-"))
     directory.chmod(0o711)
     data_dir = directory / "postgres"
-    postgres.ensure(data_dir)
-    postgres.stop(data_dir)
+    embedded.ensure(data_dir)
+    embedded.stop(data_dir)
     # Apart from the ports that other servers on this machine take while this one is down.
     (data_dir / "port").write_text(str(random.randrange(17000, 32000)))
-    yield postgres.ensure(data_dir)
-    assert postgres.stop(data_dir) is True
+    yield embedded.ensure(data_dir)
+    assert embedded.stop(data_dir) is True
     shutil.rmtree(directory)
 
 
@@ -113,7 +113,7 @@ def test_several_processes_share_one_server_over_tcp_and_socket(shared: Server):
     assert answer(shared.socket_url("warehouse"), "SELECT count(*) FROM kept") == 3
     started = "SELECT pg_postmaster_start_time()"
     assert answer(url, started) == answer(shared.socket_url("postgres"), started)
-    assert postgres.ensure(shared.data_dir) == postgres.status(shared.data_dir) == shared
+    assert embedded.ensure(shared.data_dir) == embedded.status(shared.data_dir) == shared
 
 
 def test_tcp_asks_for_the_password(shared: Server, monkeypatch):
@@ -154,15 +154,15 @@ def test_a_commit_is_on_disk_and_settings_fit_the_pipeline(shared: Server):
 
 def test_a_database_is_created_once_and_may_have_any_name(shared: Server):
     for name in ("plain", 'o\'brien "x"/50%', "-q"):
-        url = postgres.ensure_database(shared, name)
-        assert postgres.ensure_database(shared, name) == url
+        url = embedded.ensure_database(shared, name)
+        assert embedded.ensure_database(shared, name) == url
         assert answer(url, "SELECT current_database()") == name
         assert answer(shared.socket_url(name), "SELECT current_database()") == name
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_the_server_outlives_the_end_of_its_starter(shared: Server, end: signal.Signals):
-    postgres.stop(shared.data_dir)
+    embedded.stop(shared.data_dir)
     process = starter(shared.data_dir, ENSURE + "time.sleep(60)", stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     url = process.stdout.readline().strip()
@@ -173,33 +173,33 @@ def test_the_server_outlives_the_end_of_its_starter(shared: Server, end: signal.
 
 
 def test_stop_disconnects_idle_clients_and_says_whether_there_was_anything_to_stop(shared: Server, place: Path):
-    assert postgres.stop(place / "never-made") is False
-    assert postgres.status(place / "never-made") is None
+    assert embedded.stop(place / "never-made") is False
+    assert embedded.status(place / "never-made") is None
     assert not (place / "never-made").exists()
     with psycopg.connect(shared.url("postgres")):
-        assert postgres.stop(shared.data_dir) is True
-    assert postgres.status(shared.data_dir) is None
-    assert postgres.stop(shared.data_dir) is False
-    assert postgres.ensure(shared.data_dir) == shared
+        assert embedded.stop(shared.data_dir) is True
+    assert embedded.status(shared.data_dir) is None
+    assert embedded.stop(shared.data_dir) is False
+    assert embedded.ensure(shared.data_dir) == shared
 
 
 def test_committed_rows_survive_kill_9_of_the_postmaster(shared: Server):
-    url = postgres.ensure_database(shared, "crash")
+    url = embedded.ensure_database(shared, "crash")
     insert_rows(url, 1000)
     os.kill(postmaster_pid(shared.data_dir), signal.SIGKILL)
-    assert postgres.ensure(shared.data_dir) == shared
+    assert embedded.ensure(shared.data_dir) == shared
     assert answer(url, "SELECT count(*) FROM kept") == 1000
 
 
 def test_a_busy_backend_that_outlives_its_postmaster_is_waited_for(shared: Server):
     busy = "DO $$ BEGIN WHILE clock_timestamp() < statement_timestamp() + interval '1.5 s' LOOP END LOOP; END $$"
     query = subprocess.Popen(
-        [postgres.binaries() / "psql", shared.socket_url("postgres"), "-qc", busy], stderr=subprocess.DEVNULL
+        [embedded.binaries() / "psql", shared.socket_url("postgres"), "-qc", busy], stderr=subprocess.DEVNULL
     )
     running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'"
     until(lambda: answer(shared.socket_url("postgres"), running) == 1)
     os.kill(postmaster_pid(shared.data_dir), signal.SIGKILL)
-    assert postgres.ensure(shared.data_dir) == shared
+    assert embedded.ensure(shared.data_dir) == shared
     assert query.wait(timeout=20) is not None
     assert answer(shared.url("postgres"), "SELECT 1") == 1
 
@@ -214,9 +214,9 @@ def test_a_pid_that_was_given_to_somebody_else_does_not_block_the_start(shared: 
     for file in (pid_file, socket_lock):
         file.write_text(file.read_text().replace(str(killed), str(process.pid), 1))
     try:
-        assert postgres.status(shared.data_dir) is None
-        assert postgres.stop(shared.data_dir) is False
-        assert postgres.ensure(shared.data_dir) == shared
+        assert embedded.status(shared.data_dir) is None
+        assert embedded.stop(shared.data_dir) is False
+        assert embedded.ensure(shared.data_dir) == shared
         assert postmaster_pid(shared.data_dir) != process.pid
         assert stranger == ["true"] or process.poll() is None
     finally:
@@ -227,7 +227,7 @@ def test_a_pid_that_was_given_to_somebody_else_does_not_block_the_start(shared: 
 def test_an_empty_postmaster_pid_does_not_block_the_start(shared: Server):
     os.kill(postmaster_pid(shared.data_dir), signal.SIGKILL)
     (shared.data_dir / "pgdata" / "postmaster.pid").write_text("")
-    assert postgres.ensure(shared.data_dir) == shared
+    assert embedded.ensure(shared.data_dir) == shared
 
 
 def test_a_killed_initdb_leaves_nothing_that_matters(data_dir: Path):
@@ -236,7 +236,7 @@ def test_a_killed_initdb_leaves_nothing_that_matters(data_dir: Path):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (data_dir / "pgdata").exists()
-    assert answer(postgres.ensure(data_dir).url("postgres"), "SELECT 1") == 1
+    assert answer(embedded.ensure(data_dir).url("postgres"), "SELECT 1") == 1
     assert not list(data_dir.glob("initdb-*"))
 
 
@@ -247,33 +247,33 @@ def test_a_killed_initdb_leaves_nothing_that_matters(data_dir: Path):
 )
 def test_a_data_directory_may_have_any_path(place: Path, name: str, monkeypatch):
     monkeypatch.chdir(place)
-    server = postgres.ensure(Path(name))
+    server = embedded.ensure(Path(name))
     try:
         assert server.data_dir == place / name
         for url in (server.url("postgres"), server.socket_url("postgres")):
             assert answer(url, "SHOW data_directory") == str(place / name / "pgdata")
     finally:
-        postgres.stop(Path(name))
+        embedded.stop(Path(name))
         shutil.rmtree(server.socket_dir)
 
 
 def test_a_socket_directory_that_somebody_put_in_tmp_is_refused(place: Path):
     data_dir = place / ("long-" * 20)
-    server = postgres.ensure(data_dir)
-    postgres.stop(data_dir)
+    server = embedded.ensure(data_dir)
+    embedded.stop(data_dir)
     assert not server.socket_dir.is_relative_to(place)
     server.socket_dir.rmdir()
     server.socket_dir.symlink_to(place)
     try:
         with pytest.raises(EmbeddedPostgresError, match="another account"):
-            postgres.ensure(data_dir)
+            embedded.ensure(data_dir)
     finally:
         server.socket_dir.unlink()
 
 
 def test_six_cold_starts_at_once_make_one_server(data_dir: Path):
     urls = [output_of(process) for process in [starter(data_dir) for _ in range(6)]]
-    server = postgres.status(data_dir)
+    server = embedded.status(data_dir)
     assert server is not None
     assert urls == [server.url("warehouse")] * 6
     assert [path.name for path in data_dir.glob("initdb*")] == ["initdb.log"]
@@ -302,25 +302,25 @@ def test_the_environment_of_the_caller_is_of_no_account(data_dir: Path):
 
 
 def test_a_busy_port_gives_way_to_the_next_which_is_remembered(shared: Server):
-    postgres.stop(shared.data_dir)
+    embedded.stop(shared.data_dir)
     with socket.create_server(("127.0.0.1", shared.port)):
-        moved = postgres.ensure(shared.data_dir)
+        moved = embedded.ensure(shared.data_dir)
         assert moved.port > shared.port
         assert answer(moved.url("postgres"), "SELECT 1") == 1
-    postgres.stop(shared.data_dir)
-    assert postgres.ensure(shared.data_dir) == moved
-    postgres.stop(shared.data_dir)
+    embedded.stop(shared.data_dir)
+    assert embedded.ensure(shared.data_dir) == moved
+    embedded.stop(shared.data_dir)
     (shared.data_dir / "port").write_text(str(shared.port))
-    assert postgres.ensure(shared.data_dir) == shared
+    assert embedded.ensure(shared.data_dir) == shared
 
 
 def test_a_server_that_cannot_start_says_why(data_dir: Path):
-    postgres.ensure(data_dir)
-    postgres.stop(data_dir)
+    embedded.ensure(data_dir)
+    embedded.stop(data_dir)
     with (data_dir / "pgdata" / "postgresql.conf").open("a") as settings:
         settings.write("no_such_setting = 1\n")
     with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
-        postgres.ensure(data_dir)
+        embedded.ensure(data_dir)
 
 
 @as_root
@@ -334,14 +334,14 @@ def test_for_root_a_server_starts_where_only_root_can_enter_and_no_mode_is_chang
     if subprocess.run(["unshare", "--user", "true"], check=False, stderr=subprocess.DEVNULL).returncode:
         pytest.skip("user namespaces are not permitted here")
     tmp_path.chmod(0o700)
-    server = postgres.ensure(tmp_path / "postgres")
+    server = embedded.ensure(tmp_path / "postgres")
     try:
         insert_rows(server.url("postgres"), 5)
         os.kill(postmaster_pid(server.data_dir), signal.SIGKILL)
-        assert answer(postgres.ensure(server.data_dir).socket_url("postgres"), "SELECT count(*) FROM kept") == 5
+        assert answer(embedded.ensure(server.data_dir).socket_url("postgres"), "SELECT count(*) FROM kept") == 5
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
     finally:
-        assert postgres.stop(server.data_dir) is True
+        assert embedded.stop(server.data_dir) is True
 
 
 @as_root
@@ -365,7 +365,7 @@ def test_an_ordinary_account_starts_and_stops_its_own_server_and_no_other(place:
 def test_missing_binaries_are_named_with_the_command_that_installs_them(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("KOMBO_POSTGRES_BIN", str(tmp_path))
     with pytest.raises(EmbeddedPostgresError, match=r"KOMBO_POSTGRES_BIN"):
-        postgres.binaries()
+        embedded.binaries()
     monkeypatch.delenv("KOMBO_POSTGRES_BIN")
     without_packages = [sys.executable, "-S", "-c", IMPORTS + ENSURE, str(tmp_path)]
     failed = subprocess.run(without_packages, check=False, cwd=REPOSITORY, capture_output=True, text=True)
@@ -373,6 +373,6 @@ def test_missing_binaries_are_named_with_the_command_that_installs_them(tmp_path
 
 
 def test_binaries_of_another_postgres_can_be_named(monkeypatch):
-    packaged = postgres.binaries()
+    packaged = embedded.binaries()
     monkeypatch.setenv("KOMBO_POSTGRES_BIN", os.path.relpath(packaged))
-    assert postgres.binaries() == packaged
+    assert embedded.binaries() == packaged

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kombo_pipeline.warehouse.connection import Connection
+from kombo_pipeline.db.connection import Connection
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from kombo_pipeline.local import postgres
-from kombo_pipeline.warehouse import migrate as migrations
-from kombo_pipeline.warehouse.connection import connect, redacted, with_driver
-from kombo_pipeline.warehouse.migrate import SchemaError, current_revision, migrate, newest_revision
+from kombo_pipeline.db import embedded
+from kombo_pipeline.db import migrate as migrations
+from kombo_pipeline.db.connection import connect, redacted, with_driver
+from kombo_pipeline.db.migrate import SchemaError, current_revision, migrate, newest_revision
 
 SPELLINGS = ("postgres://", "postgresql://", "postgresql+psycopg://", "postgresql+psycopg2://", "postgres+asyncpg://")
 OBJECTS = "select oid, relname from pg_class where relnamespace in ({}) order by oid".format(
@@ -23,7 +23,7 @@ OBJECTS = "select oid, relname from pg_class where relnamespace in ({}) order by
 
 
 @pytest.fixture
-def empty_url(postgres_server: postgres.Server) -> Iterator[str]:
+def empty_url(postgres_server: embedded.Server) -> Iterator[str]:
     """A database without anything in it."""
     name = f"empty_{uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:

@@ -1,4 +1,4 @@
--- The comment after a table or column is its COMMENT in the database (see warehouse/ddl.py).
+-- The comment after a table or column is its COMMENT in the database (see db/ddl.py).
 
 -- Links name the customer and the integration; this key lets the database hold them to each other.
 alter table core.integrations add constraint customer_of_integration unique (integration_id, customer_id);

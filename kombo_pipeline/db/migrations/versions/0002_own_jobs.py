@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import op
 
-from kombo_pipeline.warehouse.ddl import execute
+from kombo_pipeline.db.ddl import execute
 
 revision = "0002"
 down_revision = "0001"

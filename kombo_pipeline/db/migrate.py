@@ -15,8 +15,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from kombo_pipeline.warehouse.connection import with_driver
-from kombo_pipeline.warehouse.ddl import execute
+from kombo_pipeline.db.connection import with_driver
+from kombo_pipeline.db.ddl import execute
 
 _HERE = Path(__file__).parent
 # A name of its own, for a database that another Alembic project shares.

@@ -1,4 +1,4 @@
--- The comment after a table, column or schema is its COMMENT in the database (see warehouse/ddl.py).
+-- The comment after a table, column or schema is its COMMENT in the database (see db/ddl.py).
 
 create schema raw; -- What Kombo sent, as it was received. Written by the receiver and by raw_job_pages.
 create schema core; -- Typed tables, current and historic. Written by the pipeline, read through marts.
