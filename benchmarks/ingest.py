@@ -18,11 +18,11 @@ from benchmarks.lab import API_KEY, Measured, embedded_postgres, fresh_database,
 from benchmarks.lab import sandbox as running_sandbox
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db.connection import connect
+from kombo_pipeline.ingest.rows import END_OF_ROW, JOB_COLUMNS, escaped, job_row
+from kombo_pipeline.ingest.statements import jobs as job_tables
+from kombo_pipeline.ingest.statements.jobs import DELIMITER, NULL
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.record import read_job
-from kombo_pipeline.sync.rows import END_OF_ROW, JOB_COLUMNS, escaped, job_row
-from kombo_pipeline.warehouse import jobs as job_tables
-from kombo_pipeline.warehouse.jobs import DELIMITER, NULL
 
 PORT = 18090
 DLT_ENVIRONMENT = Path(__file__).parent / ".venv-dlt"
@@ -31,8 +31,8 @@ MODULE = "benchmarks.ingest"
 
 def ours(api: str, integration_id: str, url: str, *, full: bool = False) -> dict[str, Any]:
     """Land and apply: what `raw_job_pages` and `jobs` do."""
-    from kombo_pipeline.sync.apply import apply_landed_fetches
-    from kombo_pipeline.sync.fetch import land_fetch
+    from kombo_pipeline.ingest.apply import apply_landed_fetches
+    from kombo_pipeline.ingest.fetch import land_fetch
 
     with connect(url) as conn, Kombo(api_url=api, api_key=API_KEY) as kombo:
         landed = land_fetch(conn, kombo, integration_id, overlap=timedelta(0), full=full)

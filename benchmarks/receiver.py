@@ -17,8 +17,8 @@ from statistics import quantiles
 import psycopg
 
 from benchmarks.lab import embedded_postgres, fresh_database, machine, table
+from kombo_pipeline.ingest.receiver import serve
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.receiver import serve
 
 SECRET = "the-secret-of-the-benchmark"
 INSERT = (

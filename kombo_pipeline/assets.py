@@ -14,13 +14,14 @@ import dagster as dg
 from kombo_pipeline import settings
 from kombo_pipeline.db import catalog
 from kombo_pipeline.db.connection import Connection, IntegrationBusyError
+from kombo_pipeline.ingest.apply import Applied, apply_landed_fetches
+from kombo_pipeline.ingest.fetch import Landed, land_fetch
+from kombo_pipeline.ingest.statements import fetches, integrations
+from kombo_pipeline.ingest.statements import jobs as job_tables
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.matching.identifiers import IN_WORDS
 from kombo_pipeline.resources import KomboApi, Warehouse
-from kombo_pipeline.sync.apply import Applied, apply_landed_fetches
-from kombo_pipeline.sync.fetch import Landed, land_fetch
-from kombo_pipeline.warehouse import fetches, integrations, matches
-from kombo_pipeline.warehouse import jobs as job_tables
+from kombo_pipeline.warehouse import matches
 from kombo_pipeline.warehouse import own_jobs as own_job_tables
 
 integration = dg.DynamicPartitionsDefinition(name="integration")

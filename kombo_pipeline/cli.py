@@ -90,7 +90,7 @@ def migrate() -> None:
 def receiver(host: str, port: int) -> None:
     """Serve the webhook receiver (POST /webhooks/kombo, GET /healthz)."""
     from kombo_pipeline.db.urls import warehouse_url
-    from kombo_pipeline.receiver import serve
+    from kombo_pipeline.ingest.receiver import serve
 
     environment = settings.load()
     serve(warehouse_url=warehouse_url(environment), secrets=environment.webhook_secrets, host=host, port=port)
@@ -214,7 +214,7 @@ def evaluate(ats: Path, own: Path, out: Path | None) -> None:
 @click.option("--job", default=None, help="Only the record of this Kombo job id.")
 def page(fetch_id: int, page: int, job: str | None) -> None:
     """Print a page as Kombo sent it."""
-    from kombo_pipeline.warehouse import fetches
+    from kombo_pipeline.ingest.statements import fetches
 
     with _warehouse() as conn:
         found = fetches.read_pages(conn, fetch_id, [page])
@@ -234,10 +234,10 @@ def page(fetch_id: int, page: int, job: str | None) -> None:
 @click.argument("event_ids", nargs=-1)
 def replay(event_ids: Sequence[str]) -> None:
     """Handle landed webhook events again: those named, or all that no fetch has covered."""
-    from kombo_pipeline.warehouse import events
+    from kombo_pipeline.ingest.statements import webhook_events
 
     with _warehouse() as conn:
-        replayed = events.replay(conn, event_ids or None)
+        replayed = webhook_events.replay(conn, event_ids or None)
     for event in replayed:
         click.echo(f"{event['event_id']} {event['event_type']} {event['integration_id'] or '-'}")
     if unknown := set(event_ids) - {event["event_id"] for event in replayed}:
@@ -254,7 +254,7 @@ def release() -> None:
 @click.argument("quarantine_ids", nargs=-1, type=int)
 def release_records(quarantine_ids: Sequence[int]) -> None:
     """Apply quarantined records that can be read by now: those named, or all."""
-    from kombo_pipeline.sync.apply import release_records as apply_them
+    from kombo_pipeline.ingest.apply import release_records as apply_them
 
     with _warehouse() as conn:
         applied, staying = apply_them(conn, quarantine_ids or None)
@@ -269,8 +269,8 @@ def release_records(quarantine_ids: Sequence[int]) -> None:
 @click.option("--by", default=None, help="Who decides; your login name by default.")
 def release_closure(hold_id: int | None, refuse: bool, by: str | None) -> None:
     """Close exactly the jobs that a hold names; without a number, list what is held."""
-    from kombo_pipeline.sync import lifecycle
-    from kombo_pipeline.warehouse import integrations
+    from kombo_pipeline.ingest import lifecycle
+    from kombo_pipeline.ingest.statements import integrations
 
     with _warehouse() as conn:
         if hold_id is None:

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from kombo_pipeline.assets import FetchConfig, integration, job_match_candidates, jobs, own_jobs, raw_job_pages
 from kombo_pipeline.checks import every_integration_fresh
+from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent
+from kombo_pipeline.ingest.statements import integrations, retention, webhook_events
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 from kombo_pipeline.resources import KomboApi, Warehouse
-from kombo_pipeline.sync import health
-from kombo_pipeline.sync.rhythm import full_fetch_is_due, is_silent
-from kombo_pipeline.warehouse import events, integrations, matches, retention
+from kombo_pipeline.warehouse import matches
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -95,9 +96,9 @@ check_freshness = dg.define_asset_job(
 def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
     """Keep no cursor: what is due follows from the events that no completed fetch covers."""
     with warehouse.connect() as conn:
-        seen = health.observe_events(conn)
+        seen = events.observe_events(conn)
         conn.commit()
-        waiting = events.waiting_for_fetch(conn)
+        waiting = webhook_events.waiting_for_fetch(conn)
         known = integrations.registered(conn)
     # Read after the events: a run that is queued by now will see every one of them when it begins.
     due = due_integrations(waiting, _in_flight(context.instance))
@@ -182,7 +183,7 @@ class ReplayConfig(dg.Config):
 def replay_landed_events(context: dg.OpExecutionContext, config: ReplayConfig, warehouse: Warehouse) -> None:
     """Make landed events unhandled again; the webhook sensor takes them up at its next tick."""
     with warehouse.connect() as conn:
-        replayed = events.replay(conn, config.event_ids or None)
+        replayed = webhook_events.replay(conn, config.event_ids or None)
     for event in replayed:
         context.log.info("%(event_id)s (%(event_type)s, %(integration_id)s) will be handled again", event)
     if unknown := set(config.event_ids) - {event["event_id"] for event in replayed}:

@@ -10,9 +10,9 @@ from dagster._core.execution.context.invocation import DirectAssetCheckExecution
 
 from kombo_pipeline import checks
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest.apply import release_records
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.sync.apply import release_records
 
 Judge = Callable[[], dict[str, dg.AssetCheckResult]]
 PARTITIONED = [

@@ -21,8 +21,8 @@ from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.local.stack import free_port
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline_tests.sync.model import stored
-from kombo_pipeline_tests.test_receiver import until
+from kombo_pipeline_tests.ingest.model import stored
+from kombo_pipeline_tests.ingest.test_receiver import until
 
 ACME = "greenhouse:acme"
 NOWHERE = "postgresql://user:hush@127.0.0.1:1/warehouse"

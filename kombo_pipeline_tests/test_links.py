@@ -182,8 +182,8 @@ def test_what_kombo_tells_of_the_integration_moves_its_links_only_with_another_c
 def test_an_integration_that_becomes_another_customers_loses_its_links(
     acme: Any, world: World, conn: Connection
 ) -> None:
-    from kombo_pipeline.sync import health
-    from kombo_pipeline.warehouse import events
+    from kombo_pipeline.ingest import events
+    from kombo_pipeline.ingest.statements import webhook_events
 
     say(conn, acme, "accepted", acme[1][0])
     conn.execute(
@@ -191,9 +191,9 @@ def test_an_integration_that_becomes_another_customers_loses_its_links(
         "%s, %s)",
         (acme[0], psycopg.types.json.Jsonb({"data": {"end_user": {"origin_id": "other"}, "integration_id": acme[0]}})),
     )
-    assert health.observe_events(conn) == 1
+    assert events.observe_events(conn) == 1
     assert state(conn) == [(acme[1][0], "retired", "customer_changed")]
-    assert events.unseen(conn, 1) == []
+    assert webhook_events.unseen(conn, 1) == []
 
 
 def waiting(conn: Connection) -> dict[str, str]:

@@ -15,17 +15,17 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from kombo_pipeline import links, triggers
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.definitions import defs
+from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest.fetch import FULL_FETCH_FORCED_AFTER, plan
+from kombo_pipeline.ingest.polling import FULL_FETCH_EVERY, POLL_AT_LEAST_EVERY
+from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
 from kombo_pipeline.links import Answer
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.sync import health
-from kombo_pipeline.sync.fetch import FULL_FETCH_FORCED_AFTER, plan
-from kombo_pipeline.sync.rhythm import FULL_FETCH_EVERY, POLL_AT_LEAST_EVERY
-from kombo_pipeline.warehouse import events, integrations
-from kombo_pipeline_tests.sync.model import stored
+from kombo_pipeline_tests.ingest.model import stored
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -254,7 +254,7 @@ def test_a_failed_run_is_asked_for_again_by_an_event_a_replay_and_the_poll_but_n
     pipeline.land(integration_id=acme)
     asked.append(pipeline.requested()[acme])
     assert not pipeline.run(acme).success
-    events.replay(pipeline.conn, None)
+    webhook_events.replay(pipeline.conn, None)
     pipeline.conn.commit()
     asked.append(pipeline.requested()[acme])
     assert len(set(asked)) == 3
@@ -438,7 +438,7 @@ def test_pruning_deletes_old_runs_but_the_latest_materialization_of_each_partiti
 def test_a_pruned_event_is_empty_and_still_keeps_its_duplicate_out(aged: Pipeline) -> None:
     handled = aged.land(event_type="a-type-of-next-year", integration_id=ACME)
     waiting = aged.land(integration_id=ACME)
-    assert health.observe_events(aged.conn) == 2
+    assert events.observe_events(aged.conn) == 2
     aged.conn.commit()
     assert by_hand(aged, "prune", "prune_history").success
     bodies = "select event_id, body is null as empty from raw.webhook_events order by event_seq"

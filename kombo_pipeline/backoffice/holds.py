@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.sync import lifecycle
-from kombo_pipeline.warehouse import integrations, overview
+from kombo_pipeline.ingest import lifecycle
+from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.warehouse import overview
 
 SAMPLE: Final = 8
 SHOWN: Final = 2000

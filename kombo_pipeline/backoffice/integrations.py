@@ -18,8 +18,8 @@ from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.runs import Dagster, NotStartedError
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.sync.rhythm import is_silent, silence_allowed
-from kombo_pipeline.warehouse import integrations as statements
+from kombo_pipeline.ingest.polling import is_silent, silence_allowed
+from kombo_pipeline.ingest.statements import integrations as statements
 from kombo_pipeline.warehouse import overview
 
 PAGE_SIZE: Final = 100

@@ -8,7 +8,7 @@ from typing import Final
 
 from kombo_pipeline import own_jobs
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import integrations
+from kombo_pipeline.ingest.statements import integrations
 
 AGAIN_AFTER_SECONDS: Final = 180
 

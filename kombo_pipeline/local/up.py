@@ -22,6 +22,7 @@ from rich.table import Table
 from kombo_pipeline.db import embedded, urls
 from kombo_pipeline.db.connection import Connection, connect, redacted
 from kombo_pipeline.db.migrate import migrate
+from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.local.first_user import backoffice_secret, first_sign_in
 from kombo_pipeline.local.own_jobs import SandboxFeeds
 from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
@@ -33,7 +34,6 @@ from kombo_pipeline.settings import (
     WEBSERVER_PORT,
     Settings,
 )
-from kombo_pipeline.warehouse import integrations
 
 _PROJECT = Path(__file__).parents[2]
 _SANDBOX_KEY, _SANDBOX_SECRET = "sandbox-key", "kombo-sandbox-webhook-secret"

@@ -17,13 +17,14 @@ from scipy import sparse
 
 from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.matching import connected, retrieval, vectors
 from kombo_pipeline.matching.connected import Identified
 from kombo_pipeline.matching.proposals import Proposals, ats_text
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
 from kombo_pipeline.matching.titles import read_title, stem
-from kombo_pipeline.warehouse import integrations, matches
 from kombo_pipeline.warehouse import links as link_statements
+from kombo_pipeline.warehouse import matches
 
 _AT_ONCE: Final = 2000
 _SLACK: Final = 3e-4

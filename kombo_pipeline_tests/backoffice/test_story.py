@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser
 
-from kombo_pipeline import receiver, triggers
+from kombo_pipeline import triggers
 from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import receiver
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET

@@ -19,7 +19,7 @@ from kombo_pipeline.db.migrate import ROLES, migrate, newest_revision
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.conftest import as_member
-from kombo_pipeline_tests.test_receiver import NEW, event, rows, serving, signed
+from kombo_pipeline_tests.ingest.test_receiver import NEW, event, rows, serving, signed
 
 BACKOFFICE = {
     "core.integrations": "select",

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.local.own_jobs import SandboxFeeds
 from kombo_pipeline.local.stack import free_port
 from kombo_pipeline.sandbox.own_jobs import own_jobs
 from kombo_pipeline.sandbox.server import running
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse import integrations
 
 
 @pytest.fixture

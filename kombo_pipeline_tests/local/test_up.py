@@ -29,7 +29,7 @@ from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.api import API_KEY
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT
-from kombo_pipeline_tests.sync.model import as_stored, stored
+from kombo_pipeline_tests.ingest.model import as_stored, stored
 
 REPOSITORY = Path(__file__).parents[2]
 WORLD = ("--jobs", "200", "--integrations", "3")

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kombo_pipeline import receiver
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import receiver
 from kombo_pipeline.sandbox.clock import Clock
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
-from kombo_pipeline_tests.sync import conftest as shared
-from kombo_pipeline_tests.sync.model import Served
+from kombo_pipeline_tests.ingest import conftest as shared
+from kombo_pipeline_tests.ingest.model import Served
 from kombo_pipeline_tests.traps.subscriber import Subscriber
 
 warehouse_url, conn = shared.warehouse_url, shared.conn

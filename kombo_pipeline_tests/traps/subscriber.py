@@ -9,14 +9,14 @@ import httpx
 
 from kombo_pipeline import triggers
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import events, polling
+from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.kombo.client import Kombo, Page
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.api import API_KEY
 from kombo_pipeline.sandbox.traffic import Request
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET, Webhook
-from kombo_pipeline.sync import health, rhythm
-from kombo_pipeline.warehouse import events, integrations
-from kombo_pipeline_tests.sync.model import Customer, Record, Served
+from kombo_pipeline_tests.ingest.model import Customer, Record, Served
 
 
 class Subscriber(Customer):
@@ -52,12 +52,12 @@ class Subscriber(Customer):
 
     def tick(self) -> None:
         """The sensor looks at what has landed."""
-        health.observe_events(self.conn)
+        events.observe_events(self.conn)
         self.conn.commit()
 
     def due(self, in_flight: Collection[str] = ()) -> list[str]:
         """The integrations that the sensor would run."""
-        waiting = events.waiting_for_fetch(self.conn)
+        waiting = webhook_events.waiting_for_fetch(self.conn)
         self.conn.commit()
         return [each["integration_id"] for each in triggers.due_integrations(waiting, in_flight)]
 
@@ -65,7 +65,7 @@ class Subscriber(Customer):
         """Whether the poll would run this integration."""
         state = next(each for each in integrations.rhythms(self.conn) if each["integration_id"] == self.id)
         self.conn.commit()
-        return rhythm.is_silent(state, now=self.world.clock.now())
+        return polling.is_silent(state, now=self.world.clock.now())
 
     def requests(self) -> list[Request]:
         """What was asked of `GET /ats/jobs` since the first fetch."""

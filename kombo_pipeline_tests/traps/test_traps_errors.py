@@ -9,7 +9,7 @@ import pytest
 
 from kombo_pipeline.kombo.errors import KomboRefused, KomboUnavailable
 from kombo_pipeline.sandbox.traffic import Fault
-from kombo_pipeline_tests.sync.model import assert_equals_kombo
+from kombo_pipeline_tests.ingest.model import assert_equals_kombo
 from kombo_pipeline_tests.traps.subscriber import Subscriber
 
 JSON = {"content-type": "application/json"}

@@ -9,12 +9,12 @@ import pytest
 
 from kombo_pipeline.db.connection import IntegrationBusyError
 from kombo_pipeline.db.connection import connect as connect_to
+from kombo_pipeline.ingest.fetch import land_fetch
 from kombo_pipeline.kombo.errors import KomboRefused
 from kombo_pipeline.kombo.record import read_id
 from kombo_pipeline.sandbox.clock import stamp
 from kombo_pipeline.sandbox.traffic import Fault
-from kombo_pipeline.sync.fetch import land_fetch
-from kombo_pipeline_tests.sync.model import OVERLAP, assert_equals_kombo, stored
+from kombo_pipeline_tests.ingest.model import OVERLAP, assert_equals_kombo, stored
 from kombo_pipeline_tests.traps.subscriber import Meanwhile, Subscriber
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import lifecycle
+from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.kombo.webhooks import is_trigger
-from kombo_pipeline.sync import lifecycle
-from kombo_pipeline.warehouse import events, integrations
 
 _BROUGHT_DATA = ("SUCCEEDED", "PARTIALLY_FAILED")
 
@@ -86,14 +86,14 @@ def observe_events(conn: Connection, limit: int = 1000) -> int:
     Registers integrations, notes their state, ends deleted ones, and marks the events that ask for a fetch.
     Events may come late, twice and out of order: what they tell is dated by what is in them.
     """
-    found = events.unseen(conn, limit)
+    found = webhook_events.unseen(conn, limit)
     for event in found:
         if event["integration_id"] is not None and _is_ats(event["payload"]):
             starts_fetch = _observe(conn, event)
         else:
             _observe_issue(conn, event)
             starts_fetch = False
-        events.mark_seen(conn, event["event_seq"], starts_fetch=starts_fetch)
+        webhook_events.mark_seen(conn, event["event_seq"], starts_fetch=starts_fetch)
     return len(found)
 
 
@@ -122,7 +122,7 @@ def _observe(conn: Connection, event: Mapping[str, Any]) -> bool:
     diagnose_and_store(conn, integration_id)
     if integration["deleted_at"] is not None or event["event_type"] == "integration-deleted":
         # No fetch will ever cover what it still announced.
-        events.mark_covered(conn, integration_id=integration_id, covers_event_seq=event["event_seq"])
+        webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=event["event_seq"])
         return False
     return is_trigger(event["event_type"], event["payload"])
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from kombo_pipeline.ingest.statements.jobs import DELIMITER, NULL
 from kombo_pipeline.kombo.record import (
     Job,
     Location,
@@ -19,7 +20,6 @@ from kombo_pipeline.kombo.record import (
     UnreadableRecordError,
     read_job,
 )
-from kombo_pipeline.warehouse.jobs import DELIMITER, NULL
 
 # fmt: off
 JOB_COLUMNS = (

@@ -19,15 +19,15 @@ from hypothesis.stateful import (
 
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.ingest import lifecycle
+from kombo_pipeline.ingest.apply import apply_landed_fetches, release_records
 from kombo_pipeline.kombo import client as kombo_client
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.webhooks import Webhook
-from kombo_pipeline.sync import lifecycle
-from kombo_pipeline.sync.apply import apply_landed_fetches, release_records
 from kombo_pipeline_tests.conftest import copied
-from kombo_pipeline_tests.sync.crashes import Lost, run
-from kombo_pipeline_tests.sync.model import (
+from kombo_pipeline_tests.ingest.crashes import Lost, run
+from kombo_pipeline_tests.ingest.model import (
     NESTED_TABLES,
     OVERLAP,
     Customer,

@@ -9,11 +9,11 @@ import psycopg
 from psycopg.rows import dict_row
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest.apply import apply_landed_fetches
+from kombo_pipeline.ingest.fetch import land_fetch
 from kombo_pipeline.sandbox.traffic import Fault
-from kombo_pipeline.sync import health
-from kombo_pipeline.sync.apply import apply_landed_fetches
-from kombo_pipeline.sync.fetch import land_fetch
-from kombo_pipeline_tests.sync.model import OVERLAP, Customer
+from kombo_pipeline_tests.ingest.model import OVERLAP, Customer
 
 
 class Lost(psycopg.OperationalError):
@@ -92,7 +92,7 @@ def run(
         ) as conn:
             backend = conn.info.backend_pid
             conn.fatal, conn.strike = fatal, strike
-            health.observe_events(conn)
+            events.observe_events(conn)
             conn.commit()
             land_fetch(conn, acme.kombo, acme.id, overlap=OVERLAP, full=full, now=acme.now)
             apply_landed_fetches(conn, acme.id)

@@ -12,11 +12,11 @@ import xxhash
 from isal import igzip
 
 from kombo_pipeline.db.connection import Connection, only_one_fetch
+from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest.statements import fetches, integrations
 from kombo_pipeline.kombo.client import Kombo, Page, read_page
 from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboProtocolError, KomboRefused
 from kombo_pipeline.kombo.record import read_id
-from kombo_pipeline.sync import health
-from kombo_pipeline.warehouse import fetches, integrations
 
 logger = logging.getLogger(__name__)
 
@@ -236,6 +236,6 @@ def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: K
         integration_id,
         {"fetch_state": status, "fetch_error_code": error.code, "fetch_error": error.message},
     )
-    health.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
+    events.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
     conn.commit()
     return status

@@ -11,12 +11,12 @@ import psycopg
 
 from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection, only_one_fetch
+from kombo_pipeline.ingest import events, lifecycle
+from kombo_pipeline.ingest.fetch import land_records
+from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
+from kombo_pipeline.ingest.statements import fetches, integrations, jobs, webhook_events
 from kombo_pipeline.kombo.client import read_page
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
-from kombo_pipeline.sync import health, lifecycle
-from kombo_pipeline.sync.fetch import land_records
-from kombo_pipeline.sync.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
-from kombo_pipeline.warehouse import events, fetches, integrations, jobs
 
 # 2,000 records: about 13 MB of JSON, which keeps memory flat and each COPY long enough to be cheap.
 _PAGES_A_BATCH = 8
@@ -89,8 +89,8 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
     fetches.mark_applied(conn, fetch_id, counts)
     if fetch["kind"] != "release":
         integrations.mark_fetched(conn, integration_id=integration_id, fetch=fetch)
-        health.diagnose_and_store(conn, integration_id)
-        events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
+        events.diagnose_and_store(conn, integration_id)
+        webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
     return Applied(fetch_id=fetch_id, kind=fetch["kind"], held=held, notes=notes, **counts)
 
 

@@ -7,7 +7,7 @@ import pytest
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.sandbox.server import running
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline_tests.sync.model import Served, client, empty
+from kombo_pipeline_tests.ingest.model import Served, client, empty
 
 
 @pytest.fixture

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest.apply import Applied, apply_landed_fetches
+from kombo_pipeline.ingest.fetch import Landed, land_fetch
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.sandbox.api import API_KEY
@@ -13,9 +16,6 @@ from kombo_pipeline.sandbox.query import Cursor
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.webhooks import Webhook
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.sync import health
-from kombo_pipeline.sync.apply import Applied, apply_landed_fetches
-from kombo_pipeline.sync.fetch import Landed, land_fetch
 
 OVERLAP = timedelta(minutes=5)
 NESTED_TABLES = {
@@ -173,7 +173,7 @@ class Customer:
                     self.world.clock.now(),
                 ),
             )
-        health.observe_events(self.conn)
+        events.observe_events(self.conn)
         self.conn.commit()
 
 

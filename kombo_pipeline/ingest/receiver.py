@@ -22,9 +22,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kombo_pipeline.db.connection import with_driver
+from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH
-from kombo_pipeline.warehouse import events
 
 MAX_BODY_BYTES = 256 * 1024
 """A longer body is answered 413; Kombo's samples have about 1 kB."""
@@ -121,7 +121,7 @@ def serve(*, warehouse_url: str, secrets: Sequence[str], host: str, port: int) -
 
 
 class _Waiting(NamedTuple):
-    deliveries: Sequence[events.Delivery]
+    deliveries: Sequence[webhook_events.Delivery]
     committed: asyncio.Future[bool]
 
 
@@ -137,7 +137,7 @@ class Writer:
         self._conn: psycopg.AsyncConnection[Any] | None = None
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_IN_FLIGHT)
 
-    async def land(self, *deliveries: events.Delivery) -> bool:
+    async def land(self, *deliveries: webhook_events.Delivery) -> bool:
         """Whether the deliveries are committed; without any, whether they could be.
 
         False is no promise that they are not: the connection may have been lost between commit and answer.
@@ -182,10 +182,10 @@ class Writer:
                 waiting.committed.set_result(committed)
         await asyncio.sleep(pause)
 
-    async def _commit(self, deliveries: Sequence[events.Delivery]) -> None:
+    async def _commit(self, deliveries: Sequence[webhook_events.Delivery]) -> None:
         if self._conn is not None:
             try:
-                return await events.land(self._conn, deliveries)
+                return await webhook_events.land(self._conn, deliveries)
             except psycopg.OperationalError:
                 # A connection that died while nobody used it tells so only now. Whether or not the deliveries
                 # got through, they can be landed again.
@@ -204,7 +204,7 @@ class Writer:
             # A server that vanished without a word is given up in seconds.
             tcp_user_timeout=LANDING_SECONDS * 1000,
         )
-        return await events.land(self._conn, deliveries)
+        return await webhook_events.land(self._conn, deliveries)
 
     async def _disconnect(self) -> None:
         if self._conn is not None:
@@ -222,9 +222,9 @@ def _signature(request: Request) -> bytes | None:
     return given[0] if len(given) == 1 else None
 
 
-def _delivery(raw: bytes, secret_index: int) -> events.Delivery:
+def _delivery(raw: bytes, secret_index: int) -> webhook_events.Delivery:
     event = webhooks.parse(raw)
-    return events.Delivery(
+    return webhook_events.Delivery(
         event_id=webhooks.event_id_of(raw, event),
         event_type=event.event_type if event else None,
         integration_id=event.integration_id if event else None,

@@ -82,7 +82,7 @@ def prepare_incoming(conn: Connection) -> None:
 
 
 def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[str], *, incoming: bool) -> None:
-    """COPY rows (sync/rows.py) into a core table, or into the temporary table that stages its changes."""
+    """COPY rows (ingest/rows.py) into a core table, or into the temporary table that stages its changes."""
     target = sql.Identifier(f"incoming_{table}") if incoming else sql.Identifier("core", table)
     statement = sql.SQL("copy {} ({}) from stdin with (delimiter {}, null {})").format(
         target, sql.SQL(", ").join(map(sql.Identifier, columns)), DELIMITER, NULL

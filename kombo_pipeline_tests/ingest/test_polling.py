@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kombo_pipeline.sync.rhythm import full_fetch_is_due, is_silent, silence_allowed
+from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent, silence_allowed
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -15,11 +15,11 @@ import pytest
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.db.migrate import migrate
+from kombo_pipeline.ingest import apply
 from kombo_pipeline.kombo import client as kombo_client
 from kombo_pipeline.kombo.errors import KomboError
-from kombo_pipeline.sync import apply
-from kombo_pipeline_tests.sync.crashes import Lost, Outcome, run, wait_until_gone
-from kombo_pipeline_tests.sync.model import (
+from kombo_pipeline_tests.ingest.crashes import Lost, Outcome, run, wait_until_gone
+from kombo_pipeline_tests.ingest.model import (
     Customer,
     Served,
     assert_equals_kombo,

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.ingest import lifecycle
+from kombo_pipeline.ingest.apply import release_records
+from kombo_pipeline.ingest.statements import fetches
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.sandbox.traffic import Fault
-from kombo_pipeline.sync import lifecycle
-from kombo_pipeline.sync.apply import release_records
-from kombo_pipeline.warehouse import fetches
-from kombo_pipeline_tests.sync.model import (
+from kombo_pipeline_tests.ingest.model import (
     NESTED_TABLES,
     Customer,
     Record,
@@ -624,7 +624,7 @@ def test_an_apply_that_does_not_commit_leaves_nothing(acme: Customer) -> None:
     acme.distort(acme.ids()[1], name=7)
     acme.land()
     before = (row_versions(acme.conn), acme.integration(), acme.quarantined())
-    from kombo_pipeline.sync.apply import apply_landed_fetches
+    from kombo_pipeline.ingest.apply import apply_landed_fetches
 
     apply_landed_fetches(acme.conn, acme.id)
     acme.conn.rollback()

@@ -27,12 +27,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kombo_pipeline import receiver
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.migrate import migrate
+from kombo_pipeline.ingest import receiver
+from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.warehouse import events
 
 NEW, OLD = "the-newest-secret-of-kombo", "the-one-before-that-secret"
 GREENHOUSE = "greenhouse:CBNMt7dSNCzBdnRTx87dev4E"
@@ -194,12 +194,12 @@ def test_deliveries_that_wait_share_a_transaction_of_at_most_64(kombo, conn):
 
 
 def test_two_receivers_with_the_same_events_never_wait_for_each_other_in_a_ring(warehouse_url, conn):
-    def delivery(event_id: str) -> events.Delivery:
-        return events.Delivery(event_id, None, None, b"", None, 0)
+    def delivery(event_id: str) -> webhook_events.Delivery:
+        return webhook_events.Delivery(event_id, None, None, b"", None, 0)
 
     async def land(*event_ids: str) -> None:
         async with await psycopg.AsyncConnection.connect(warehouse_url, autocommit=True) as other:
-            await events.land(other, map(delivery, event_ids))
+            await webhook_events.land(other, map(delivery, event_ids))
 
     insert = "insert into raw.webhook_events (event_id) values (%s)"
     waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"

@@ -7,7 +7,7 @@ from typing import Any
 
 from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import integrations, jobs
+from kombo_pipeline.ingest.statements import integrations, jobs
 
 # Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
 HELD_ABOVE_JOBS = 10
