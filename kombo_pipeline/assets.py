@@ -20,9 +20,9 @@ from kombo_pipeline.ingest.statements import fetches, integrations
 from kombo_pipeline.ingest.statements import jobs as job_tables
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.matching.identifiers import IN_WORDS
+from kombo_pipeline.own_jobs import statements as own_job_tables
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.warehouse import matches
-from kombo_pipeline.warehouse import own_jobs as own_job_tables
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
 

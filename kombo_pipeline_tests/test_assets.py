@@ -10,7 +10,7 @@ import pytest
 from kombo_pipeline.assets import FetchConfig, raw_job_pages
 from kombo_pipeline.db.connection import Connection, only_one_fetch
 from kombo_pipeline.ingest.statements import integrations
-from kombo_pipeline.own_jobs import OwnJob, import_own_jobs
+from kombo_pipeline.own_jobs.importing import OwnJob, import_own_jobs
 from kombo_pipeline.resources import KomboApi, Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World

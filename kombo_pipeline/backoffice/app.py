@@ -23,7 +23,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kombo_pipeline import notices
 from kombo_pipeline.backoffice import (
     bulk,
-    feed,
     history,
     holds,
     integrations,
@@ -38,6 +37,7 @@ from kombo_pipeline.backoffice import (
 from kombo_pipeline.backoffice.access import Access, identify, needs
 from kombo_pipeline.backoffice.passwords import Attempts
 from kombo_pipeline.db.connection import Connection, with_driver
+from kombo_pipeline.own_jobs import feed
 from kombo_pipeline.settings import Settings
 
 MAX_FORM_BYTES = 1024 * 1024

@@ -11,16 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline import links, own_jobs
+from kombo_pipeline import links
 from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.picker import chips, visible_integration
 from kombo_pipeline.backoffice.selection import address
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.feeds import BadRow
 from kombo_pipeline.links import Answer
-from kombo_pipeline.own_jobs import MAX_ID_CHARACTERS, SOURCES, OwnJob
-from kombo_pipeline.warehouse import own_jobs as statements
+from kombo_pipeline.own_jobs import importing, statements
+from kombo_pipeline.own_jobs.files import BadRow
+from kombo_pipeline.own_jobs.importing import MAX_ID_CHARACTERS, SOURCES, OwnJob
 from kombo_pipeline.warehouse import picker
 
 PAGE_SIZE: Final = 50
@@ -185,7 +185,7 @@ def _create(conn: Connection, integration: Mapping[str, Any], given: Mapping[str
         if not given["own_job_id"]:
             return f"Own job {job.own_job_id} was made already."
         raise _RefusedError(f"There is an own job {job.own_job_id} already; give another id.", "own_job_id")
-    own_jobs.import_own_jobs(conn, [job], customer_id=customer_id, source="manual")
+    importing.import_own_jobs(conn, [job], customer_id=customer_id, source="manual")
     kombo_job_id = given["kombo_job_id"]
     if not kombo_job_id:
         return f"Own job {job.own_job_id} is made. It is not linked; the next matching proposes ATS jobs for it."
@@ -233,7 +233,7 @@ def _own_job(given: Mapping[str, str]) -> OwnJob:
     record = {name: given[name] for name in (*_FIELDS, *_MORE_FIELDS)}
     record["own_job_id"] = given["own_job_id"] or given["new_id"]
     jobs = []
-    for row in own_jobs.read(BytesIO(json.dumps([record]).encode()), format="json"):
+    for row in importing.read(BytesIO(json.dumps([record]).encode()), format="json"):
         if isinstance(row, BadRow):
             raise _RefusedError(row.reason.capitalize() + ".", "posted_at" if "date" in row.reason else "own_job_id")
         jobs.append(row)

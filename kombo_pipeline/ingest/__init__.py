@@ -1,1 +1,1 @@
-"""From a webhook or a page of Kombo's to current jobs: land, interpret, fetch, apply. Runs anywhere with a connection."""
+"""From a webhook or a page of Kombo to current jobs: land, interpret, fetch, apply. Runs anywhere with a connection."""

@@ -24,7 +24,7 @@ from kombo_pipeline.db.connection import Connection, connect, redacted
 from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.local.first_user import backoffice_secret, first_sign_in
-from kombo_pipeline.local.own_jobs import SandboxFeeds
+from kombo_pipeline.local.sandbox_feeds import SandboxFeeds
 from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
 from kombo_pipeline.settings import (
     BACKOFFICE_PORT,

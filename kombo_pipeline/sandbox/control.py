@@ -26,8 +26,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kombo_pipeline.sandbox.clock import stamp
+from kombo_pipeline.sandbox.job_feed import job_feed, own_jobs
 from kombo_pipeline.sandbox.life import Life
-from kombo_pipeline.sandbox.own_jobs import job_feed, own_jobs
 from kombo_pipeline.sandbox.world import World
 
 Command = Callable[[dict[str, str], dict[str, Any]], dict[str, Any]]

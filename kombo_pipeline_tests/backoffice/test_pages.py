@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import feed, pages
+from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.own_jobs import feed
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, running_backoffice
 
 TEMPLATES = sorted((pages.HERE / "templates").glob("*"))

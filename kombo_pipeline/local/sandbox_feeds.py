@@ -6,9 +6,9 @@ import urllib.request
 from http.client import HTTPException
 from typing import Final
 
-from kombo_pipeline import own_jobs
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.own_jobs import importing
 
 AGAIN_AFTER_SECONDS: Final = 180
 
@@ -37,8 +37,8 @@ class SandboxFeeds:
                     feed = io.BytesIO(answer.read())
             except (OSError, HTTPException):
                 continue
-            rows = own_jobs.read(feed, format="xml")
-            own_jobs.import_own_jobs(
+            rows = importing.read(feed, format="xml")
+            importing.import_own_jobs(
                 conn, rows, customer_id=integration["customer_id"], source="multiposter", replace=True
             )
             conn.commit()

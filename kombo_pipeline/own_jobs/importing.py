@@ -9,10 +9,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from kombo_pipeline import feeds
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.feeds import BadRow, FeedError, Format
-from kombo_pipeline.warehouse import own_jobs as statements
+from kombo_pipeline.own_jobs import files, statements
+from kombo_pipeline.own_jobs.files import BadRow, FeedError, Format
 
 SOURCES: Final = ("manual", "email", "import", "multiposter")
 MAX_ID_CHARACTERS: Final = 500
@@ -85,13 +84,13 @@ def read(
     names what is not there.
     """
     names = _names(columns or {})
-    for item in feeds.records(path_or_stream, format=format):
+    for item in files.records(path_or_stream, format=format):
         match item:
-            case feeds.Header():
+            case files.Header():
                 _check_header(item.names, names, columns or {})
             case BadRow():
                 yield item
-            case feeds.Record():
+            case files.Record():
                 yield from _job(item, names)
 
 
@@ -182,7 +181,7 @@ def _check_header(found: list[str], names: Mapping[str, tuple[str, ...]], column
         raise FeedError(f"{'; '.join(wanted)}; the file has the columns {', '.join(found)[:500]}")
 
 
-def _job(record: feeds.Record, names: Mapping[str, tuple[str, ...]]) -> Iterator[OwnJob | BadRow]:
+def _job(record: files.Record, names: Mapping[str, tuple[str, ...]]) -> Iterator[OwnJob | BadRow]:
     line, notes = record.line, []
     given = {_key(name): _clean(text) for name, text in reversed(record.fields.items())}
     if any("\0" in text for text in record.fields.values()):

@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline import own_jobs
 from kombo_pipeline.backoffice import pages
-from kombo_pipeline.feeds import FeedError, Format
+from kombo_pipeline.own_jobs import importing
+from kombo_pipeline.own_jobs.files import FeedError, Format
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
 from kombo_pipeline.warehouse import users
 
@@ -136,8 +136,8 @@ def _options(request: Request) -> dict[str, Any]:
     if unknown := set(query) - {"source", "replace"}:
         raise _RefusedError(422, f"unknown parameter {min(unknown)!r}; known are source and replace")
     source, replace = query.get("source", "multiposter"), query.get("replace", "").lower()
-    if source not in own_jobs.SOURCES:
-        raise _RefusedError(422, f"{source!r} is no source; known are {', '.join(own_jobs.SOURCES)}")
+    if source not in importing.SOURCES:
+        raise _RefusedError(422, f"{source!r} is no source; known are {', '.join(importing.SOURCES)}")
     if replace not in _FLAGS:
         raise _RefusedError(422, "replace is 1 or 0")
     return {"source": source, "replace": _FLAGS[replace]}
@@ -161,7 +161,7 @@ def _import(
     request: Request, body: BinaryIO, customer_id: str, form: Format, options: dict[str, Any]
 ) -> dict[str, Any]:
     try:
-        rows = list(own_jobs.read(body, format=form))
+        rows = list(importing.read(body, format=form))
     except FeedError as error:
         raise _RefusedError(422, str(error)) from error
     with pages.warehouse(request) as conn:
@@ -170,7 +170,7 @@ def _import(
             raise _RefusedError(
                 404, f"no integration and no own job has the customer id {customer_id!r}; is it misspelt?"
             )
-        imported = own_jobs.import_own_jobs(conn, rows, customer_id=customer_id, **options)
+        imported = importing.import_own_jobs(conn, rows, customer_id=customer_id, **options)
     bad = [
         {"line": row.line, "reason": row.reason, "kept": row.kept, "own_job_id": row.own_job_id} for row in imported.bad
     ]

@@ -7,9 +7,9 @@ import pytest
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
-from kombo_pipeline.local.own_jobs import SandboxFeeds
+from kombo_pipeline.local.sandbox_feeds import SandboxFeeds
 from kombo_pipeline.local.stack import free_port
-from kombo_pipeline.sandbox.own_jobs import own_jobs
+from kombo_pipeline.sandbox.job_feed import own_jobs
 from kombo_pipeline.sandbox.server import running
 from kombo_pipeline.sandbox.world import World
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from kombo_pipeline.backoffice import feed
-from kombo_pipeline.backoffice.feed import read_tokens
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.own_jobs import feed
+from kombo_pipeline.own_jobs.feed import read_tokens
 from kombo_pipeline.settings import SettingsError
 from kombo_pipeline_tests.backoffice.conftest import running_backoffice
 

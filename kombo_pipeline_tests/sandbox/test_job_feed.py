@@ -8,15 +8,15 @@ from datetime import date, timedelta
 import httpx
 import pytest
 
-from kombo_pipeline import own_jobs as imported
-from kombo_pipeline.feeds import BadRow
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
 from kombo_pipeline.matching.match import titles_agree
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline.matching.titles import read_title
+from kombo_pipeline.own_jobs import importing as imported
+from kombo_pipeline.own_jobs.files import BadRow
+from kombo_pipeline.sandbox.job_feed import job_feed, own_jobs
 from kombo_pipeline.sandbox.life import Life, populate
-from kombo_pipeline.sandbox.own_jobs import job_feed, own_jobs
 from kombo_pipeline.sandbox.postings import from_postings
 from kombo_pipeline.sandbox.server import running
 from kombo_pipeline.sandbox.world import World

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.feeds import BadRow, FeedError
-from kombo_pipeline.own_jobs import Imported, OwnJob, import_own_jobs, read, read_date
+from kombo_pipeline.own_jobs.files import BadRow, FeedError
+from kombo_pipeline.own_jobs.importing import Imported, OwnJob, import_own_jobs, read, read_date
 
 NURSE = OwnJob("1", "Nurse")
 

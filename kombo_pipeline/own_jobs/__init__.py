@@ -1,0 +1,1 @@
+"""The jobs of your own database: read from files and feeds, written to core.own_jobs."""
