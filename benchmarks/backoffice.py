@@ -203,27 +203,28 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
     """Each page with the SQL that it needs; both are called with a number that grows."""
     from kombo_pipeline.backoffice import card, search
     from kombo_pipeline.backoffice.waiting import Waiting
-    from kombo_pipeline.warehouse import answers, overview, picker, review
+    from kombo_pipeline.linking.statements import exposed_jobs, link_decisions, review_queue
+    from kombo_pipeline.warehouse import overview
 
     # The newest first: it is the oldest that get answered.
-    keys = list(Waiting().read(conn).queue(review.Queue(order="oldest")))[::-1]
+    keys = list(Waiting().read(conn).queue(review_queue.Queue(order="oldest")))[::-1]
     names = ("customer_id", "own_job_id", "integration_id")
     at = {"of": CUSTOMER, "in": INTEGRATION, "own": "own-00001"}
     page = [get(client, "/review", expected="own-title", order="oldest")]
 
     def card_sql(number: int) -> None:
         key = keys[number]
-        assert review.waiting_job(conn, key)
+        assert review_queue.waiting_job(conn, key)
         card.load(conn, dict(zip(names, key, strict=True)))
-        answers.progress(conn, NAME)
-        answers.standing_of_person(conn, NAME, since=datetime.now(UTC) - timedelta(days=1), limit=5)
-        review.connections(conn)
+        link_decisions.progress(conn, NAME)
+        link_decisions.standing_of_person(conn, NAME, since=datetime.now(UTC) - timedelta(days=1), limit=5)
+        review_queue.connections(conn)
 
     def picker_sql(words: tuple[str, ...]) -> None:
-        wanted = picker.Filter(integration_id=INTEGRATION, words=words)
-        picker.counts(conn, INTEGRATION)
-        ids, _ = picker.page(conn, wanted, offset=0, limit=50)
-        picker.jobs(conn, INTEGRATION, ids)
+        wanted = exposed_jobs.Filter(integration_id=INTEGRATION, words=words)
+        exposed_jobs.counts(conn, INTEGRATION)
+        ids, _ = exposed_jobs.page(conn, wanted, offset=0, limit=50)
+        exposed_jobs.jobs(conn, INTEGRATION, ids)
 
     cities = itertools.cycle(CITIES)
     return {
@@ -233,7 +234,7 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
         ),
         "/review, an answer and the next card": (lambda _: answer_and_next(client, page), card_sql),
         "/review, a filter's first page": (lambda n: get(client, "/review", expected="own-title", age=n + 1), card_sql),
-        "who waits, read anew": (lambda _: Waiting().read(conn), lambda _: review.waiting(conn)),
+        "who waits, read anew": (lambda _: Waiting().read(conn), lambda _: review_queue.waiting(conn)),
         "/review, search by words": (
             lambda _: get(client, "/review/search", expected="data-found", **at, q=f"engineer {next(cities)}"),
             lambda _: search.find(conn, {"integration_id": INTEGRATION}, f"engineer {next(cities)}"),
@@ -256,7 +257,7 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
         ),
         "/history": (
             lambda _: get(client, "/history", expected="ana"),
-            lambda _: answers.newest(conn, limit=51),
+            lambda _: link_decisions.newest(conn, limit=51),
         ),
     }
 

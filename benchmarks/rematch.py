@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.lab import embedded_postgres, fresh_database, machine, median, table
 from kombo_pipeline.db.connection import Connection, connect
-from kombo_pipeline.matching.match import Matched, match_integration
+from kombo_pipeline.linking.candidates import Matched, match_integration
 from kombo_pipeline.matching.scoring import default_matcher
 
 CUSTOMER, INTEGRATION = "acme", "greenhouse:CBNMt7dSNCzBdnRTx87dev4E"

@@ -19,10 +19,10 @@ from kombo_pipeline.ingest.fetch import Landed, land_fetch
 from kombo_pipeline.ingest.statements import fetches, integrations
 from kombo_pipeline.ingest.statements import jobs as job_tables
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
+from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.identifiers import IN_WORDS
 from kombo_pipeline.own_jobs import statements as own_job_tables
 from kombo_pipeline.resources import KomboApi, Warehouse
-from kombo_pipeline.warehouse import matches
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
 
@@ -144,16 +144,16 @@ def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
 def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     """Which ATS job each own job of the customer is: linked where an identifier decides, else the likeliest five."""
     # Half a CPU-second of numpy and scipy that the code server and other runs do without.
-    from kombo_pipeline.matching.match import match_integration  # noqa: PLC0415
+    from kombo_pipeline.linking.candidates import match_integration  # noqa: PLC0415
 
     started = time.monotonic()
     integration_id = context.partition_key
     with warehouse.connect() as conn:
         with conn.transaction():
             matched = match_integration(conn, integration_id)
-        summary = matches.summary(conn, integration_id)
+        summary = match_candidates.summary(conn, integration_id)
         bands = {f"candidates_{name}": summary["bands"].get(name, 0) for name in ("strong", "possible", "weak")}
-        examples = matches.examples(conn, integration_id, limit=12)
+        examples = match_candidates.examples(conn, integration_id, limit=12)
         metadata = {
             "status": matched.why or "matched",
             "own_jobs": summary["own_jobs"],

@@ -298,7 +298,7 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
 
     The back office sends them while it runs, to KOMBO_NOTICE_URL.
     """
-    from kombo_pipeline.warehouse import notices as statements
+    from kombo_pipeline.linking.statements import link_notices as statements
 
     if dead + retry_dead + (notice_id is not None) > 1:
         raise click.UsageError("Choose one of --dead, --retry and --retry-dead")

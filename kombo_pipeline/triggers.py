@@ -14,8 +14,8 @@ from kombo_pipeline.ingest import events
 from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent
 from kombo_pipeline.ingest.statements import integrations, retention, webhook_events
 from kombo_pipeline.kombo.webhooks import valid_integration_id
+from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.resources import KomboApi, Warehouse
-from kombo_pipeline.warehouse import matches
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -126,7 +126,7 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
 def own_jobs_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
     """Keep no cursor: an own job waits as long as it is not matched as it is now, however it was written."""
     with warehouse.connect() as conn:
-        waiting = matches.own_jobs_waiting(conn)
+        waiting = match_candidates.own_jobs_waiting(conn)
     run_keys = rematch_keys(waiting)
     requests = _requests(context.instance, run_keys, trigger="own jobs", run_keys=run_keys)
     if not requests:

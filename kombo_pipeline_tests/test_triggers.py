@@ -12,7 +12,7 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from kombo_pipeline import links, triggers
+from kombo_pipeline import triggers
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.definitions import defs
 from kombo_pipeline.ingest import events
@@ -21,7 +21,8 @@ from kombo_pipeline.ingest.polling import FULL_FETCH_EVERY, POLL_AT_LEAST_EVERY
 from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
-from kombo_pipeline.links import Answer
+from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
@@ -516,7 +517,7 @@ def test_a_rejected_candidate_has_the_own_job_matched_again(pipeline: Pipeline) 
         answer_id=uuid4(), customer_id="acme", own_job_id="1", integration_id=acme, decision="rejected",
         decided_by="ana", kombo_job_ids=[job],
     )  # fmt: skip
-    links.answer(pipeline.conn, answer)
+    decisions.answer(pipeline.conn, answer)
     pipeline.conn.commit()
     assert list(pipeline.requested(triggers.own_jobs_sensor)) == [acme]
     assert pipeline.run(acme, "rematch").success

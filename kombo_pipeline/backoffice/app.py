@@ -20,7 +20,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kombo_pipeline import notices
 from kombo_pipeline.backoffice import (
     bulk,
     history,
@@ -37,6 +36,7 @@ from kombo_pipeline.backoffice import (
 from kombo_pipeline.backoffice.access import Access, identify, needs
 from kombo_pipeline.backoffice.passwords import Attempts
 from kombo_pipeline.db.connection import Connection, with_driver
+from kombo_pipeline.linking import notices
 from kombo_pipeline.own_jobs import feed
 from kombo_pipeline.settings import Settings
 

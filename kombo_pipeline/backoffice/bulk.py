@@ -28,14 +28,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline import links
 from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.review import card_url
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.links import Answer, AnsweredMeanwhileError
+from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
+from kombo_pipeline.linking.statements import link_decisions, review_queue
 from kombo_pipeline.matching.titles import read_title
-from kombo_pipeline.warehouse import answers, review
 
 AT_ONCE: Final = 200
 """Items of one preview; more come after these."""
@@ -61,16 +61,16 @@ def harmless(conn: Connection, *, customer_id: str | None = None) -> list[Item]:
     """Return what may be accepted in bulk now."""
     resumed = [
         Item(row, f"open again since {row['look_again_since']:%Y-%m-%d}; its {_word(row)} still decides")
-        for row in review.resumable(conn, customer_id=customer_id)
+        for row in review_queue.resumable(conn, customer_id=customer_id)
     ]
-    found = review.collisions(conn, customer_id=customer_id)
+    found = review_queue.collisions(conn, customer_id=customer_id)
     by_own_job = groupby(found, key=lambda row: (row["customer_id"], row["own_job_id"], row["integration_id"]))
     return resumed + [item for _, rows in by_own_job if (item := settled(list(rows)))]
 
 
 def settled(rows: Sequence[Row]) -> Item | None:
     """Return which of the ATS jobs that one identifier names the own job is; None where a person must look."""
-    from kombo_pipeline.matching.match import titles_agree  # noqa: PLC0415 -- brings scipy, which no other page needs
+    from kombo_pipeline.linking.candidates import titles_agree  # noqa: PLC0415 -- brings scipy, which no other page needs
 
     collision = _SEVERAL.search(rows[0]["reason"] or "")
     if not collision or any(row["others_named"] for row in rows):
@@ -96,8 +96,8 @@ def preview(request: Request) -> Response:
     with pages.warehouse(request) as conn:
         items = harmless(conn, customer_id=customer_id)
         batch = _uuid(request.query_params.get("batch"))
-        standing = answers.batch_size(conn, batch) if batch else 0
-        connections = review.connections(conn)
+        standing = link_decisions.batch_size(conn, batch) if batch else 0
+        connections = review_queue.connections(conn)
     shown = items[:AT_ONCE]
     signed = {
         "batch_id": str(uuid4()),
@@ -133,7 +133,7 @@ def accept(request: Request) -> Response:
     accepted = 0
     with pages.warehouse(request) as conn:
         still = {item.name: _shown(item) for item in harmless(conn, customer_id=signed["customer"])}
-        done = answers.batch_size(conn, batch_id)
+        done = link_decisions.batch_size(conn, batch_id)
         for name in chosen:
             if not done and _same(still.get(name), signed["items"][name]):
                 accepted += _accept(conn, request.state.viewer.name, signed["items"][name], batch_id)
@@ -149,7 +149,7 @@ def accept(request: Request) -> Response:
 
 def _accept(conn: Connection, decided_by: str, item: Mapping[str, Any], batch_id: UUID) -> int:
     try:
-        links.answer(
+        decisions.answer(
             conn,
             Answer(
                 answer_id=uuid4(),

@@ -8,7 +8,7 @@ from uuid import uuid4
 from kombo_pipeline.backoffice import comparison
 from kombo_pipeline.backoffice.comparison import WEAK_BANDS, Pair
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import answers, links, review
+from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
 
 CANDIDATES: Final = 5
 HISTORY: Final = 20
@@ -106,19 +106,19 @@ class Card:
 
 def load(conn: Connection, key: dict[str, str], *, found: str | None = None) -> Card | None:
     """Return the card as of now; None for an own job or integration that is unknown. `found` adds an ATS job to it."""
-    own = review.own_job(conn, **key)
+    own = review_queue.own_job(conn, **key)
     if own is None:
         return None
-    seen_decision_id, _ = links.newest_decision(conn, **key)
-    link = review.live_link(conn, **key)
+    seen_decision_id, _ = job_links.newest_decision(conn, **key)
+    link = review_queue.live_link(conn, **key)
     linked_id = link["kombo_job_id"] if link else None
     may_choose_linked = own["why"] in ("reopened", "changed")
-    proposed = review.candidates(conn, **key, limit=CANDIDATES + 1)
+    proposed = review_queue.candidates(conn, **key, limit=CANDIDATES + 1)
     of_link = next((row for row in proposed if row["kombo_job_id"] == linked_id), None)
     proposals = [row for row in proposed if row is not of_link][: CANDIDATES - may_choose_linked]
     named = [row["kombo_job_id"] for row in proposals]
     wanted = [*named, *filter(None, (linked_id, found))]
-    jobs = review.ats_jobs(
+    jobs = review_queue.ats_jobs(
         conn, integration_id=own["integration_id"], kombo_job_ids=wanted, own_job_id=own["own_job_id"]
     )
     against = any(row["method"] != "title" for row in proposals) or (may_choose_linked and _by_identifier(link))
@@ -147,7 +147,7 @@ def load(conn: Connection, key: dict[str, str], *, found: str | None = None) -> 
         linked=None if may_choose_linked else linked,
         found=lay(found, "found") if found and found not in shown else None,
         seen_decision_id=seen_decision_id,
-        history=answers.of_own_job(conn, **key, limit=HISTORY),
+        history=link_decisions.of_own_job(conn, **key, limit=HISTORY),
     )
 
 
@@ -161,7 +161,7 @@ def why_a_note_is_needed(signed: Mapping[str, Any], decision: str, kombo_job_ids
 
 
 def _by_identifier(link: Row | None) -> bool:
-    return link is not None and link["method"] in review.IDENTIFIER_METHODS
+    return link is not None and link["method"] in review_queue.IDENTIFIER_METHODS
 
 
 def _is_link(pair: Pair, link: Row | None) -> bool:

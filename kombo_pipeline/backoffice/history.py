@@ -10,7 +10,7 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.review import card_url, say
-from kombo_pipeline.warehouse import answers, review
+from kombo_pipeline.linking.statements import link_decisions, review_queue
 
 PAGE: Final = 50
 DECISIONS: Final = {
@@ -33,11 +33,11 @@ def page(request: Request) -> Response:
         "decision": query.get("decision") if query.get("decision") in DECISIONS else None,
     }
     with pages.warehouse(request) as conn:
-        found = answers.newest(
+        found = link_decisions.newest(
             conn, **chosen, before=int(before) if before.isdecimal() and len(before) < 19 else None, limit=PAGE + 1
         )
-        people = answers.people(conn)
-        connections = review.connections(conn)
+        people = link_decisions.people(conn)
+        connections = review_queue.connections(conn)
     shown = found[:PAGE]
     narrowed = {
         name: value

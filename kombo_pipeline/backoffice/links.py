@@ -14,7 +14,8 @@ from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.integrations import page_number, plain
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import notices, overview
+from kombo_pipeline.linking.statements import link_notices
+from kombo_pipeline.warehouse import overview
 
 PAGE_SIZE: Final = 50
 STATES: Final[Mapping[str, str]] = {"active": "good", "suspended": "warn", "retired": ""}
@@ -80,7 +81,7 @@ def detail(request: Request) -> Response:
         context: dict[str, Any] = {
             "link": link,
             "decisions": overview.decisions_about(conn, **own),
-            "notices": notices.of_links(conn, [link["link_id"]]),
+            "notices": link_notices.of_links(conn, [link["link_id"]]),
             "changes": overview.changes_of_job(conn, link["integration_id"], link["kombo_job_id"], 30),
             "successors": overview.successors(conn, link, 5) if link["proposal"] == "successor" else [],
             "others": [

@@ -11,17 +11,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline import links
 from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.picker import chips, visible_integration
 from kombo_pipeline.backoffice.selection import address
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.links import Answer
+from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking.decisions import Answer
+from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline.own_jobs import importing, statements
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.own_jobs.importing import MAX_ID_CHARACTERS, SOURCES, OwnJob
-from kombo_pipeline.warehouse import picker
 
 PAGE_SIZE: Final = 50
 MAX_CHARACTERS: Final = 2000
@@ -52,7 +52,7 @@ def show(request: Request) -> Response:
     state = given["state"] if given["state"] in STATES else ""
     source = given["source"] if given["source"] in SOURCES else ""
     with pages.warehouse(request) as conn:
-        known = picker.integrations(conn, customer_id=None)
+        known = exposed_jobs.integrations(conn, customer_id=None)
         rows, total = statements.page(
             conn,
             customer_id=given["customer"] or None,
@@ -85,7 +85,7 @@ def show(request: Request) -> Response:
 def new(request: Request) -> Response:
     """The form of a new own job; without JavaScript it also searches the ATS jobs."""
     with pages.warehouse(request) as conn:
-        known = picker.integrations(conn, customer_id=None)
+        known = exposed_jobs.integrations(conn, customer_id=None)
         integration_id = request.query_params.get("integration")
         if not integration_id and len(known) != 1:
             return pages.render(request, "picker_integrations.html", integrations=known, path_to="/own-jobs/new")
@@ -117,7 +117,7 @@ def ats_jobs(request: Request) -> Response:
     with pages.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
         found = search.find(conn, integration, request.query_params.get("q", ""))
-        rows = picker.jobs(conn, integration["integration_id"], [row["kombo_job_id"] for row in found])
+        rows = exposed_jobs.jobs(conn, integration["integration_id"], [row["kombo_job_id"] for row in found])
     return JSONResponse(
         [
             {
@@ -141,8 +141,8 @@ def withdraw(request: Request) -> Response:
     with pages.warehouse(request) as conn:
         if not statements.set_withdrawn(conn, customer_id=customer_id, own_job_id=own_job_id, withdrawn=not is_back):
             raise HTTPException(404)
-        for row in picker.integrations(conn, customer_id=customer_id):
-            links.follow_jobs(conn, row["integration_id"])
+        for row in exposed_jobs.integrations(conn, customer_id=customer_id):
+            decisions.follow_jobs(conn, row["integration_id"])
     told = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
     back = pages.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
     return pages.redirect(request, back, notice=f"Own job {own_job_id} {told}.")
@@ -167,7 +167,7 @@ def _form(
         status_code=422 if error else 200,
         integration=integration,
         given={**dict.fromkeys((*_FIELDS, *_MORE_FIELDS, "kombo_job_id", "q"), ""), **given},
-        rows=picker.jobs(conn, integration_id, listed),
+        rows=exposed_jobs.jobs(conn, integration_id, listed),
         has_searched=bool(given.get("q")),
         error=error,
         chips=chips,
@@ -189,12 +189,12 @@ def _create(conn: Connection, integration: Mapping[str, Any], given: Mapping[str
     kombo_job_id = given["kombo_job_id"]
     if not kombo_job_id:
         return f"Own job {job.own_job_id} is made. It is not linked; the next matching proposes ATS jobs for it."
-    row = next(iter(picker.jobs(conn, integration_id, [kombo_job_id])), None)
+    row = next(iter(exposed_jobs.jobs(conn, integration_id, [kombo_job_id])), None)
     if row is None:
         raise _RefusedError("The ATS job that was chosen is not there any more; choose another.", "q")
     if row["publishable"] and not row["chosen_before"]:
-        picker.expose(conn, integration_id, [kombo_job_id], by=by, channel="manual")
-    links.answer(
+        exposed_jobs.expose(conn, integration_id, [kombo_job_id], by=by, channel="manual")
+    decisions.answer(
         conn,
         Answer(
             answer_id=UUID(given["answer"]),

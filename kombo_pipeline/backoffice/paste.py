@@ -7,12 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages, pasted
+from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.pasted import Verdict
 from kombo_pipeline.backoffice.picker import act, channel, chips, visible_integration
 from kombo_pipeline.backoffice.selection import address
-from kombo_pipeline.warehouse import picker as statements
+from kombo_pipeline.linking import pasted
+from kombo_pipeline.linking.pasted import Verdict
+from kombo_pipeline.linking.statements import exposed_jobs as statements
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "found": ("good", "found"),

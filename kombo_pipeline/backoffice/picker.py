@@ -14,8 +14,8 @@ from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.csv_export import csv_response
 from kombo_pipeline.backoffice.selection import Selection, address, read_selection
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import picker as statements
-from kombo_pipeline.warehouse.picker import Action
+from kombo_pipeline.linking.statements import exposed_jobs as statements
+from kombo_pipeline.linking.statements.exposed_jobs import Action
 
 PAGE_SIZE: Final = 50
 MAX_CHOSEN: Final = 10_000

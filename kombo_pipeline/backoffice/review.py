@@ -19,17 +19,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline import links
 from kombo_pipeline.backoffice import card as cards
 from kombo_pipeline.backoffice import pages, search
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.card import Card
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.links import Answer, AnsweredMeanwhileError, Decision
-from kombo_pipeline.warehouse import answers, review
-from kombo_pipeline.warehouse import links as link_statements
-from kombo_pipeline.warehouse.review import Order, Queue
+from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError, Decision
+from kombo_pipeline.linking.statements import job_links as link_statements
+from kombo_pipeline.linking.statements import link_decisions, review_queue
+from kombo_pipeline.linking.statements.review_queue import Order, Queue
 
 WHY: Final = {
     "identifiers": "Identifiers collide",
@@ -175,10 +175,10 @@ def answer(request: Request) -> Response:
         with pages.warehouse(request) as conn:
             if needed and note is None and not link_statements.decisions_of_answer(conn, given.answer_id):
                 return _again(request, conn, view, signed, pending, needed=needed)
-            decisions = links.answer(conn, given)
-            if decisions and str(decisions[0]["answer_id"]) == signed["answer_id"]:
-                _refuse_unseen(signed, decisions)
-            warning = _warning(conn, decisions)
+            given_rows = decisions.answer(conn, given)
+            if given_rows and str(given_rows[0]["answer_id"]) == signed["answer_id"]:
+                _refuse_unseen(signed, given_rows)
+            warning = _warning(conn, given_rows)
     except (AnsweredMeanwhileError, ChangedMeanwhileError) as error:
         with pages.warehouse(request) as conn:
             return _again(request, conn, view, signed, pending, error=error)
@@ -195,7 +195,7 @@ def undo(request: Request) -> Response:
     if not any(ids.values()):
         raise HTTPException(400, "The form did not say which answer to take back.")
     with pages.warehouse(request) as conn:
-        undone = links.undo(conn, undone_by=request.state.viewer.name, **ids)
+        undone = decisions.undo(conn, undone_by=request.state.viewer.name, **ids)
     back = pages.local_path(str(form.get("back") or ""), default="")
     if not undone:
         return pages.redirect(request, back or "/review", notice="It was taken back before.", kind="warning")
@@ -219,7 +219,7 @@ def say(rows: list[dict[str, Any]]) -> str:
         case "no_counterpart":
             return f"{own} has no counterpart in the ATS"
         case "unsure":
-            return f"unsure of {own}, which comes back after {links.UNSURE_DAYS} days"
+            return f"unsure of {own}, which comes back after {decisions.UNSURE_DAYS} days"
     taken = {"accepted": "linked to", "rejected": "not", "no_counterpart": "no counterpart", "unsure": "unsure"}
     word = taken.get(row.get("took_back") or "", "answered")
     return f"took back: {own} {word}{f' {ats}' if row['kombo_job_id'] else ''}"
@@ -245,7 +245,7 @@ def _render(
     viewer = request.state.viewer
     if waiting is None:
         waiting = waiting_lists(request).count(conn, view.queue)
-    today, seconds = answers.progress(conn, viewer.name)
+    today, seconds = link_decisions.progress(conn, viewer.name)
     query = urlencode(view.parameters)
     sought = request.query_params.get("q", "") if request.method == "GET" else ""
     context = {
@@ -256,10 +256,10 @@ def _render(
         "today": today,
         "seconds": seconds,
         "precision": _precision(request, conn),
-        "strip": answers.standing_of_person(
+        "strip": link_decisions.standing_of_person(
             conn, viewer.name, since=datetime.now(UTC) - timedelta(days=1), limit=STRIP
         ),
-        "connections": review.connections(conn),
+        "connections": review_queue.connections(conn),
         "situation": None if card else _situation(request, conn, view),
         "sought": sought,
         "results": search.find(conn, card.key, sought) if card and sought else [],
@@ -276,7 +276,7 @@ def _render(
         "say": say,
         "is_fresh": is_fresh,
         "description": description,
-        "unsure_days": links.UNSURE_DAYS,
+        "unsure_days": decisions.UNSURE_DAYS,
     }
     return pages.render(request, "review.html", status_code=status_code, **(context | more))
 
@@ -307,12 +307,12 @@ def _again(
     return response
 
 
-def _refuse_unseen(signed: Mapping[str, Any], decisions: list[dict[str, Any]]) -> None:
+def _refuse_unseen(signed: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
     """Raise ChangedMeanwhileError when an answer would hold for titles, codes or places that nobody has seen."""
-    own, own_then = decisions[0]["own_seen"], signed["on_screen"]["own"]
+    own, own_then = rows[0]["own_seen"], signed["on_screen"]["own"]
     if own != own_then:
         raise ChangedMeanwhileError(f"Our job changed while the card was open: {_difference(own_then, own)}")
-    for row in decisions:
+    for row in rows:
         then = signed["ats_seen"].get(row["kombo_job_id"])
         if row["ats_seen"] is not None and then is not None and row["ats_seen"] != then:
             raise ChangedMeanwhileError(
@@ -325,9 +325,9 @@ def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def _warning(conn: Connection, decisions: list[dict[str, Any]]) -> str | None:
+def _warning(conn: Connection, rows: list[dict[str, Any]]) -> str | None:
     """What a person must be told of a new link: that the ATS job is not open (any more). None where all is well."""
-    first = decisions[0]
+    first = rows[0]
     if first["decision"] != "accepted":
         return None
     link = link_statements.live_link(
@@ -336,10 +336,10 @@ def _warning(conn: Connection, decisions: list[dict[str, Any]]) -> str | None:
     if link is None or link["state"] != "suspended":
         return None
     if link["reason"] == "withdrawn":
-        return f"Linked: {say(decisions)}. But our job is withdrawn, so the link is suspended until it is back."
+        return f"Linked: {say(rows)}. But our job is withdrawn, so the link is suspended until it is back."
     state = str(link["reason"]).replace("_", " ")
     return (
-        f"Linked: {say(decisions)}. But the ATS job is {state}, so the link is suspended: no application goes there "
+        f"Linked: {say(rows)}. But the ATS job is {state}, so the link is suspended: no application goes there "
         "until the job opens again and somebody resumes the link."
     )
 
@@ -354,7 +354,7 @@ def _precision(request: Request, conn: Connection) -> dict[str, tuple[int, int]]
     state = request.app.state
     read_at, kept = getattr(state, "band_precision", (0.0, {}))
     if not kept or time.monotonic() - read_at > _PRECISION_SECONDS:
-        kept = answers.band_precision(conn)
+        kept = link_decisions.band_precision(conn)
         state.band_precision = time.monotonic(), kept
     return kept
 
@@ -371,8 +371,8 @@ def _situation(request: Request, conn: Connection, view: View) -> dict[str, Any]
     return {
         "everything": everything,
         "unlikely": unlikely if view.queue.why != "unlikely" else 0,
-        "own_jobs": sum(review.own_jobs_by_source(conn).values()),
-        "matched": review.matched_own_jobs(conn),
+        "own_jobs": sum(review_queue.own_jobs_by_source(conn).values()),
+        "matched": review_queue.matched_own_jobs(conn),
         "is_narrowed": view.is_narrowed,
     }
 

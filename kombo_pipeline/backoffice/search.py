@@ -10,8 +10,8 @@ from starlette.responses import Response
 from kombo_pipeline.backoffice import pages
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.statements import review_queue
 from kombo_pipeline.matching.identifiers import OwnIdentity, own_keys
-from kombo_pipeline.warehouse import review
 
 FOUND: Final = 12
 LONGEST: Final = 500
@@ -25,7 +25,7 @@ def find(conn: Connection, key: Mapping[str, str], text: str) -> list[dict[str, 
         return []
     named = OwnIdentity("", kombo_job_id=text, remote_id=text, job_code=text, post_url=text)
     words = [] if re.match(r"https?://", text, re.IGNORECASE) else text.split()[:MAX_WORDS]
-    return review.search(conn, key["integration_id"], words=words, keys=own_keys([named])[""], limit=FOUND)
+    return review_queue.search(conn, key["integration_id"], words=words, keys=own_keys([named])[""], limit=FOUND)
 
 
 @needs("viewer")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from kombo_pipeline.linking.statements import exposed_jobs as statements
+from kombo_pipeline.linking.statements.exposed_jobs import Filter
 from kombo_pipeline.matching.identifiers import OwnIdentity, canonical_url, own_keys
-from kombo_pipeline.warehouse import picker as statements
-from kombo_pipeline.warehouse.picker import Filter
 
 MAX_PAGE: Final = 1_000_000
 MAX_SEARCH_CHARACTERS: Final = 300

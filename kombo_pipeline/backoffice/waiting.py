@@ -14,8 +14,8 @@ from typing import Final
 from starlette.requests import Request
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import answers, review
-from kombo_pipeline.warehouse.review import Key, Queue, WaitingJob
+from kombo_pipeline.linking.statements import link_decisions, review_queue
+from kombo_pipeline.linking.statements.review_queue import Key, Queue, WaitingJob
 
 FRESH_SECONDS: Final = 60
 KEPT_SECONDS: Final = 300
@@ -73,7 +73,7 @@ class Waiting:
         kept = self._current(conn, queue)
         while keys := list(kept.queue(queue)):
             skip = min(skip, len(keys) - 1)
-            job = review.waiting_job(conn, keys[skip])
+            job = review_queue.waiting_job(conn, keys[skip])
             if job is not None and queue.holds(job):
                 return len(keys), skip, keys[skip]
             kept.update(keys[skip], job)
@@ -93,21 +93,21 @@ class Waiting:
 
     def read(self, conn: Connection) -> _Everything:
         """Read the list anew."""
-        read_at, decision_id = time.monotonic(), answers.newest_id(conn)
-        self._kept = _Everything({job.key: job for job in review.waiting(conn)}, read_at, decision_id)
+        read_at, decision_id = time.monotonic(), link_decisions.newest_id(conn)
+        self._kept = _Everything({job.key: job for job in review_queue.waiting(conn)}, read_at, decision_id)
         return self._kept
 
     def _current(self, conn: Connection, queue: Queue) -> _Everything:
         kept = self._kept
         if kept is None or kept.age > KEPT_SECONDS or (kept.age > EMPTY_SECONDS and not kept.queue(queue)):
             return self.read(conn)
-        since = answers.decided_since(conn, kept.decision_id, limit=MOST_ANSWERS + 1)
+        since = link_decisions.decided_since(conn, kept.decision_id, limit=MOST_ANSWERS + 1)
         # What was taken back waits again, at a place that only a new list knows.
         if len(since) > MOST_ANSWERS or any(row["decision"] == "undone" for row in since):
             return self.read(conn)
         for key in {(row["customer_id"], row["own_job_id"], row["integration_id"]) for row in since}:
             if key in kept.jobs:
-                kept.update(key, review.waiting_job(conn, key))
+                kept.update(key, review_queue.waiting_job(conn, key))
         kept.decision_id = max([kept.decision_id, *(row["decision_id"] for row in since)])
         return kept
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 
-from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection, only_one_fetch
 from kombo_pipeline.ingest import events, lifecycle
 from kombo_pipeline.ingest.fetch import land_records
@@ -17,6 +16,7 @@ from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWr
 from kombo_pipeline.ingest.statements import fetches, integrations, jobs, webhook_events
 from kombo_pipeline.kombo.client import read_page
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
+from kombo_pipeline.linking import decisions
 
 # 2,000 records: about 13 MB of JSON, which keeps memory flat and each COPY long enough to be cheap.
 _PAGES_A_BATCH = 8
@@ -76,7 +76,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         shows_all = not (vanished.held or vanished.notes)
     if held:
         notes.append(f"{held} jobs were not closed, for that is a person's decision: `kombo-pipeline release closure`.")
-    links.follow_jobs(conn, integration_id, fetch_id=None if fetch["kind"] == "full" else fetch_id)
+    decisions.follow_jobs(conn, integration_id, fetch_id=None if fetch["kind"] == "full" else fetch_id)
     fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id, shows_all=shows_all)
     counts = {
         "new": sorted_jobs["new"] - records.quarantined_unseen,

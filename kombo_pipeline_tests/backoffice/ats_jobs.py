@@ -3,7 +3,7 @@
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.matching.match import match_integration
+from kombo_pipeline.linking.candidates import match_integration
 
 
 def add_integration(conn: Connection, integration_id: str, customer_id: str | None, **columns: Any) -> str:

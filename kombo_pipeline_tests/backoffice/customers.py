@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from kombo_pipeline import links
+from kombo_pipeline.linking import decisions
 from kombo_pipeline_tests.backoffice.conftest import Backoffice
 
 
@@ -71,9 +71,9 @@ def add_customer(backoffice: Backoffice, name: str) -> Customer:
             "insert into core.own_jobs (customer_id, own_job_id, title) values (%s, 'linked', %s)",
             (name, f"Engineer 3 at {name}"),
         )
-        links.answer(
+        decisions.answer(
             conn,
-            links.Answer(
+            decisions.Answer(
                 answer_id=answer_id,
                 customer_id=name,
                 own_job_id="linked",

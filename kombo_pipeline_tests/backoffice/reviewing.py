@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 from uuid import uuid4
 
-from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.decisions import Answer, answer
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match
 
 TITLES = (
@@ -75,9 +75,9 @@ def candidates(page: str) -> list[str]:
 def say(conn: Connection, customer: str, own_job_id: str, decision: Any, *jobs: str, **more: Any) -> None:
     """Somebody else's answer."""
     given = {"answer_id": uuid4(), "decided_by": "ben", "integration_id": f"personio:{customer}"} | more
-    links.answer(
+    answer(
         conn,
-        links.Answer(customer_id=customer, own_job_id=own_job_id, decision=decision, kombo_job_ids=jobs, **given),
+        Answer(customer_id=customer, own_job_id=own_job_id, decision=decision, kombo_job_ids=jobs, **given),
     )
     conn.commit()
 

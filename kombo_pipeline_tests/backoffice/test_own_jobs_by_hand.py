@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
-from kombo_pipeline.warehouse import picker
+from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match, targets
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, Client, assert_accessible
 
@@ -82,7 +82,7 @@ def test_an_own_job_by_hand_is_linked_from_the_dropdown_and_becomes_a_target(
         assert targets(conn) == {(made["own_job_id"], "k2")}
         link = conn.execute("select method, confirmed_by from core.job_links where state = 'active'").fetchone()
         assert link == {"method": "search", "confirmed_by": "reviewer"}
-        assert [(row["who"], row["channel"]) for row in picker.history(conn, HERE)] == [("reviewer", "manual")]
+        assert [(row["who"], row["channel"]) for row in exposed_jobs.history(conn, HERE)] == [("reviewer", "manual")]
 
 
 def test_the_dropdown_can_be_clicked_closed_and_finds_hostile_titles(page_as: PageAs) -> None:
@@ -158,8 +158,8 @@ def test_it_is_said_why_no_applications_follow(reviewer: Client, backoffice: Bac
     shut = told(reviewer, reviewer.submit("/own-jobs/new", **form(kombo_job_id="shut")))
     assert "The link is suspended: the ATS job is closed." in shut
     with backoffice.connect() as conn:
-        picker.expose(conn, HERE, ["k3"], by="ana", channel="picker")
-        picker.end_exposures(conn, HERE, ["k3"], by="ana")
+        exposed_jobs.expose(conn, HERE, ["k3"], by="ana", channel="picker")
+        exposed_jobs.end_exposures(conn, HERE, ["k3"], by="ana")
     ended = told(reviewer, reviewer.submit("/own-jobs/new", **form(kombo_job_id="k3")))
     assert "until it is exposed again in the picker" in ended
     with backoffice.connect() as conn:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from kombo_pipeline.backoffice.csv_export import from_cell
-from kombo_pipeline.warehouse import picker
+from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match, targets
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, Client, assert_accessible
 
@@ -285,8 +285,8 @@ def test_the_address_of_a_posting_finds_its_job(viewer: Client, backoffice: Back
 
 def test_two_choices_at_once_are_one(backoffice: Backoffice) -> None:
     with backoffice.connect() as first, backoffice.connect() as second:
-        picker.expose(first, HERE, ["k01"], by="ana", channel="picker")
+        exposed_jobs.expose(first, HERE, ["k01"], by="ana", channel="picker")
         second.execute("set local lock_timeout = '300ms'")
         first.commit()
-        assert picker.expose(second, HERE, ["k01"], by="ben", channel="picker") == []
+        assert exposed_jobs.expose(second, HERE, ["k01"], by="ben", channel="picker") == []
     assert exposed(backoffice)["k01"] == ("ana", "picker")

@@ -431,11 +431,11 @@ def test_foreign_text_stays_text_and_foreign_addresses_harmless(reviewer: Client
 
 
 def test_bands_show_how_often_they_were_right(reviewer: Client, backoffice: Backoffice, conn) -> None:
-    from kombo_pipeline.warehouse import answers
+    from kombo_pipeline.linking.statements import link_decisions
 
     name = f"p{uuid4().hex[:8]}"
     r.add_customer(conn, name)
-    before = answers.band_precision(conn)
+    before = link_decisions.band_precision(conn)
     bands = {}
     for number, answer in enumerate(("link", "link", "not", "nowhere")):
         page = card(reviewer, name, f"{name}/{number}")
@@ -450,7 +450,7 @@ def test_bands_show_how_often_they_were_right(reviewer: Client, backoffice: Back
         bands[row["band"]] = (right + (answer == "link"), judged + 1)
         assert press(reviewer, page, answer if answer == "nowhere" else f"{answer}:{job}").status_code == 303
     conn.rollback()
-    after = answers.band_precision(conn)
+    after = link_decisions.band_precision(conn)
     gained = {
         band: (after[band][0] - before.get(band, (0, 0))[0], after[band][1] - before.get(band, (0, 0))[1])
         for band in bands

@@ -24,7 +24,7 @@ from kombo_pipeline.sandbox.world import World
 from kombo_pipeline.warehouse import users
 from kombo_pipeline_tests.backoffice.conftest import PASSWORD, running_backoffice
 from kombo_pipeline_tests.conftest import as_member
-from kombo_pipeline_tests.test_notices import SECRET, Product, product
+from kombo_pipeline_tests.linking.test_notices import SECRET, Product, product
 
 __all__ = ["product"]
 

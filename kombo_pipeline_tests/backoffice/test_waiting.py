@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from kombo_pipeline import links
 from kombo_pipeline.backoffice import waiting
 from kombo_pipeline.backoffice.waiting import Waiting
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse.review import Order, Queue
+from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking.statements.review_queue import Order, Queue
 from kombo_pipeline_tests.backoffice import reviewing as r
 from kombo_pipeline_tests.backoffice.ats_jobs import add_own_job
 
@@ -30,7 +30,7 @@ def test_an_answer_is_taken_out_at_once_and_an_undone_one_is_back(acme: Connecti
     r.say(acme, "acme", first[1], "unsure", answer_id=(answer := uuid4()))
     assert lists.count(acme, QUEUE) == 3
     assert lists.next(acme, QUEUE)[2] != first
-    links.undo(acme, undone_by="ana", answer_id=answer)
+    decisions.undo(acme, undone_by="ana", answer_id=answer)
     assert lists.next(acme, QUEUE) == (4, 0, first)
 
 

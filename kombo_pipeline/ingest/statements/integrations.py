@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import links
+from kombo_pipeline.linking.statements import job_links
 
 
 def get(conn: Connection, integration_id: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -55,7 +55,7 @@ def update(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> 
     if not values:
         return
     if values.get("customer_id") is not None:
-        links.end_other_customer(conn, integration_id, customer_id=values["customer_id"])
+        job_links.end_other_customer(conn, integration_id, customer_id=values["customer_id"])
     conn.execute(
         sql.SQL("update core.integrations set {} where integration_id = %(integration_id)s").format(
             sql.SQL(", ").join(

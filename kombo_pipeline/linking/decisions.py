@@ -6,7 +6,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import links as statements
+from kombo_pipeline.linking.statements import job_links as statements
 
 Decision = Literal["accepted", "rejected", "no_counterpart", "unsure"]
 UNSURE_DAYS = 3

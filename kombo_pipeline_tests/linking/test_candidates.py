@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.links import Answer
-from kombo_pipeline.matching.match import Matched, match_integration
+from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking.candidates import Matched, match_integration
+from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.warehouse import audits
 
 ACME = "greenhouse:acme"
@@ -46,7 +46,7 @@ class Customer:
             "insert into core.job_changes (integration_id, kombo_job_id, field, fetch_id) values (%s, %s, 'name', %s)",
             (ACME, kombo_job_id, fetch["fetch_id"]),
         )
-        links.follow_jobs(self.conn, ACME)
+        decisions.follow_jobs(self.conn, ACME)
 
     def own(self, own_job_id: str, title: str = "Engineer", **fields: Any) -> None:
         row = {"title": title} | fields
@@ -63,7 +63,7 @@ class Customer:
         return matched
 
     def say(self, decision: Any, own_job_id: str, *kombo_job_ids: str, method: str = "title") -> Any:
-        return links.answer(
+        return decisions.answer(
             self.conn,
             Answer(
                 answer_id=uuid4(), customer_id="acme", own_job_id=own_job_id, integration_id=ACME, decision=decision,
@@ -243,7 +243,7 @@ def test_a_rejected_pair_never_returns_and_others_take_its_place(acme: Customer)
     rejected = {r["kombo_job_id"] for r in acme.conn.execute("select * from marts.match_candidates where rejected")}
     assert rejected == set(shown)
     assert len(acme.candidates("1")) == 8
-    links.undo(acme.conn, undone_by="ana", answer_id=answer_id)
+    decisions.undo(acme.conn, undone_by="ana", answer_id=answer_id)
     acme.match()
     assert [job for job, _ in acme.candidates("1")] == shown
 
@@ -418,7 +418,7 @@ def test_matching_what_changed_equals_matching_everything(acme: Customer, seed: 
 
     def undo() -> None:
         if given:
-            links.undo(acme.conn, undone_by="ana", answer_id=given.pop(rng.randrange(len(given))))
+            decisions.undo(acme.conn, undone_by="ana", answer_id=given.pop(rng.randrange(len(given))))
 
     given: list[Any] = []
     for _ in range(60):

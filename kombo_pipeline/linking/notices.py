@@ -25,8 +25,8 @@ import httpx
 import psycopg
 
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.linking.statements import link_notices as statements
 from kombo_pipeline.settings import SettingsError
-from kombo_pipeline.warehouse import notices as statements
 
 RETRY_AFTER: Final = (
     timedelta(seconds=5),

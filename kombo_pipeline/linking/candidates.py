@@ -15,16 +15,16 @@ import numpy as np
 from rapidfuzz import fuzz
 from scipy import sparse
 
-from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
-from kombo_pipeline.matching import connected, retrieval, vectors
-from kombo_pipeline.matching.connected import Identified
-from kombo_pipeline.matching.proposals import Proposals, ats_text
+from kombo_pipeline.linking import decisions, identifier_graph
+from kombo_pipeline.linking.identifier_graph import Identified
+from kombo_pipeline.linking.proposals import Proposals, ats_text
+from kombo_pipeline.linking.statements import job_links as link_statements
+from kombo_pipeline.linking.statements import match_candidates
+from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
 from kombo_pipeline.matching.titles import read_title, stem
-from kombo_pipeline.warehouse import links as link_statements
-from kombo_pipeline.warehouse import matches
 
 _AT_ONCE: Final = 2000
 _SLACK: Final = 3e-4
@@ -54,7 +54,7 @@ def match_integration(conn: Connection, integration_id: str, *, matcher: Matcher
 
     Nothing is matched, and `why` says so, for an integration that is unknown or whose customer is.
     """
-    matches.only_one_matching(conn, integration_id)
+    match_candidates.only_one_matching(conn, integration_id)
     integration = integrations.get(conn, integration_id)
     if integration is None:
         return Matched(why="the integration is not registered yet")
@@ -77,18 +77,18 @@ class _Matching:
 
     def run(self) -> Matched:
         read_by = f"{self.matcher.version} {self.customer}"
-        fetch_id = matches.newest_fetch(self.conn, self.integration_id)
+        fetch_id = match_candidates.newest_fetch(self.conn, self.integration_id)
         new_vectors = self._read_ats(everything=self.before is None or not self.before.endswith(f" {read_by}"))
-        self.size = matches.proposable_count(self.conn, self.integration_id)
+        self.size = match_candidates.proposable_count(self.conn, self.integration_id)
         matched_with = f"{'abridged' if self.size >= retrieval.LARGE else 'whole'} {read_by}"
-        for identifiers in matches.delete_withdrawn(self.conn, self.integration_id):
+        for identifiers in match_candidates.delete_withdrawn(self.conn, self.integration_id):
             self.forgotten_keys.update(identifiers)
         changed: list[str] | None = None
         if matched_with == self.before:
             changed = self._concerned(new_vectors)
         scored, pairs, linked = self._match(changed)
-        links.follow_jobs(self.conn, self.integration_id)
-        matches.mark_matched(self.conn, self.integration_id, fetch_id=fetch_id, matched_with=matched_with)
+        decisions.follow_jobs(self.conn, self.integration_id)
+        match_candidates.mark_matched(self.conn, self.integration_id, fetch_id=fetch_id, matched_with=matched_with)
         return Matched(scored=scored, ats_jobs_changed=len(self.touched_ids), pairs=pairs, linked=linked)
 
     def _read_ats(self, *, everything: bool) -> Any:
@@ -96,12 +96,14 @@ class _Matching:
         ids = (
             None
             if everything
-            else matches.jobs_to_look_at(self.conn, self.integration_id, since_fetch=self.since_fetch)
+            else match_candidates.jobs_to_look_at(self.conn, self.integration_id, since_fetch=self.since_fetch)
         )
         if ids == []:
             return vectors.read([], self.matcher, self.customer).search
-        stored = {row["kombo_job_id"]: row for row in matches.matchable_jobs(self.conn, self.integration_id, ids)}
-        rows = matches.ats_jobs(self.conn, self.integration_id, ids)
+        stored = {
+            row["kombo_job_id"]: row for row in match_candidates.matchable_jobs(self.conn, self.integration_id, ids)
+        }
+        rows = match_candidates.ats_jobs(self.conn, self.integration_id, ids)
         hashes = {row["kombo_job_id"]: _hash(row) for row in rows}
         changed = [
             row
@@ -112,7 +114,7 @@ class _Matching:
         ]
         gone = [job for job in stored if job not in hashes]
         self.touched_ids = gone + [row["kombo_job_id"] for row in changed]
-        keys = connected.ats_keys(changed)
+        keys = identifier_graph.ats_keys(changed)
         for job in self.touched_ids:
             self.forgotten_keys.update(keys.get(job, ()), stored[job]["identifiers"] if job in stored else ())
         new: list[Any] = []
@@ -126,12 +128,12 @@ class _Matching:
                 _matchable(row, keys[row["kombo_job_id"]], vector, hashes[row["kombo_job_id"]])
                 for row, vector in zip(part, packed, strict=True)
             ]
-        matches.write_matchable_jobs(self.conn, self.integration_id, written, gone=gone)
+        match_candidates.write_matchable_jobs(self.conn, self.integration_id, written, gone=gone)
         return sparse.vstack(new, "csr") if new else vectors.read([], self.matcher, self.customer).search
 
     def _concerned(self, new_vectors: Any) -> list[str]:
         """The own jobs whose result may differ from what is stored, besides those that identifiers connect."""
-        changed = matches.changed_own_jobs(
+        changed = match_candidates.changed_own_jobs(
             self.conn,
             customer_id=self.customer_id,
             integration_id=self.integration_id,
@@ -139,7 +141,7 @@ class _Matching:
         )
         if not self.touched_ids:
             return changed
-        known = matches.own_vectors(
+        known = match_candidates.own_vectors(
             self.conn, self.integration_id, [vectors.signed_crc(job) for job in self.touched_ids]
         )
         if not known:
@@ -156,7 +158,7 @@ class _Matching:
 
     def _match(self, own_ids: list[str] | None) -> tuple[int, int, Counter[str]]:
         """Match the own jobs named (None: all), and those connected with them; return counts and links made."""
-        identified = connected.identify(
+        identified = identifier_graph.identify(
             self.conn,
             customer_id=self.customer_id,
             integration_id=self.integration_id,
@@ -168,7 +170,7 @@ class _Matching:
         if not identified.own:
             return 0, 0, linked
         proposals = Proposals(self.conn, self.matcher, integration_id=self.integration_id, customer=self.customer)
-        writer = matches.Writer(self.conn, customer_id=self.customer_id, integration_id=self.integration_id)
+        writer = match_candidates.Writer(self.conn, customer_id=self.customer_id, integration_id=self.integration_id)
         for start in range(0, len(identified.own), _AT_ONCE):
             part = identified.own[start : start + _AT_ONCE]
             writer.stage(*proposals.rows(part, identified, of=len(identified.own)))
@@ -220,7 +222,7 @@ def titles_agree(own: str, ats: str) -> bool:
 def _matchable(row: Row, keys: list[str], vector: bytes, job_hash: bytes) -> Sequence[Any]:
     searched = (row["title"], row["job_code"], row["place"], row["department"], row["remote_id"], row["kombo_job_id"])
     return [
-        *(row[name] for name in matches.MATCHABLE_COLUMNS[:7]),
+        *(row[name] for name in match_candidates.MATCHABLE_COLUMNS[:7]),
         keys,
         vector if row["is_proposable"] else None,
         " ".join(filter(None, (text[:300] for text in searched))).lower(),

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.proposals import ats_text
+from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.columns import JobText
-from kombo_pipeline.matching.proposals import ats_text
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
-from kombo_pipeline.warehouse import matches
 
 
 class Proposed(NamedTuple):
@@ -36,7 +36,7 @@ def jobs_by_title(
     are not found.
     """
     matcher = matcher or default_matcher()
-    known = matches.job_vectors(conn, integration_id)
+    known = match_candidates.job_vectors(conn, integration_id)
     if not known or not titles:
         return [[] for _ in titles]
     ids = [job for job, _ in known]
@@ -44,7 +44,7 @@ def jobs_by_title(
     postings = vectors.unpack([vector for _, vector in known]).T.tocsr()
     own_rows, ats_rows, cosine = retrieval.nearest(own.search, postings, vectors.tie(ids))
     needed, here = np.unique(ats_rows, return_inverse=True)
-    rows = matches.matchable_jobs(conn, integration_id, [ids[row] for row in needed])
+    rows = match_candidates.matchable_jobs(conn, integration_id, [ids[row] for row in needed])
     ats = vectors.read([ats_text(row) for row in rows], matcher, customer)
     found = matcher.answer(own, ats, own_rows, here, cosine, k=k)
     return [[Proposed(each.ats.id, each.confidence, each.band) for each in match.candidates] for match in found]

@@ -1,7 +1,7 @@
 """Bare titles are answered as the matcher answers own jobs."""
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.matching.by_title import jobs_by_title
+from kombo_pipeline.linking.by_title import jobs_by_title
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, match

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import picker
-from kombo_pipeline.warehouse.picker import Filter
+from kombo_pipeline.linking.statements import exposed_jobs
+from kombo_pipeline.linking.statements.exposed_jobs import Filter
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match
 
 HERE = "personio:acme"
@@ -41,18 +41,20 @@ def jobs(conn: Connection) -> Iterator[Connection]:
 
 
 def found(conn: Connection, **wanted: Any) -> set[str]:
-    ids, total = picker.page(conn, Filter(integration_id=HERE, **wanted), offset=0, limit=1000)
+    ids, total = exposed_jobs.page(conn, Filter(integration_id=HERE, **wanted), offset=0, limit=1000)
     assert total in (None, len(ids)) or not ids
     assert len(set(ids)) == len(ids)
     return set(ids)
 
 
 def test_a_filter_finds_the_same_before_and_after_matching_has_read_the_jobs(jobs: Connection) -> None:
-    picker.expose(jobs, HERE, ["j1", "open-internal", "closed-public"], by="ana", channel="picker")
+    exposed_jobs.expose(jobs, HERE, ["j1", "open-internal", "closed-public"], by="ana", channel="picker")
     add_own_job(jobs, "acme", "o1", job_code="REQ-1", title="Ärztin für alles")
     wanted: list[dict[str, Any]] = [
         {"status": status, "visibility": visibility, "exposed": exposed}
-        for status, visibility, exposed in product(picker.STATUSES, ("", *picker.VISIBILITIES), (None, True, False))
+        for status, visibility, exposed in product(
+            exposed_jobs.STATUSES, ("", *exposed_jobs.VISIBILITIES), (None, True, False)
+        )
     ]
     wanted += [
         {"words": words} for words in (("ärztin",), ("100%",), ("n_f",), ("%",), ("_",), ("\\",), ("req-1", "köln"))
@@ -75,8 +77,8 @@ def test_words_are_taken_literally_and_all_must_be_there(jobs: Connection) -> No
 
 def test_no_job_of_another_integration_is_ever_found(jobs: Connection) -> None:
     assert "theirs" not in found(jobs, status="all")
-    assert picker.expose(jobs, HERE, ["theirs"], by="ana", channel="picker") == []
-    assert picker.jobs(jobs, HERE, ["theirs"]) == []
+    assert exposed_jobs.expose(jobs, HERE, ["theirs"], by="ana", channel="picker") == []
+    assert exposed_jobs.jobs(jobs, HERE, ["theirs"]) == []
 
 
 @pytest.mark.parametrize(
@@ -87,22 +89,26 @@ def test_no_job_of_another_integration_is_ever_found(jobs: Connection) -> None:
 def test_lists_are_sorted(jobs: Connection, sort: str, descending: bool, first: str, is_matched: bool) -> None:
     if is_matched:
         match(jobs, HERE)
-    ids, total = picker.page(jobs, Filter(integration_id=HERE), sort=sort, descending=descending, offset=0, limit=1)
+    ids, total = exposed_jobs.page(
+        jobs, Filter(integration_id=HERE), sort=sort, descending=descending, offset=0, limit=1
+    )
     assert ids == [first]
     assert total is None
 
 
 def test_pages_show_each_job_once(jobs: Connection) -> None:
-    for sort in picker.SORTS:
+    for sort in exposed_jobs.SORTS:
         ids: list[str] = []
         for offset in range(0, 50, 7):
-            ids += picker.page(jobs, Filter(integration_id=HERE, status="all"), sort=sort, offset=offset, limit=7)[0]
+            ids += exposed_jobs.page(
+                jobs, Filter(integration_id=HERE, status="all"), sort=sort, offset=offset, limit=7
+            )[0]
         assert len(ids) == len(set(ids)) == 42
 
 
 def test_counts_tell_states_targets_and_exposures(jobs: Connection) -> None:
-    picker.expose(jobs, HERE, ["j1"], by="ana", channel="picker")
-    by_lifecycle, may_be_targets, exposed = picker.counts(jobs, HERE)
+    exposed_jobs.expose(jobs, HERE, ["j1"], by="ana", channel="picker")
+    by_lifecycle, may_be_targets, exposed = exposed_jobs.counts(jobs, HERE)
     assert by_lifecycle == {
         "open": 9, "closed": 6, "draft": 6, "archived": 6, "unknown": 12, "deleted": 1, "vanished": 1,
         "integration_gone": 1,
@@ -111,54 +117,56 @@ def test_counts_tell_states_targets_and_exposures(jobs: Connection) -> None:
 
 
 def test_all_that_match_leaves_out_what_must_be_ticked_one_by_one(jobs: Connection) -> None:
-    picker.expose(jobs, HERE, ["j1"], by="ana", channel="picker")
+    exposed_jobs.expose(jobs, HERE, ["j1"], by="ana", channel="picker")
     wanted = Filter(integration_id=HERE, status="all")
-    preview = picker.preview(jobs, wanted, "expose")
+    preview = exposed_jobs.preview(jobs, wanted, "expose")
     assert preview.chosen == 5
     assert preview.left_out == {"already": 1, "not_visible": 3, "not_open": 33}
-    assert picker.choose_all(jobs, wanted, "expose", by="ana", channel="picker") == 5
+    assert exposed_jobs.choose_all(jobs, wanted, "expose", by="ana", channel="picker") == 5
     assert found(jobs, status="all", exposed=True) == {"j1", "j2", "j3", "open-public", "open-unlisted", "open-none"}
-    assert picker.preview(jobs, wanted, "expose").chosen == 0
+    assert exposed_jobs.preview(jobs, wanted, "expose").chosen == 0
 
 
 def test_the_digest_of_a_preview_changes_with_the_set(jobs: Connection) -> None:
     wanted = Filter(integration_id=HERE)
-    before = picker.preview(jobs, wanted, "expose")
+    before = exposed_jobs.preview(jobs, wanted, "expose")
     add_job(jobs, HERE, "j4", name="New")
-    after = picker.preview(jobs, wanted, "expose")
+    after = exposed_jobs.preview(jobs, wanted, "expose")
     assert (before.chosen + 1, before.digest != after.digest) == (after.chosen, True)
 
 
 def test_a_confidential_job_can_be_exposed_by_name_and_a_gone_one_cannot(jobs: Connection) -> None:
     chosen = ["open-confidential", "remote_deleted_at", "vanished_at", "integration_gone_at", "nowhere"]
-    assert picker.expose(jobs, HERE, chosen, by="ana", channel="picker") == ["open-confidential"]
+    assert exposed_jobs.expose(jobs, HERE, chosen, by="ana", channel="picker") == ["open-confidential"]
 
 
 def test_choices_are_history_and_a_second_choice_of_the_same_changes_nothing(jobs: Connection) -> None:
     for _ in range(2):
-        picker.expose(jobs, HERE, ["j1", "j2"], by="ana", channel="paste")
+        exposed_jobs.expose(jobs, HERE, ["j1", "j2"], by="ana", channel="paste")
     jobs.commit()
     for _ in range(2):
-        picker.end_exposures(jobs, HERE, ["j1"], by="ben")
+        exposed_jobs.end_exposures(jobs, HERE, ["j1"], by="ben")
     jobs.commit()
-    picker.expose(jobs, HERE, ["j1"], by="cleo", channel="customer")
+    exposed_jobs.expose(jobs, HERE, ["j1"], by="cleo", channel="customer")
     jobs.commit()
-    told = [(row["what"], row["who"], row["channel"], row["jobs"]) for row in picker.history(jobs, HERE)]
+    told = [(row["what"], row["who"], row["channel"], row["jobs"]) for row in exposed_jobs.history(jobs, HERE)]
     assert told == [("exposed", "cleo", "customer", 1), ("ended", "ben", None, 1), ("exposed", "ana", "paste", 2)]
-    of_job = picker.history(jobs, HERE, kombo_job_id="j2")
+    of_job = exposed_jobs.history(jobs, HERE, kombo_job_id="j2")
     assert [(row["what"], row["ids"]) for row in of_job] == [("exposed", ["j2"])]
-    newest = picker.history(jobs, HERE, limit=1)
-    assert [row["who"] for row in picker.history(jobs, HERE, before=newest[0]["at"])] == ["ben", "ana"]
+    newest = exposed_jobs.history(jobs, HERE, limit=1)
+    assert [row["who"] for row in exposed_jobs.history(jobs, HERE, before=newest[0]["at"])] == ["ben", "ana"]
 
 
 def test_ending_all_that_match_reaches_jobs_that_are_gone(jobs: Connection) -> None:
-    picker.expose(jobs, HERE, ["j1", "open-internal"], by="ana", channel="picker")
+    exposed_jobs.expose(jobs, HERE, ["j1", "open-internal"], by="ana", channel="picker")
     jobs.execute("update core.jobs set remote_deleted_at = now() where kombo_job_id = 'j1'")
-    assert picker.choose_all(jobs, Filter(integration_id=HERE, status="all"), "end", by="ben", channel="picker") == 2
+    assert (
+        exposed_jobs.choose_all(jobs, Filter(integration_id=HERE, status="all"), "end", by="ben", channel="picker") == 2
+    )
 
 
 def test_every_job_is_exported_once(jobs: Connection) -> None:
     match(jobs, HERE)
-    lists = list(picker.every_job(jobs, Filter(integration_id=HERE, status="all"), at_once=10))
+    lists = list(exposed_jobs.every_job(jobs, Filter(integration_id=HERE, status="all"), at_once=10))
     assert [len(each) for each in lists] == [10, 10, 10, 10, 2]
     assert len({row["kombo_job_id"] for each in lists for row in each}) == 42

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.statements import job_links, match_candidates
 from kombo_pipeline.matching import identifiers
 from kombo_pipeline.matching.identifiers import IN_WORDS, MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
-from kombo_pipeline.warehouse import links, matches
 
 Row = dict[str, Any]
 
@@ -45,29 +45,29 @@ def identify(
 ) -> Identified:
     """Decide by identifiers for the own jobs named (None: all) and for those that `keys` or theirs connect."""
     if own_job_ids is None:
-        own = matches.own_jobs(conn, customer_id, None)
-        ats = matches.ats_jobs(conn, integration_id, None)
+        own = match_candidates.own_jobs(conn, customer_id, None)
+        ats = match_candidates.ats_jobs(conn, integration_id, None)
         own_keys = identifiers.own_keys(map(_own_identity, own))
         wanted = set(own_keys)
     else:
-        named = matches.own_jobs(conn, customer_id, own_job_ids)
+        named = match_candidates.own_jobs(conn, customer_id, own_job_ids)
         found = _Connected(conn, integration_id, identifiers.own_keys(map(_own_identity, named)))
-        found.follow({*keys, *matches.own_identifiers(conn, integration_id, own_job_ids)})
+        found.follow({*keys, *match_candidates.own_identifiers(conn, integration_id, own_job_ids)})
         wanted = found.own_ids
-        own = matches.own_jobs(conn, customer_id, sorted(wanted | found.other_own_ids))
-        ats = matches.ats_jobs(conn, integration_id, sorted(found.ats_ids))
+        own = match_candidates.own_jobs(conn, customer_id, sorted(wanted | found.other_own_ids))
+        ats = match_candidates.ats_jobs(conn, integration_id, sorted(found.ats_ids))
         own_keys = identifiers.own_keys(map(_own_identity, own))
     decisions = identifiers.decide(
         list(map(_own_identity, own)), list(map(_ats_identity, ats)), titles_agree=titles_agree
     )
     rejected: dict[str, set[str]] = {}
-    for own_job_id, kombo_job_id in links.rejected_pairs(conn, integration_id):
+    for own_job_id, kombo_job_id in job_links.rejected_pairs(conn, integration_id):
         rejected.setdefault(own_job_id, set()).add(kombo_job_id)
     judged = _Judged(
         own={row["own_job_id"]: row for row in own},
-        live=matches.live_links(conn, integration_id, None if own_job_ids is None else sorted(wanted)),
+        live=match_candidates.live_links(conn, integration_id, None if own_job_ids is None else sorted(wanted)),
         rejected=rejected,
-        without=links.without_counterpart(conn, integration_id),
+        without=job_links.without_counterpart(conn, integration_id),
     )
     decided: dict[str, Link] = {}
     reviews: dict[str, Review] = {}
@@ -145,7 +145,7 @@ class _Connected:
         followed: set[str] = set()
         ahead = given
         while ahead:
-            own, ats = matches.bearers(self._conn, self._integration_id, ahead)
+            own, ats = match_candidates.bearers(self._conn, self._integration_id, ahead)
             own |= {job: keys for job, keys in self._fresh.items() if job in own or ahead.intersection(keys)}
             borne = [Counter(key for keys in each.values() for key in keys if key in ahead) for each in (own, ats)]
             telling = {key for key in ahead if key in given or max(count[key] for count in borne) <= MAX_BEARERS}

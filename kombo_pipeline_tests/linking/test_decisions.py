@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from kombo_pipeline import links
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.links import Answer, AnsweredMeanwhileError
+from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
 from kombo_pipeline.sandbox.world import World
 
 Run = Callable[..., Any]
@@ -37,7 +37,7 @@ def acme(world: World, run: Run, conn: Connection) -> tuple[str, list[str]]:
 
 def say(conn: Connection, acme: tuple[str, list[str]], decision: Any, *jobs: str, **more: Any) -> UUID:
     given = {"answer_id": uuid4(), "customer_id": "acme", "own_job_id": "own-1", "decided_by": "ana"} | more
-    links.answer(conn, Answer(integration_id=acme[0], decision=decision, kombo_job_ids=jobs, **given))
+    decisions.answer(conn, Answer(integration_id=acme[0], decision=decision, kombo_job_ids=jobs, **given))
     conn.commit()
     return given["answer_id"]
 
@@ -84,15 +84,15 @@ def test_another_choice_supersedes_the_link_and_its_undo_brings_the_first_back(a
     say(conn, acme, "accepted", first)
     answer_id = say(conn, acme, "accepted", second)
     assert state(conn) == [(first, "retired", "superseded"), (second, "active", None)]
-    links.undo(conn, undone_by="ben", answer_id=answer_id)
+    decisions.undo(conn, undone_by="ben", answer_id=answer_id)
     conn.commit()
     assert state(conn) == [(first, "active", None), (second, "retired", "undone")]
 
 
 def test_an_undone_link_is_gone_and_undoing_twice_changes_nothing(acme: Any, conn: Connection) -> None:
     answer_id = say(conn, acme, "accepted", acme[1][0])
-    assert len(links.undo(conn, undone_by="ana", answer_id=answer_id)) == 1
-    assert links.undo(conn, undone_by="ana", answer_id=answer_id) == []
+    assert len(decisions.undo(conn, undone_by="ana", answer_id=answer_id)) == 1
+    assert decisions.undo(conn, undone_by="ana", answer_id=answer_id) == []
     assert state(conn) == [(acme[1][0], "retired", "undone")]
     assert targets(conn) == []
 
@@ -112,7 +112,7 @@ def test_a_closed_job_suspends_its_link_and_reopening_only_proposes(
     answer_id = say(conn, acme, "accepted", job)
     assert state(conn) == [(job, "active", None)]
     assert notices(conn) == ["link.started", "link.suspended", "link.resumed"]
-    links.undo(conn, undone_by="ana", answer_id=answer_id)
+    decisions.undo(conn, undone_by="ana", answer_id=answer_id)
     assert state(conn) == [(job, "suspended", "undone")]
 
 
@@ -129,7 +129,7 @@ def test_a_withdrawn_own_job_has_no_target_and_its_answer_survives(acme: Any, co
     say(conn, acme, "accepted", acme[1][0])
     for withdrawn, expected in (("now()", ("suspended", "withdrawn")), ("null", ("active", None))):
         conn.execute(f"update core.own_jobs set withdrawn_at = {withdrawn} where own_job_id = 'own-1'")
-        links.follow_jobs(conn, acme[0])
+        decisions.follow_jobs(conn, acme[0])
         assert state(conn) == [(acme[1][0], *expected)]
 
 
@@ -226,7 +226,7 @@ def test_a_linked_job_that_reopens_or_changes_comes_back_for_another_look(
     assert waiting(conn)["own-1"] == "changed"
     confirmed = say(conn, acme, "accepted", job)
     assert "own-1" not in waiting(conn)
-    links.undo(conn, undone_by="ana", answer_id=confirmed)
+    decisions.undo(conn, undone_by="ana", answer_id=confirmed)
     assert waiting(conn)["own-1"] == "changed"
 
 
@@ -239,7 +239,7 @@ def test_rejected_jobs_and_no_counterpart_leave_the_queue_until_something_else_i
     on_screen = {"candidates": [{"kombo_job_id": job} for job in jobs[1:]]}
     answer_id = say(conn, acme, "no_counterpart", on_screen=on_screen)
     assert "own-1" not in waiting(conn)
-    links.undo(conn, undone_by="ana", answer_id=answer_id)
+    decisions.undo(conn, undone_by="ana", answer_id=answer_id)
     assert waiting(conn)["own-1"] == "candidates"
     say(conn, acme, "rejected", *jobs)
     assert "own-1" not in waiting(conn)

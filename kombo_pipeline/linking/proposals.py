@@ -8,13 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.identifier_graph import Identified
+from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.columns import Columns, JobText
-from kombo_pipeline.matching.connected import Identified
 from kombo_pipeline.matching.evidence import explain
 from kombo_pipeline.matching.identifiers import IN_WORDS, Review
 from kombo_pipeline.matching.scoring import Candidate, Match, Matcher, band
-from kombo_pipeline.warehouse import matches
 
 CANDIDATES: Final = 5
 """Candidates kept of an own job, beside those that a person has rejected."""
@@ -27,7 +27,7 @@ class Proposals:
 
     def __init__(self, conn: Connection, matcher: Matcher, *, integration_id: str, customer: str) -> None:
         self._conn, self._matcher, self._integration_id, self._customer = conn, matcher, integration_id, customer
-        known = matches.job_vectors(conn, integration_id)
+        known = match_candidates.job_vectors(conn, integration_id)
         self._ids = [job for job, _ in known]
         self._postings = vectors.unpack([vector for _, vector in known]).T.tocsr()
         self._tie = vectors.tie(self._ids)
@@ -91,7 +91,7 @@ class Proposals:
         return self._columns([self._ids[row] for row in needed]), here
 
     def _columns(self, kombo_job_ids: Sequence[str]) -> Columns:
-        rows = matches.matchable_jobs(self._conn, self._integration_id, kombo_job_ids)
+        rows = match_candidates.matchable_jobs(self._conn, self._integration_id, kombo_job_ids)
         return vectors.read([ats_text(row) for row in rows], self._matcher, self._customer)
 
     def _named(self, own: Sequence[Row], identified: Identified) -> dict[str, Match]:

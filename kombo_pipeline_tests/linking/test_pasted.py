@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kombo_pipeline.backoffice import pasted
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking import pasted
+from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse import picker
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, match
 
 HERE = "personio:acme"
@@ -73,7 +73,7 @@ def jobs(conn: Connection) -> Iterator[Connection]:
 
 
 def verdicts(conn: Connection, text: str) -> list[tuple[str, tuple[str, ...], str]]:
-    [integration] = picker.integrations(conn, customer_id="acme")
+    [integration] = exposed_jobs.integrations(conn, customer_id="acme")
     found = pasted.resolve(conn, integration, pasted.read_lines(text)[0])
     return [(each.kind, each.jobs, each.by or each.told) for each in found]
 
@@ -122,7 +122,7 @@ def test_jobs_that_matching_has_not_read_are_found_by_what_names_them(jobs: Conn
 
 def asked(conn: Connection, world: World, text: str, integration: str, **options: Any) -> Any:
     """The verdicts with what the served Kombo says."""
-    [row] = picker.integrations(conn, customer_id="acme")
+    [row] = exposed_jobs.integrations(conn, customer_id="acme")
     found = pasted.resolve(conn, row, pasted.read_lines(text)[0])
     given = {"api_url": os.environ["KOMBO_API_URL"], "api_key": "sandbox-key"} | options
     answered, told = pasted.ask_kombo(found, integration_id=integration, **given)

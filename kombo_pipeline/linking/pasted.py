@@ -16,7 +16,10 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
-from kombo_pipeline.matching.by_title import jobs_by_title
+from kombo_pipeline.linking.by_title import jobs_by_title
+from kombo_pipeline.linking.candidates import titles_agree
+from kombo_pipeline.linking.statements import exposed_jobs as statements
+from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.identifiers import (
     IN_WORDS,
     AtsIdentity,
@@ -26,9 +29,6 @@ from kombo_pipeline.matching.identifiers import (
     canonical_url,
     own_keys,
 )
-from kombo_pipeline.matching.match import titles_agree
-from kombo_pipeline.warehouse import matches
-from kombo_pipeline.warehouse import picker as statements
 
 MAX_LINES: Final = 300
 MAX_CHARACTERS: Final = 2000
@@ -265,7 +265,7 @@ def _named(line: Line, bearers: Mapping[str, set[str]]) -> Verdict | None:
 
 
 def _known_to_matching(conn: Connection, integration_id: str, keys: set[str]) -> dict[str, set[str]]:
-    _, ats = matches.bearers(conn, integration_id, keys)
+    _, ats = match_candidates.bearers(conn, integration_id, keys)
     return _by_key(ats)
 
 

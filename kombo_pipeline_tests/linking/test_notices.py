@@ -16,12 +16,12 @@ import pytest
 from click.testing import CliRunner
 from standardwebhooks import Webhook
 
-from kombo_pipeline import notices
 from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection, connect
-from kombo_pipeline.notices import Deliverer, Endpoint, deliver_due, endpoint
+from kombo_pipeline.linking import notices
+from kombo_pipeline.linking.notices import Deliverer, Endpoint, deliver_due, endpoint
+from kombo_pipeline.linking.statements import link_notices as statements
 from kombo_pipeline.settings import SettingsError
-from kombo_pipeline.warehouse import notices as statements
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-nine bytes").decode()
 OLD_SECRET = "whsec_" + base64.b64encode(b"an older one of thirty bytes!!").decode()

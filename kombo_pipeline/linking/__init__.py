@@ -1,0 +1,1 @@
+"""From candidates to links: what identifiers decide, what a person answers, and what follows from both."""
