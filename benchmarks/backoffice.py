@@ -141,7 +141,7 @@ NAME, PASSWORD = "benchmark", "a password of the benchmark"
 def running_backoffice(warehouse_url: str) -> Iterator[httpx.Client]:
     """A session that is signed in to a back office in a process of its own."""
     from kombo_pipeline.backoffice.passwords import hashed
-    from kombo_pipeline.warehouse import users
+    from kombo_pipeline.backoffice.statements import users
 
     with connect(warehouse_url) as conn:
         users.put_user(conn, NAME, role="reviewer", password_hash=hashed(PASSWORD))
@@ -201,10 +201,11 @@ def answer_and_next(client: httpx.Client, page: list[str]) -> None:
 
 def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]]:
     """Each page with the SQL that it needs; both are called with a number that grows."""
-    from kombo_pipeline.backoffice import card, search
+    from kombo_pipeline.backoffice.pages import search
+    from kombo_pipeline.backoffice.statements import overview
     from kombo_pipeline.backoffice.waiting import Waiting
+    from kombo_pipeline.backoffice.widgets import card
     from kombo_pipeline.linking.statements import exposed_jobs, link_decisions, review_queue
-    from kombo_pipeline.warehouse import overview
 
     # The newest first: it is the oldest that get answered.
     keys = list(Waiting().read(conn).queue(review_queue.Queue(order="oldest")))[::-1]

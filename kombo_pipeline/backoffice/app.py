@@ -20,20 +20,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kombo_pipeline.backoffice import (
+from kombo_pipeline.backoffice import rendering
+from kombo_pipeline.backoffice.access import Access, identify, needs
+from kombo_pipeline.backoffice.pages import (
     bulk,
     history,
     holds,
     integrations,
     links,
     own_jobs,
-    pages,
     paste,
     picker,
     review,
     sign_in,
 )
-from kombo_pipeline.backoffice.access import Access, identify, needs
 from kombo_pipeline.backoffice.passwords import Attempts
 from kombo_pipeline.db.connection import Connection, with_driver
 from kombo_pipeline.linking import notices
@@ -170,7 +170,7 @@ def start(request: Request) -> Response:
 
 def healthz(request: Request) -> Response:
     """Whether the warehouse answers."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         conn.execute("select 1")
     return Response()
 
@@ -179,7 +179,7 @@ def static(request: Request) -> Response:
     """A file of static/; an address with its hash may be kept for ever."""
     name = request.path_params["name"]
     try:
-        content, version = pages.static_file(name)
+        content, version = rendering.static_file(name)
     except (FileNotFoundError, ValueError):
         raise HTTPException(404) from None
     kept = request.query_params.get("v") == version
@@ -257,7 +257,7 @@ def _error_page(request: Request, status_code: int, detail: str = "", headers: A
     heading, text = _WORDS.get(status_code, ("That did not work", "Go back and try again."))
     if detail and detail != _phrase(status_code):
         text = detail
-    response = pages.render(
+    response = rendering.render(
         request, "error.html", status_code=status_code, heading=heading, text=text, typed=_typed(request)
     )
     response.headers.update(headers or {})

@@ -24,7 +24,7 @@ def user() -> None:
 def add_user(name: str, role: str, password_stdin: bool, generate_password: bool, no_password: bool) -> None:
     """Add a user; one that exists gets this role and password, may enter again, and is signed out everywhere."""
     from kombo_pipeline.backoffice import passwords
-    from kombo_pipeline.warehouse import users
+    from kombo_pipeline.backoffice.statements import users
 
     if password_stdin + generate_password + no_password > 1:
         raise click.UsageError("Choose one of --password-stdin, --generate-password and --no-password")
@@ -45,7 +45,7 @@ def add_user(name: str, role: str, password_stdin: bool, generate_password: bool
 @click.argument("name")
 def disable_user(name: str) -> None:
     """Keep a user out, at once; what it answered stays."""
-    from kombo_pipeline.warehouse import users
+    from kombo_pipeline.backoffice.statements import users
 
     with _warehouse() as conn:
         if not users.disable_user(conn, name):
@@ -56,7 +56,7 @@ def disable_user(name: str) -> None:
 @user.command("list")
 def list_users() -> None:
     """List the users."""
-    from kombo_pipeline.warehouse import users
+    from kombo_pipeline.backoffice.statements import users
 
     with _warehouse() as conn:
         found = users.users(conn)
@@ -78,7 +78,7 @@ def customer_link(customer: str, days: int) -> None:
     Whoever has the link may choose for the customer: send it to the person who should.
     """
     from kombo_pipeline.backoffice.access import Access
-    from kombo_pipeline.warehouse import users
+    from kombo_pipeline.backoffice.statements import users
 
     access = Access(settings.load())
     with _warehouse() as conn:

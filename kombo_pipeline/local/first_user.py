@@ -5,9 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from kombo_pipeline.backoffice import passwords
-from kombo_pipeline.backoffice.sign_in import sign_in_link
+from kombo_pipeline.backoffice.pages.sign_in import sign_in_link
+from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import users
 
 _NAME = "admin"
 _LINK_LASTS = timedelta(hours=8)

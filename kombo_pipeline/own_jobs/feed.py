@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
+from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.own_jobs import importing
 from kombo_pipeline.own_jobs.files import FeedError, Format
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
-from kombo_pipeline.warehouse import users
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """A longer body is answered 413: 100,000 jobs without descriptions are 30 MB, and may come packed by gzip."""
@@ -164,7 +164,7 @@ def _import(
         rows = list(importing.read(body, format=form))
     except FeedError as error:
         raise _RefusedError(422, str(error)) from error
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         has_token = any(token.customer_id == customer_id for token in request.app.state.feed_tokens)
         if not has_token and ("\0" in customer_id or not users.is_customer(conn, customer_id)):
             raise _RefusedError(

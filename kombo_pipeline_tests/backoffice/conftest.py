@@ -37,10 +37,10 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from kombo_pipeline.backoffice import app as backoffice_app
 from kombo_pipeline.backoffice import passwords, waiting
 from kombo_pipeline.backoffice.access import Access
+from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.settings import Settings
 from kombo_pipeline.settings import load as load_settings
-from kombo_pipeline.warehouse import users
 from kombo_pipeline_tests.conftest import as_member
 
 SECRET = "a secret of the tests, of more than 32 characters"

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser
 
 from kombo_pipeline import triggers
+from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import receiver
@@ -21,7 +22,6 @@ from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.resources import Warehouse
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
 from kombo_pipeline.sandbox.world import World
-from kombo_pipeline.warehouse import users
 from kombo_pipeline_tests.backoffice.conftest import PASSWORD, running_backoffice
 from kombo_pipeline_tests.conftest import as_member
 from kombo_pipeline_tests.linking.test_notices import SECRET, Product, product

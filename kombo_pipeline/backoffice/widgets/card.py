@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from kombo_pipeline.backoffice import comparison
-from kombo_pipeline.backoffice.comparison import WEAK_BANDS, Pair
+from kombo_pipeline.backoffice.widgets import comparison
+from kombo_pipeline.backoffice.widgets.comparison import WEAK_BANDS, Pair
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
 

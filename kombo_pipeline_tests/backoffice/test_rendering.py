@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.own_jobs import feed
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, running_backoffice
 
-TEMPLATES = sorted((pages.HERE / "templates").glob("*"))
+TEMPLATES = sorted((rendering.HERE / "templates").glob("*"))
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ TEMPLATES = sorted((pages.HERE / "templates").glob("*"))
     ],
 )
 def test_a_link_leads_only_where_http_does(url: str | None, shown: str) -> None:
-    assert pages.safe_url(url) == shown
+    assert rendering.safe_url(url) == shown
 
 
 @given(st.text())
 def test_whatever_comes_a_link_starts_with_http_and_a_path_is_ours(text: str) -> None:
-    assert re.match(r"(https?://[^/]|$)", pages.safe_url(text), re.IGNORECASE)
-    path = pages.local_path(text)
+    assert re.match(r"(https?://[^/]|$)", rendering.safe_url(text), re.IGNORECASE)
+    path = rendering.local_path(text)
     assert path.startswith("/")
     assert not path.startswith(("//", "/\\"))
     assert "\n" not in path
@@ -56,16 +56,16 @@ def test_whatever_comes_a_link_starts_with_http_and_a_path_is_ours(text: str) ->
 
 def test_a_moment_is_shown_in_utc_with_its_distance() -> None:
     moment = datetime(2026, 3, 1, 1, 30, tzinfo=UTC).astimezone()
-    assert "2026-03-01 01:30 UTC</time>" in pages.when(moment)
-    assert ">3 h ago</time>" in pages.ago(datetime.now(UTC) - timedelta(hours=3, minutes=5))
-    assert ">in 2 d</time>" in pages.ago(datetime.now(UTC) + timedelta(days=2, minutes=5))
-    assert "–" in pages.when(None) + pages.ago(None)
+    assert "2026-03-01 01:30 UTC</time>" in rendering.when(moment)
+    assert ">3 h ago</time>" in rendering.ago(datetime.now(UTC) - timedelta(hours=3, minutes=5))
+    assert ">in 2 d</time>" in rendering.ago(datetime.now(UTC) + timedelta(days=2, minutes=5))
+    assert "–" in rendering.when(None) + rendering.ago(None)
 
 
 def test_a_notice_is_shown_once_and_only_as_it_was_written(backoffice: Backoffice) -> None:
     text = "2 jobs <b>exposed</b> " + "ü" * 2000
     request = Request({"type": "http", "headers": [], "app": _App(backoffice)})
-    cookie = pages.redirect(request, "/picker", notice=text, kind="warning").headers["set-cookie"]
+    cookie = rendering.redirect(request, "/picker", notice=text, kind="warning").headers["set-cookie"]
     value = cookie.partition("=")[2].partition(";")[0]
     assert len(cookie) < 4000
     client = backoffice.new_client()
@@ -158,7 +158,7 @@ def test_the_rules_see_what_breaks_them(source: str) -> None:
 
 
 def test_every_value_is_escaped_whatever_the_template_is_called(backoffice: Backoffice) -> None:
-    environment = pages._templates()
+    environment = rendering._templates()
     for name in ("x.html", "x.html.j2", "x.txt", ""):
         template = environment.from_string("{{ value }}")
         template.name = name
@@ -174,7 +174,7 @@ def test_a_failure_of_ours_is_a_page_that_tells_nothing_of_it(
 
     @needs("viewer")
     def unreadable(request: Request) -> Response:
-        with pages.warehouse(request) as conn:
+        with rendering.warehouse(request) as conn:
             conn.execute("select %s", ("\0",))
         return Response()
 

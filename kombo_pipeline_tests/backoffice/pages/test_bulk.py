@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from kombo_pipeline.backoffice import bulk
+from kombo_pipeline.backoffice.pages import bulk
 from kombo_pipeline_tests.backoffice import reviewing as r
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, Client

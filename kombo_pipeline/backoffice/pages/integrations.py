@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import access, pages
+from kombo_pipeline.backoffice import access, rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.runs import Dagster, NotStartedError
+from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.polling import is_silent, silence_allowed
 from kombo_pipeline.ingest.statements import integrations as statements
-from kombo_pipeline.warehouse import overview
 
 PAGE_SIZE: Final = 100
 NEWEST_FETCHES: Final = 15
@@ -83,12 +83,12 @@ def plain(value: Any) -> str:
 def glance(request: Request) -> Response:
     """Every customer's connection, those that need somebody first; filtered by health and by a part of a name."""
     health, text = request.query_params.get("health", ""), request.query_params.get("q", "").strip()
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         rows = overview.health(conn)
         found = [row for row in rows if health in ("", row["health"]) and _has(row, text)]
         page, number = _page(request, found)
         facts = _facts(request, conn, None)
-    return pages.render(
+    return rendering.render(
         request,
         "integrations.html",
         rows=page,
@@ -113,32 +113,32 @@ def detail(request: Request) -> Response:
 def fetch(request: Request) -> Response:
     """Start a run in Dagster that fetches the integration, and lead to it."""
     integration_id, full = request.path_params["integration_id"], request.state.form.get("full") == "1"
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         state = statements.get(conn, integration_id)
     if state is None:
         raise HTTPException(404)
     back = _url(integration_id)
     if state["deleted_at"] is not None:
-        return pages.redirect(
+        return rendering.redirect(
             request, back, notice="The integration was deleted in Kombo; there is nothing to fetch.", kind="warning"
         )
     try:
         run = _dagster(request).fetch(integration_id, full=full, by=request.state.viewer.name)
     except NotStartedError as error:
-        return pages.redirect(request, back, notice=str(error), kind="error")
+        return rendering.redirect(request, back, notice=str(error), kind="error")
     what = "Full reconcile" if full else "Fetch of what changed"
     if not run.started:
         what = "A run of this integration is in flight already; no other one was started"
-        return pages.redirect(request, f"{back}?run={run.run_id}", notice=f"{what}.", kind="warning")
-    return pages.redirect(request, f"{back}?run={run.run_id}", notice=f"{what} started.")
+        return rendering.redirect(request, f"{back}?run={run.run_id}", notice=f"{what}.", kind="warning")
+    return rendering.redirect(request, f"{back}?run={run.run_id}", notice=f"{what} started.")
 
 
 @needs("admin")
 def invite(request: Request) -> Response:
     """Make a link by which the customer sees its own jobs, and show it once."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         state = statements.get(conn, request.path_params["integration_id"])
-    customer_id = pages.visible_customer(request, state["customer_id"] if state else None)
+    customer_id = rendering.visible_customer(request, state["customer_id"] if state else None)
     given = str(request.state.form.get("days", ""))
     if given not in map(str, LINK_DAYS):
         raise HTTPException(400, "A link holds for 1, 7 or 30 days")
@@ -148,7 +148,7 @@ def invite(request: Request) -> Response:
 
 def _detail(request: Request, **more: Any) -> Response:
     integration_id = request.path_params["integration_id"]
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         found = overview.health(conn, integration_id)
         if not found:
             raise HTTPException(404)
@@ -162,7 +162,7 @@ def _detail(request: Request, **more: Any) -> Response:
             **_facts(request, conn, integration_id),
         }
     run_id = request.query_params.get("run", "")
-    return pages.render(
+    return rendering.render(
         request,
         "integration.html",
         **context,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from kombo_pipeline.backoffice.csv_export import from_cell
+from kombo_pipeline.backoffice.widgets.csv_export import from_cell
 from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match, targets
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, Client, assert_accessible

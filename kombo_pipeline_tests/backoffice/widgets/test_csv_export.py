@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kombo_pipeline.backoffice.csv_export import as_cell, csv_lines, from_cell
+from kombo_pipeline.backoffice.widgets.csv_export import as_cell, csv_lines, from_cell
 
 PREFIXES = ("", " ", "  ", "\n", "\u00a0", "\u3000", "\ufeff", "\t", "\r")
 FORMULAS = (

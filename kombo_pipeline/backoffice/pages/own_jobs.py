@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages, search
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.picker import chips, visible_integration
-from kombo_pipeline.backoffice.selection import address
+from kombo_pipeline.backoffice.pages import search
+from kombo_pipeline.backoffice.pages.picker import chips, visible_integration
+from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer
@@ -51,7 +52,7 @@ def show(request: Request) -> Response:
     page = int(given["page"]) if given["page"].isdecimal() and len(given["page"]) < 8 else 1
     state = given["state"] if given["state"] in STATES else ""
     source = given["source"] if given["source"] in SOURCES else ""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         known = exposed_jobs.integrations(conn, customer_id=None)
         rows, total = statements.page(
             conn,
@@ -64,7 +65,7 @@ def show(request: Request) -> Response:
         )
     params = {"customer": given["customer"], "q": given["q"], "source": source, "state": state}
     customers = {row["customer_id"]: row["name"] for row in known}
-    return pages.render(
+    return rendering.render(
         request,
         "own_jobs.html",
         rows=rows,
@@ -84,11 +85,11 @@ def show(request: Request) -> Response:
 @needs("reviewer")
 def new(request: Request) -> Response:
     """The form of a new own job; without JavaScript it also searches the ATS jobs."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         known = exposed_jobs.integrations(conn, customer_id=None)
         integration_id = request.query_params.get("integration")
         if not integration_id and len(known) != 1:
-            return pages.render(request, "picker_integrations.html", integrations=known, path_to="/own-jobs/new")
+            return rendering.render(request, "picker_integrations.html", integrations=known, path_to="/own-jobs/new")
         integration = visible_integration(request, conn, integration_id or known[0]["integration_id"])
         given = {"kombo_job_id": request.query_params.get("job", "").replace("\0", "")}
         return _form(request, conn, integration, given)
@@ -99,7 +100,7 @@ def create(request: Request) -> Response:
     """Search for the ATS job, or make the own job and link it; what was written in the form is never lost."""
     form = request.state.form
     given = {name: _text(form.get(name)) for name in (*_FIELDS, *_MORE_FIELDS, "kombo_job_id", "q", "answer", "new_id")}
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, form.get("integration"))
         if form.get("do") == "search":
             return _form(request, conn, integration, given)
@@ -108,13 +109,13 @@ def create(request: Request) -> Response:
         except _RefusedError as error:
             conn.rollback()
             return _form(request, conn, integration, given, error=error)
-    return pages.redirect(request, address("/own-jobs", customer=integration["customer_id"]), notice=notice)
+    return rendering.redirect(request, address("/own-jobs", customer=integration["customer_id"]), notice=notice)
 
 
 @needs("reviewer")
 def ats_jobs(request: Request) -> Response:
     """What the dropdown offers while somebody types, as JSON."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
         found = search.find(conn, integration, request.query_params.get("q", ""))
         rows = exposed_jobs.jobs(conn, integration["integration_id"], [row["kombo_job_id"] for row in found])
@@ -135,17 +136,17 @@ def ats_jobs(request: Request) -> Response:
 def withdraw(request: Request) -> Response:
     """Take an own job out, or bring it back; its link follows in the same transaction."""
     form = request.state.form
-    customer_id = pages.visible_customer(request, form.get("customer"))
+    customer_id = rendering.visible_customer(request, form.get("customer"))
     own_job_id = form.get("own_job_id", "").replace("\0", "")
     is_back = form.get("do") == "bring_back"
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         if not statements.set_withdrawn(conn, customer_id=customer_id, own_job_id=own_job_id, withdrawn=not is_back):
             raise HTTPException(404)
         for row in exposed_jobs.integrations(conn, customer_id=customer_id):
             decisions.follow_jobs(conn, row["integration_id"])
     told = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
-    back = pages.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
-    return pages.redirect(request, back, notice=f"Own job {own_job_id} {told}.")
+    back = rendering.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
+    return rendering.redirect(request, back, notice=f"Own job {own_job_id} {told}.")
 
 
 def _form(
@@ -161,7 +162,7 @@ def _form(
     ids = [row["kombo_job_id"] for row in found]
     chosen = given.get("kombo_job_id")
     listed = [chosen, *(job for job in ids if job != chosen)] if chosen else ids
-    return pages.render(
+    return rendering.render(
         request,
         "own_job_new.html",
         status_code=422 if error else 200,

@@ -28,9 +28,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.review import card_url
+from kombo_pipeline.backoffice.pages.review import card_url
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
@@ -93,7 +93,7 @@ def settled(rows: Sequence[Row]) -> Item | None:
 def preview(request: Request) -> Response:
     """What would be accepted, each with its reason, to choose from."""
     customer_id = request.query_params.get("customer") or None
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         items = harmless(conn, customer_id=customer_id)
         batch = _uuid(request.query_params.get("batch"))
         standing = link_decisions.batch_size(conn, batch) if batch else 0
@@ -104,7 +104,7 @@ def preview(request: Request) -> Response:
         "customer": customer_id,
         "items": {item.name: _shown(item) for item in shown},
     }
-    return pages.render(
+    return rendering.render(
         request,
         "review_bulk.html",
         items=shown,
@@ -128,10 +128,10 @@ def accept(request: Request) -> Response:
     chosen = [str(name) for name in request.state.form.getlist("item") if str(name) in signed["items"]]
     here = f"/review/bulk?{urlencode({'customer': signed['customer']})}" if signed["customer"] else "/review/bulk"
     if not chosen:
-        return pages.redirect(request, here, notice="Nothing was chosen, nothing was accepted.", kind="warning")
+        return rendering.redirect(request, here, notice="Nothing was chosen, nothing was accepted.", kind="warning")
     batch_id = UUID(signed["batch_id"])
     accepted = 0
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         still = {item.name: _shown(item) for item in harmless(conn, customer_id=signed["customer"])}
         done = link_decisions.batch_size(conn, batch_id)
         for name in chosen:
@@ -144,7 +144,7 @@ def accept(request: Request) -> Response:
         notice = f"Accepted {accepted}" + (f"; {left_out} changed meanwhile and were left out" if left_out else "")
         kind = "warning" if left_out else "done"
     joined = "&" if "?" in here else "?"
-    return pages.redirect(request, f"{here}{joined}batch={batch_id}", notice=notice, kind=kind)  # type: ignore[arg-type]
+    return rendering.redirect(request, f"{here}{joined}batch={batch_id}", notice=notice, kind=kind)  # type: ignore[arg-type]
 
 
 def _accept(conn: Connection, decided_by: str, item: Mapping[str, Any], batch_id: UUID) -> int:

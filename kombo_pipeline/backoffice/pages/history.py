@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.review import card_url, say
+from kombo_pipeline.backoffice.pages.review import card_url, say
 from kombo_pipeline.linking.statements import link_decisions, review_queue
 
 PAGE: Final = 50
@@ -32,7 +32,7 @@ def page(request: Request) -> Response:
         "customer_id": query.get("customer") or None,
         "decision": query.get("decision") if query.get("decision") in DECISIONS else None,
     }
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         found = link_decisions.newest(
             conn, **chosen, before=int(before) if before.isdecimal() and len(before) < 19 else None, limit=PAGE + 1
         )
@@ -47,7 +47,7 @@ def page(request: Request) -> Response:
         if value
     }  # fmt: skip
     older = urlencode(narrowed | {"before": str(shown[-1][0]["decision_id"])}) if len(found) > PAGE else None
-    return pages.render(
+    return rendering.render(
         request,
         "history.html",
         found=shown,

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
+from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.ingest import lifecycle
 from kombo_pipeline.ingest.statements import integrations
-from kombo_pipeline.warehouse import overview
 
 SAMPLE: Final = 8
 SHOWN: Final = 2000
@@ -29,14 +29,14 @@ REASONS: Final[Mapping[str, str]] = {
 @needs("viewer")
 def waiting(request: Request) -> Response:
     """The closures that wait, each with a sample, and those that were decided last."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         found = overview.holds(conn)
         samples = {
             hold["hold_id"]: overview.held_jobs(conn, hold["hold_id"], SAMPLE)
             for hold in found
             if hold["decision"] is None
         }
-    return pages.render(
+    return rendering.render(
         request,
         "holds.html",
         waiting=[hold for hold in found if hold["decision"] is None],
@@ -50,7 +50,7 @@ def waiting(request: Request) -> Response:
 def hold(request: Request) -> Response:
     """The very set that a release closes, and for an admin the buttons that decide."""
     hold_id = _hold_id(request)
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         found = overview.holds(conn, hold_id=hold_id)
         if not found:
             raise HTTPException(404)
@@ -61,7 +61,7 @@ def hold(request: Request) -> Response:
                 conn,
                 **{name: found[0][name] for name in ("integration_id", "fetch_id", "kombo_job_ids")},
             )
-    return pages.render(request, "hold.html", hold=found[0], jobs=jobs, seen=seen, reasons=REASONS)
+    return rendering.render(request, "hold.html", hold=found[0], jobs=jobs, seen=seen, reasons=REASONS)
 
 
 @needs("admin")
@@ -70,7 +70,7 @@ def decide(request: Request) -> Response:
     hold_id, decision = _hold_id(request), request.state.form.get("decision")
     if decision not in ("release", "refuse"):
         raise HTTPException(400, "Say whether to release or to refuse the closure")
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         found = overview.holds(conn, hold_id=hold_id)
         if not found:
             raise HTTPException(404)
@@ -80,11 +80,11 @@ def decide(request: Request) -> Response:
         if closed is None:
             [found] = [overview.holds(conn, hold_id=hold_id)]
     if closed is None:
-        return pages.redirect(request, f"/holds/{hold_id}", notice=_overtaken(found[0]), kind="warning")
+        return rendering.redirect(request, f"/holds/{hold_id}", notice=_overtaken(found[0]), kind="warning")
     if decision == "refuse":
-        return pages.redirect(request, "/holds", notice="Refused; the jobs stay as they are.")
+        return rendering.redirect(request, "/holds", notice="Refused; the jobs stay as they are.")
     told = f"{_counted(closed, 'job')} closed, {_counted(found[0]['linked'], 'link')} suspended."
-    return pages.redirect(request, "/holds", notice=told)
+    return rendering.redirect(request, "/holds", notice=told)
 
 
 def _counted(number: int, word: str) -> str:

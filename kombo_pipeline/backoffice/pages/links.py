@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.integrations import page_number, plain
+from kombo_pipeline.backoffice.pages.integrations import page_number, plain
+from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import link_notices
-from kombo_pipeline.warehouse import overview
 
 PAGE_SIZE: Final = 50
 STATES: Final[Mapping[str, str]] = {"active": "good", "suspended": "warn", "retired": ""}
@@ -53,12 +53,12 @@ def listing(request: Request) -> Response:
     if wanted["proposal"] not in PROPOSALS:
         wanted["proposal"] = ""
     number = page_number(request)
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         # One more than is shown tells whether there is a next page.
         found = overview.links(conn, limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE, **wanted)
         counts = overview.link_counts(conn)
     chosen = {name: value for name, value in wanted.items() if value}
-    return pages.render(
+    return rendering.render(
         request,
         "links.html",
         links=found[:PAGE_SIZE],
@@ -75,7 +75,7 @@ def listing(request: Request) -> Response:
 @needs("viewer")
 def detail(request: Request) -> Response:
     """One link: both jobs, what people said, what your product was told, what changed in the ATS."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         link = _link(conn, request)
         own = {name: link[name] for name in ("customer_id", "own_job_id", "integration_id")}
         context: dict[str, Any] = {
@@ -90,7 +90,7 @@ def detail(request: Request) -> Response:
                 if other["link_id"] != link["link_id"]
             ],
         }
-    return pages.render(request, "link.html", **context, **_words(), plain=plain)
+    return rendering.render(request, "link.html", **context, **_words(), plain=plain)
 
 
 def _link(conn: Connection, request: Request) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.picker import act, channel, chips, visible_integration
-from kombo_pipeline.backoffice.selection import address
+from kombo_pipeline.backoffice.pages.picker import act, channel, chips, visible_integration
+from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.linking import pasted
 from kombo_pipeline.linking.pasted import Verdict
 from kombo_pipeline.linking.statements import exposed_jobs as statements
@@ -29,11 +29,11 @@ _MAX_TEXT: Final = 200_000
 @needs("viewer", customers=True)
 def show(request: Request) -> Response:
     """The empty box."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         known = statements.integrations(conn, customer_id=request.state.viewer.customer_id)
         integration_id = request.query_params.get("integration")
         if not integration_id and len(known) != 1:
-            return pages.render(request, "picker_integrations.html", integrations=known, path_to="/picker/paste")
+            return rendering.render(request, "picker_integrations.html", integrations=known, path_to="/picker/paste")
         integration = visible_integration(request, conn, integration_id or known[0]["integration_id"])
     return _page(request, integration)
 
@@ -44,7 +44,7 @@ def read(request: Request) -> Response:
     form = request.state.form
     text = form.get("text", "")[:_MAX_TEXT]
     lines, too_many = pasted.read_lines(text)
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, form.get("integration"))
         integration_id = integration["integration_id"]
         verdicts = pasted.resolve(conn, integration, lines)
@@ -54,7 +54,7 @@ def read(request: Request) -> Response:
     )
     if told and request.state.viewer.customer_id is not None:
         told = "Kombo could not be asked about every line; what is not found here may still be there."
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         if answered:
             verdicts = pasted.with_kombo(conn, integration_id, verdicts, answered)
         ids = sorted({job for verdict in verdicts for job in verdict.jobs})
@@ -66,13 +66,13 @@ def read(request: Request) -> Response:
 def expose(request: Request) -> Response:
     """Expose the jobs that were ticked among the verdicts."""
     form = request.state.form
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, form.get("integration"))
         integration_id = integration["integration_id"]
         chosen = [value for name, value in form.multi_items() if name == "job" or name.startswith("choice-")]
         ids = list(dict.fromkeys(value.replace("\0", "") for value in chosen if value))
         if not ids:
-            return pages.redirect(
+            return rendering.redirect(
                 request,
                 address("/picker/paste", integration=integration_id),
                 notice="No job was ticked; nothing was changed.",
@@ -81,7 +81,7 @@ def expose(request: Request) -> Response:
         notice = act(
             conn, integration_id, ids, "expose", by=request.state.viewer.name, channel=channel(request, "paste")
         )
-    return pages.redirect(
+    return rendering.redirect(
         request, address("/picker", integration=integration_id, exposed="yes", status="all"), notice=notice
     )
 
@@ -96,7 +96,7 @@ def _page(
     too_many: int = 0,
     told: str = "",
 ) -> Response:
-    return pages.render(
+    return rendering.render(
         request,
         "paste.html",
         integration=integration,

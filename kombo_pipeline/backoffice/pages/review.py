@@ -19,11 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import card as cards
-from kombo_pipeline.backoffice import pages, search
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.card import Card
+from kombo_pipeline.backoffice.pages import search
 from kombo_pipeline.backoffice.waiting import waiting_lists
+from kombo_pipeline.backoffice.widgets import card as cards
+from kombo_pipeline.backoffice.widgets.card import Card
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError, Decision
@@ -125,7 +126,7 @@ def page(request: Request) -> Response:
     query = request.query_params
     view = View.of(query)
     pinned = {"customer_id": query.get("of"), "integration_id": query.get("in"), "own_job_id": query.get("own")}
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         if pinned["own_job_id"] is not None:
             key = {name: value or "" for name, value in pinned.items()}
             card = cards.load(conn, key, found=query.get("found"))
@@ -172,7 +173,7 @@ def answer(request: Request) -> Response:
     )
     pending = {"answer": str(form.get("answer")), "note": note or "", "label": _label(said)}
     try:
-        with pages.warehouse(request) as conn:
+        with rendering.warehouse(request) as conn:
             if needed and note is None and not link_statements.decisions_of_answer(conn, given.answer_id):
                 return _again(request, conn, view, signed, pending, needed=needed)
             given_rows = decisions.answer(conn, given)
@@ -180,11 +181,11 @@ def answer(request: Request) -> Response:
                 _refuse_unseen(signed, given_rows)
             warning = _warning(conn, given_rows)
     except (AnsweredMeanwhileError, ChangedMeanwhileError) as error:
-        with pages.warehouse(request) as conn:
+        with rendering.warehouse(request) as conn:
             return _again(request, conn, view, signed, pending, error=error)
     except LookupError as error:
         raise HTTPException(404, str(error)) from None
-    return pages.redirect(request, view.url(), notice=warning, kind="warning")
+    return rendering.redirect(request, view.url(), notice=warning, kind="warning")
 
 
 @needs("reviewer")
@@ -194,14 +195,14 @@ def undo(request: Request) -> Response:
     ids = {name: _uuid(form.get(name)) for name in ("answer_id", "batch_id")}
     if not any(ids.values()):
         raise HTTPException(400, "The form did not say which answer to take back.")
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         undone = decisions.undo(conn, undone_by=request.state.viewer.name, **ids)
-    back = pages.local_path(str(form.get("back") or ""), default="")
+    back = rendering.local_path(str(form.get("back") or ""), default="")
     if not undone:
-        return pages.redirect(request, back or "/review", notice="It was taken back before.", kind="warning")
+        return rendering.redirect(request, back or "/review", notice="It was taken back before.", kind="warning")
     what = say([undone[-1]]) if len({each["own_job_id"] for each in undone}) == 1 else f"{len(undone)} answers"
     view = View.of(dict(parse_qsl(str(form.get("query", "")))))
-    return pages.redirect(request, back or card_url(undone[0], view), notice=f"Taken back: {what}")
+    return rendering.redirect(request, back or card_url(undone[0], view), notice=f"Taken back: {what}")
 
 
 def say(rows: list[dict[str, Any]]) -> str:
@@ -278,7 +279,7 @@ def _render(
         "description": description,
         "unsure_days": decisions.UNSURE_DAYS,
     }
-    return pages.render(request, "review.html", status_code=status_code, **(context | more))
+    return rendering.render(request, "review.html", status_code=status_code, **(context | more))
 
 
 def _again(
@@ -360,7 +361,7 @@ def _precision(request: Request, conn: Connection) -> dict[str, tuple[int, int]]
 
 
 def _read_anew(request: Request) -> None:
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         waiting_lists(request).read(conn)
 
 

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.csv_export import csv_response
-from kombo_pipeline.backoffice.selection import Selection, address, read_selection
+from kombo_pipeline.backoffice.widgets.csv_export import csv_response
+from kombo_pipeline.backoffice.widgets.selection import Selection, address, read_selection
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements.exposed_jobs import Action
@@ -64,11 +64,11 @@ def channel(request: Request, otherwise: str) -> str:
 @needs("viewer", customers=True)
 def show(request: Request) -> Response:
     """The table of an integration's jobs, or the integrations to choose from."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         known = statements.integrations(conn, customer_id=request.state.viewer.customer_id)
         integration_id = request.query_params.get("integration")
         if not integration_id and len(known) != 1:
-            return pages.render(request, "picker_integrations.html", integrations=known, path_to="/picker")
+            return rendering.render(request, "picker_integrations.html", integrations=known, path_to="/picker")
         integration = visible_integration(request, conn, integration_id or known[0]["integration_id"])
         selection = read_selection(request.query_params, integration["integration_id"])
         by_lifecycle, may_be_targets, exposed = statements.counts(conn, integration["integration_id"])
@@ -79,7 +79,7 @@ def show(request: Request) -> Response:
         ids, total, page = _page(conn, selection, by_status)
         rows = statements.jobs(conn, integration["integration_id"], ids)
         suggested = statements.suggestions(conn, integration["integration_id"])
-    return pages.render(
+    return rendering.render(
         request,
         "picker.html",
         integration=integration,
@@ -126,18 +126,18 @@ def _page(conn: Connection, selection: Selection, by_status: Mapping[str, int]) 
 def choose(request: Request) -> Response:
     """Expose the jobs that were ticked, or end their exposure."""
     form = request.state.form
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, form.get("integration"))
         selection = read_selection(form, integration["integration_id"])
         action, ids = _chosen(form)
         if not ids:
             back = selection.url(page=selection.page)
-            return pages.redirect(request, back, notice="No job was ticked; nothing was changed.", kind="warning")
+            return rendering.redirect(request, back, notice="No job was ticked; nothing was changed.", kind="warning")
         notice = act(
             conn, integration["integration_id"], ids, action, by=request.state.viewer.name,
             channel=channel(request, "picker"),
         )  # fmt: skip
-    return pages.redirect(request, selection.url(page=selection.page), notice=notice)
+    return rendering.redirect(request, selection.url(page=selection.page), notice=notice)
 
 
 def act(conn: Connection, integration_id: str, ids: Sequence[str], action: Action, *, by: str, channel: str) -> str:
@@ -166,7 +166,7 @@ def jobs_in_words(number: int) -> str:
 @needs("viewer", customers=True)
 def preview(request: Request) -> Response:
     """What choosing all that match would do, to be confirmed."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
         selection = read_selection(request.query_params, integration["integration_id"])
         return _preview(request, conn, integration, selection, _action(request.query_params.get("action")))
@@ -177,7 +177,7 @@ def choose_all(request: Request) -> Response:
     """Expose all jobs that match and may be application targets, or end all; asks anew when the set has changed."""
     form = request.state.form
     action = _action(form.get("action"))
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, form.get("integration"))
         selection = read_selection(form, integration["integration_id"])
         if statements.preview(conn, selection.wanted, action).digest != form.get("digest"):
@@ -186,7 +186,7 @@ def choose_all(request: Request) -> Response:
             conn, selection.wanted, action, by=request.state.viewer.name, channel=channel(request, "picker")
         )
     told = "exposed" if action == "expose" else "no longer exposed"
-    return pages.redirect(request, selection.url(), notice=f"{jobs_in_words(done)} {told}.")
+    return rendering.redirect(request, selection.url(), notice=f"{jobs_in_words(done)} {told}.")
 
 
 def _preview(
@@ -199,7 +199,7 @@ def _preview(
     has_changed: bool = False,
 ) -> Response:
     seen = statements.preview(conn, selection.wanted, action)
-    return pages.render(
+    return rendering.render(
         request,
         "picker_preview.html",
         status_code=409 if has_changed else 200,
@@ -218,7 +218,7 @@ def _preview(
 def history(request: Request) -> Response:
     """Who chose what, when and through what: of one job, or of the whole integration."""
     job_id = request.query_params.get("job", "").replace("\0", "") or None
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
         integration_id = integration["integration_id"]
         job = next(iter(statements.jobs(conn, integration_id, [job_id])), None) if job_id else None
@@ -227,7 +227,7 @@ def history(request: Request) -> Response:
         before = _moment(request.query_params.get("before"))
         events = statements.history(conn, integration_id, kombo_job_id=job_id, before=before, limit=PAGE_SIZE)
         named = statements.jobs(conn, integration_id, sorted({job for event in events for job in event["ids"]}))
-    return pages.render(
+    return rendering.render(
         request,
         "picker_history.html",
         integration=integration,
@@ -245,7 +245,7 @@ def history(request: Request) -> Response:
 @needs("viewer", customers=True)
 def export(request: Request) -> Response:
     """The jobs that match as CSV."""
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
         selection = read_selection(request.query_params, integration["integration_id"])
         return csv_response([*_COLUMNS, "own_jobs"], _export_rows(conn, selection), file_name="ats-jobs.csv")

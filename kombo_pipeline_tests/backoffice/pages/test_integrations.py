@@ -14,11 +14,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from kombo_pipeline.backoffice.integrations import duration, plain, rhythm_of
+from kombo_pipeline.backoffice.pages.integrations import duration, plain, rhythm_of
 from kombo_pipeline.backoffice.runs import Dagster
+from kombo_pipeline.backoffice.statements import overview, users
 from kombo_pipeline.backoffice.waiting import Waiting
 from kombo_pipeline.db.connection import connect
-from kombo_pipeline.warehouse import overview, users
 from kombo_pipeline_tests.backoffice.conftest import (
     PASSWORD,
     Backoffice,

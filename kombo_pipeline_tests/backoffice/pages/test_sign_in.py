@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from kombo_pipeline.backoffice import app, passwords
 from kombo_pipeline.backoffice.access import Access, token_hash
-from kombo_pipeline.backoffice.sign_in import sign_in_link
-from kombo_pipeline.warehouse import users
+from kombo_pipeline.backoffice.pages.sign_in import sign_in_link
+from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline_tests.backoffice.conftest import (
     PASSWORD,
     Backoffice,

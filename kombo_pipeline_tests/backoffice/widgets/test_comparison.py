@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from kombo_pipeline.backoffice.comparison import compare_titles, fields
+from kombo_pipeline.backoffice.widgets.comparison import compare_titles, fields
 
 
 def only(words: list) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kombo_pipeline.backoffice import pages
+from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import review_queue
@@ -38,6 +38,6 @@ def options(request: Request) -> Response:
         "own_job_id": query.get("own", ""),
     }
     sought = query.get("q", "")
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         results = find(conn, key, sought)
-    return pages.render(request, "review_options.html", results=results, sought=sought)
+    return rendering.render(request, "review_options.html", results=results, sought=sought)

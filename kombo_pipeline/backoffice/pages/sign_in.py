@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import access, pages, passwords
+from kombo_pipeline.backoffice import access, passwords, rendering
 from kombo_pipeline.backoffice.access import SESSION_HOURS, Access, new_token, token_hash
+from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.warehouse import users
 
 _WRONG = "Name or password is wrong, or the user is disabled."
 _TOO_OFTEN = "Too many wrong passwords. Wait a minute, then try again."
@@ -47,7 +47,7 @@ async def open_customer_link(request: Request) -> Response:
     doors: Access = request.app.state.access
     token = request.path_params["token"]
     if doors.customer_of(token) is None:
-        return pages.render(
+        return rendering.render(
             request,
             "error.html",
             status_code=404,
@@ -63,14 +63,14 @@ async def open_customer_link(request: Request) -> Response:
 def _login_page(request: Request, *, status_code: int = 200, name: str = "", problem: str | None = None) -> Response:
     given = request.state.form if request.method == "POST" else request.query_params
     request.state.viewer = None
-    return pages.render(
+    return rendering.render(
         request,
         "login.html",
         status_code=status_code,
         name=name,
         problem=problem,
         token="" if problem else str(given.get("token", "")),
-        next=pages.local_path(str(given.get("next", ""))),
+        next=rendering.local_path(str(given.get("next", ""))),
     )
 
 
@@ -82,7 +82,7 @@ def _sign_in(request: Request) -> Response:
     name, password, token = (str(form.get(field, "")) for field in ("name", "password", "token"))
     name = name.strip()
     if token:
-        with pages.warehouse(request) as conn:
+        with rendering.warehouse(request) as conn:
             user_name = users.end_session(conn, token_hash(token, purpose="sign-in"))
         if user_name is None:
             problem = "This sign-in link was used before or has expired. Sign in with your password."
@@ -90,7 +90,7 @@ def _sign_in(request: Request) -> Response:
     else:
         if not attempts.may_try(name, address):
             return _login_page(request, status_code=429, name=name, problem=_TOO_OFTEN)
-        with pages.warehouse(request) as conn:
+        with rendering.warehouse(request) as conn:
             user = users.user(conn, name) if "\x00" not in name else None
         # No connection is held meanwhile: hashing takes its time.
         if not passwords.is_right(user["password_hash"] if user else None, password):
@@ -98,11 +98,11 @@ def _sign_in(request: Request) -> Response:
         attempts.forgive(name, address)
         user_name = name
     session = new_token()
-    with pages.warehouse(request) as conn:
+    with rendering.warehouse(request) as conn:
         if old := request.cookies.get(doors.session_cookie):
             users.end_session(conn, token_hash(old))
         users.start_session(conn, user_name, token_hash(session), lasts=timedelta(hours=SESSION_HOURS))
-    response = RedirectResponse(pages.local_path(str(form.get("next", ""))), 303)
+    response = RedirectResponse(rendering.local_path(str(form.get("next", ""))), 303)
     doors.set_cookie(response, doors.session_cookie, session, max_age=SESSION_HOURS * 3600)
     doors.delete_cookie(response, doors.customer_cookie)
     return response
@@ -119,7 +119,7 @@ def _sign_out(request: Request) -> Response:
         response = RedirectResponse("/", 303)
         doors.delete_cookie(response, doors.customer_cookie)
     elif token := request.cookies.get(doors.session_cookie):
-        with pages.warehouse(request) as conn:
+        with rendering.warehouse(request) as conn:
             users.end_session(conn, token_hash(token))
         doors.delete_cookie(response, doors.session_cookie)
     return response

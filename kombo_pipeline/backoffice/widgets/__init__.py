@@ -1,0 +1,1 @@
+"""Parts that several pages show: cards, comparisons, filters, exports."""
