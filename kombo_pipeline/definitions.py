@@ -8,8 +8,8 @@ freshness_hourly ─▶ check_freshness      prune_daily ─▶ prune      by ha
 
 import dagster as dg
 
-from kombo_pipeline import assets, checks, triggers
-from kombo_pipeline.resources import KomboApi, Warehouse
+from kombo_pipeline.orchestration import assets, checks, jobs
+from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 
 defs = dg.Definitions(
     assets=[assets.raw_job_pages, assets.jobs, assets.own_jobs, assets.job_match_candidates],
@@ -22,19 +22,19 @@ defs = dg.Definitions(
         checks.every_integration_fresh,
     ],
     jobs=[
-        triggers.sync_integration,
-        triggers.full_reconcile,
-        triggers.rematch,
-        triggers.check_freshness,
-        triggers.replay_events,
-        triggers.prune,
+        jobs.sync_integration,
+        jobs.full_reconcile,
+        jobs.rematch,
+        jobs.check_freshness,
+        jobs.replay_events,
+        jobs.prune,
     ],
-    sensors=[triggers.webhook_sensor, triggers.own_jobs_sensor],
+    sensors=[jobs.webhook_sensor, jobs.own_jobs_sensor],
     schedules=[
-        triggers.poll_silent_integrations,
-        triggers.reconcile_weekly,
-        triggers.freshness_hourly,
-        triggers.prune_daily,
+        jobs.poll_silent_integrations,
+        jobs.reconcile_weekly,
+        jobs.freshness_hourly,
+        jobs.prune_daily,
     ],
     resources={"warehouse": Warehouse(), "kombo": KomboApi()},
     # A run of small steps costs 2.5 CPU-seconds in one process, 9 in one process a step.

@@ -11,7 +11,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.candidates import Matched, match_integration
 from kombo_pipeline.linking.decisions import Answer
-from kombo_pipeline.warehouse import audits
+from kombo_pipeline.orchestration import audits
 
 ACME = "greenhouse:acme"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 
-from kombo_pipeline import triggers
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import events, polling
 from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.kombo.client import Kombo, Page
 from kombo_pipeline.kombo.webhooks import sign
+from kombo_pipeline.orchestration import jobs
 from kombo_pipeline.sandbox.api import API_KEY
 from kombo_pipeline.sandbox.traffic import Request
 from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET, Webhook
@@ -59,7 +59,7 @@ class Subscriber(Customer):
         """The integrations that the sensor would run."""
         waiting = webhook_events.waiting_for_fetch(self.conn)
         self.conn.commit()
-        return [each["integration_id"] for each in triggers.due_integrations(waiting, in_flight)]
+        return [each["integration_id"] for each in jobs.due_integrations(waiting, in_flight)]
 
     def is_polled(self) -> bool:
         """Whether the poll would run this integration."""

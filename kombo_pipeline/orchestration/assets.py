@@ -21,8 +21,8 @@ from kombo_pipeline.ingest.statements import jobs as job_tables
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.identifiers import IN_WORDS
+from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 from kombo_pipeline.own_jobs import statements as own_job_tables
-from kombo_pipeline.resources import KomboApi, Warehouse
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
 

@@ -8,14 +8,21 @@ from typing import Any, NamedTuple
 import dagster as dg
 from pydantic import Field
 
-from kombo_pipeline.assets import FetchConfig, integration, job_match_candidates, jobs, own_jobs, raw_job_pages
-from kombo_pipeline.checks import every_integration_fresh
 from kombo_pipeline.ingest import events
 from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent
 from kombo_pipeline.ingest.statements import integrations, retention, webhook_events
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 from kombo_pipeline.linking.statements import match_candidates
-from kombo_pipeline.resources import KomboApi, Warehouse
+from kombo_pipeline.orchestration.assets import (
+    FetchConfig,
+    integration,
+    job_match_candidates,
+    jobs,
+    own_jobs,
+    raw_job_pages,
+)
+from kombo_pipeline.orchestration.checks import every_integration_fresh
+from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,

@@ -4,9 +4,9 @@ import warnings
 
 import dagster as dg
 
-from kombo_pipeline.assets import integration, job_match_candidates, jobs, table
-from kombo_pipeline.resources import Warehouse
-from kombo_pipeline.warehouse import audits
+from kombo_pipeline.orchestration import audits
+from kombo_pipeline.orchestration.assets import integration, job_match_candidates, jobs, table
+from kombo_pipeline.orchestration.resources import Warehouse
 
 # Partitioned checks are a preview in Dagster 1.13. Without them the newest integration's result hides all others'.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)

@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 from dagster._core.execution.context.invocation import DirectAssetCheckExecutionContext
 
-from kombo_pipeline import checks
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.apply import release_records
-from kombo_pipeline.resources import Warehouse
+from kombo_pipeline.orchestration import checks
+from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.sandbox.world import World
 
 Judge = Callable[[], dict[str, dg.AssetCheckResult]]

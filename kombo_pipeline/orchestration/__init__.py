@@ -1,0 +1,1 @@
+"""The pipeline as Dagster sees it. Only this folder and definitions import dagster."""

@@ -1,1 +1,0 @@
-"""What is kept: schema, migrations, views, and every statement as a named function that never commits."""
