@@ -122,8 +122,8 @@ def backoffice(host: str, port: int) -> None:
 def sandbox(host: str, port: int, live: bool, **world: Any) -> None:
     """Serve a Kombo stand-in (base URL http://HOST:PORT/v1, key `sandbox-key`)."""
     from kombo_pipeline.sandbox.api import API_KEY
+    from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET
     from kombo_pipeline.sandbox.server import serve_sandbox
-    from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
 
     secrets = settings.load().webhook_secrets
     secret = secrets[0] if secrets else WEBHOOK_SECRET

@@ -19,7 +19,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.migrate import newest_revision
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.local.stack import free_port
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.ingest.model import stored
 from kombo_pipeline_tests.ingest.test_receiver import until

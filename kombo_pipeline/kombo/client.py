@@ -19,7 +19,14 @@ import httpx
 import msgspec
 import tenacity
 
-from kombo_pipeline.kombo.answers import (
+from kombo_pipeline.kombo.errors import (
+    KomboError,
+    KomboProtocolError,
+    KomboUnavailable,
+    error_from_response,
+    seconds,
+)
+from kombo_pipeline.kombo.responses import (
     MAX_BYTES,
     Answer,
     Environment,
@@ -28,13 +35,6 @@ from kombo_pipeline.kombo.answers import (
     SyncRequest,
     page_text,
     read_page,
-)
-from kombo_pipeline.kombo.errors import (
-    KomboError,
-    KomboProtocolError,
-    KomboUnavailable,
-    error_from_response,
-    seconds,
 )
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kombo_pipeline.sandbox.behaviour import Behaviour
-from kombo_pipeline.sandbox.webhooks import Webhook
+from kombo_pipeline.sandbox.deliveries import Webhook
 
 
 class Outbox:

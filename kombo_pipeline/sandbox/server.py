@@ -16,9 +16,9 @@ from kombo_pipeline.sandbox.api import API_KEY, build_app
 from kombo_pipeline.sandbox.behaviour import Behaviour
 from kombo_pipeline.sandbox.clock import Clock
 from kombo_pipeline.sandbox.control import control_routes
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET, Courier
 from kombo_pipeline.sandbox.life import Life, populate
 from kombo_pipeline.sandbox.postings import from_postings
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET, Courier
 from kombo_pipeline.sandbox.world import World
 
 log = logging.getLogger(__name__)

@@ -13,18 +13,18 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from kombo_pipeline.sandbox import webhooks, words
+from kombo_pipeline.sandbox import deliveries, words
 from kombo_pipeline.sandbox.ats import Ats, Opened
 from kombo_pipeline.sandbox.behaviour import Behaviour
 from kombo_pipeline.sandbox.clock import Clock
+from kombo_pipeline.sandbox.deliveries import Issue, Webhook
 from kombo_pipeline.sandbox.integration import COPYING_STATES, Integration, QueuedSync, Sync, SyncKind
+from kombo_pipeline.sandbox.job_pages import Pages
 from kombo_pipeline.sandbox.mirror import Mutation
 from kombo_pipeline.sandbox.outbox import Outbox
-from kombo_pipeline.sandbox.pages import Pages
 from kombo_pipeline.sandbox.query import JobQuery
 from kombo_pipeline.sandbox.records import Record, RecordMaker, kombo_id
 from kombo_pipeline.sandbox.traffic import Fault, Request, random_fault, take_fault
-from kombo_pipeline.sandbox.webhooks import Issue, Webhook
 
 
 class World:
@@ -80,7 +80,7 @@ class World:
             self._integrations[integration_id] = integration
             for _ in range(jobs):
                 integration.ats.open(self.clock.now())
-            self._send("integration-created", webhooks.integration_created(integration), integration)
+            self._send("integration-created", deliveries.integration_created(integration), integration)
             if synced:
                 self.sync(integration_id)
             return integration_id
@@ -202,9 +202,9 @@ class World:
                 settled = {"FINAL_SYNC_PENDING": "COMPLETED"}.get(integration.setup_status)
                 passed = {"PENDING": "PASSED"}.get(integration.qa_status)
                 self.set_state(integration.id, setup_status=settled, qa_status=passed)
-        self._send("sync-finished", webhooks.sync_finished(integration, sync), integration)
+        self._send("sync-finished", deliveries.sync_finished(integration, sync), integration)
         if models:
-            self._send("data-changed", webhooks.data_changed(integration, sync.changed_models), integration)
+            self._send("data-changed", deliveries.data_changed(integration, sync.changed_models), integration)
         return sync
 
     def queue_sync(
@@ -235,7 +235,7 @@ class World:
                 picked=lambda touched: touched == job_id,
             )
             if models:
-                self._send("data-changed", webhooks.data_changed(integration, sorted(models)), integration)
+                self._send("data-changed", deliveries.data_changed(integration, sorted(models)), integration)
 
     def purge(self, integration_id: str | None = None) -> int:
         """Remove or anonymise tombstones older than 14 days; returns how many. Reads do it by themselves."""
@@ -275,7 +275,7 @@ class World:
                 for kind, sync in queued.items():
                     self._sync(integration, "CANCELLED", kind=kind, sync_id=sync.sync_id)
             if before != (integration.state, integration.setup_status, integration.qa_status):
-                data = webhooks.integration_state_changed(integration, self.clock.now())
+                data = deliveries.integration_state_changed(integration, self.clock.now())
                 self._send("integration-state-changed", data, integration)
 
     def delete_integration(self, integration_id: str) -> None:
@@ -284,7 +284,7 @@ class World:
             integration = self.integration(integration_id)
             integration.deleted_at = self.clock.now()
             integration.queued.clear()
-            data = webhooks.integration_deleted(integration, integration.deleted_at)
+            data = deliveries.integration_deleted(integration, integration.deleted_at)
             self._send("integration-deleted", data, integration)
 
     def enable_jobs_model(self, integration_id: str, *, enabled: bool = True) -> None:
@@ -302,7 +302,7 @@ class World:
     def connection_flow_failed(self, *, tool: str = "personio", organization: str = "Newcomer Ltd") -> None:
         """A customer failed to connect."""
         with self._lock:
-            data = webhooks.connection_flow_failed(tool=tool, organization=organization, origin_id=None)
+            data = deliveries.connection_flow_failed(tool=tool, organization=organization, origin_id=None)
             self._send("connection-flow-failed", data, None)
 
     def raise_issue(
@@ -335,7 +335,7 @@ class World:
 
     def _send_issue(self, issue: Issue) -> None:
         integration = self._integrations[issue.integration_id] if issue.integration_id else None
-        self._send("issue-status-changed", webhooks.issue_status_changed(issue, integration), integration)
+        self._send("issue-status-changed", deliveries.issue_status_changed(issue, integration), integration)
 
     # What is seen from outside
 
@@ -384,7 +384,7 @@ class World:
         webhook = Webhook(
             event_id=event_id,
             type=event_type,
-            body=webhooks.compose(event_id, event_type, data, pretty=self.behaviour.webhook_pretty),
+            body=deliveries.compose(event_id, event_type, data, pretty=self.behaviour.webhook_pretty),
             integration_id=integration.id if integration else None,
             due_at=self.clock.now(),
         )

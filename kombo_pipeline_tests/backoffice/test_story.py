@@ -20,7 +20,7 @@ from kombo_pipeline.ingest import receiver
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.orchestration import jobs
 from kombo_pipeline.orchestration.resources import Warehouse
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.backoffice.conftest import PASSWORD, running_backoffice
 from kombo_pipeline_tests.conftest import as_member

@@ -12,9 +12,9 @@ from kombo_pipeline.ingest.fetch import Landed, land_fetch
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.sandbox.api import API_KEY
+from kombo_pipeline.sandbox.deliveries import Webhook
 from kombo_pipeline.sandbox.query import Cursor
 from kombo_pipeline.sandbox.traffic import Fault
-from kombo_pipeline.sandbox.webhooks import Webhook
 from kombo_pipeline.sandbox.world import World
 
 OVERLAP = timedelta(minutes=5)

@@ -23,8 +23,8 @@ from kombo_pipeline.ingest import lifecycle
 from kombo_pipeline.ingest.apply import apply_landed_fetches, release_records
 from kombo_pipeline.kombo import client as kombo_client
 from kombo_pipeline.kombo.errors import KomboError
+from kombo_pipeline.sandbox.deliveries import Webhook
 from kombo_pipeline.sandbox.traffic import Fault
-from kombo_pipeline.sandbox.webhooks import Webhook
 from kombo_pipeline_tests.conftest import copied
 from kombo_pipeline_tests.ingest.crashes import Lost, run
 from kombo_pipeline_tests.ingest.model import (

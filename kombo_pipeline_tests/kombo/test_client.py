@@ -23,8 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombo.models import KomboAtsErrorCode
 
-from kombo_pipeline.kombo import answers as answers_module
 from kombo_pipeline.kombo import client as client_module
+from kombo_pipeline.kombo import responses as answers_module
 from kombo_pipeline.kombo.client import Kombo, page_text, read_page
 from kombo_pipeline.kombo.errors import (
     ERROR_CODES,

@@ -27,7 +27,7 @@ from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboRefused
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.api import API_KEY
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, WEBSERVER_PORT
 from kombo_pipeline_tests.ingest.model import as_stored, stored
 

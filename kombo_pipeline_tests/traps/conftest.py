@@ -10,7 +10,7 @@ import pytest
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import receiver
 from kombo_pipeline.sandbox.clock import Clock
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET
 from kombo_pipeline_tests.ingest import conftest as shared
 from kombo_pipeline_tests.ingest.model import Served
 from kombo_pipeline_tests.traps.subscriber import Subscriber

@@ -14,8 +14,8 @@ from kombo_pipeline.kombo.client import Kombo, Page
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.orchestration import jobs
 from kombo_pipeline.sandbox.api import API_KEY
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET, Webhook
 from kombo_pipeline.sandbox.traffic import Request
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET, Webhook
 from kombo_pipeline_tests.ingest.model import Customer, Record, Served
 
 

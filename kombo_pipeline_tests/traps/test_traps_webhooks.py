@@ -14,7 +14,7 @@ from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.orchestration import audits
 from kombo_pipeline.sandbox.clock import Clock
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET
 from kombo_pipeline_tests.ingest.model import Served, assert_equals_kombo
 from kombo_pipeline_tests.traps.subscriber import Subscriber
 

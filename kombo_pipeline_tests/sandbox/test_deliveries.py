@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from kombo_pipeline.kombo.webhooks import verify
+from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET, deliver
 from kombo_pipeline.sandbox.server import running
-from kombo_pipeline.sandbox.webhooks import WEBHOOK_SECRET, deliver
 from kombo_pipeline.sandbox.world import World
 
 
