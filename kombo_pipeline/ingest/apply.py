@@ -10,13 +10,13 @@ import msgspec
 import psycopg
 
 from kombo_pipeline.db.connection import Connection, only_one_fetch
-from kombo_pipeline.ingest import events, lifecycle
+from kombo_pipeline.ingest import health, lifecycle
 from kombo_pipeline.ingest.fetch import land_records
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
 from kombo_pipeline.ingest.statements import fetches, integrations, jobs, webhook_events
 from kombo_pipeline.kombo.client import read_page
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
-from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking import links
 
 # 2,000 records: about 13 MB of JSON, which keeps memory flat and each COPY long enough to be cheap.
 _PAGES_A_BATCH = 8
@@ -76,7 +76,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         shows_all = not (vanished.held or vanished.notes)
     if held:
         notes.append(f"{held} jobs were not closed, for that is a person's decision: `kombo-pipeline release closure`.")
-    decisions.follow_jobs(conn, integration_id, fetch_id=None if fetch["kind"] == "full" else fetch_id)
+    links.follow_jobs(conn, integration_id, fetch_id=None if fetch["kind"] == "full" else fetch_id)
     fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id, shows_all=shows_all)
     counts = {
         "new": sorted_jobs["new"] - records.quarantined_unseen,
@@ -89,7 +89,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
     fetches.mark_applied(conn, fetch_id, counts)
     if fetch["kind"] != "release":
         integrations.mark_fetched(conn, integration_id=integration_id, fetch=fetch)
-        events.diagnose_and_store(conn, integration_id)
+        health.diagnose_and_store(conn, integration_id)
         webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
     return Applied(fetch_id=fetch_id, kind=fetch["kind"], held=held, notes=notes, **counts)
 

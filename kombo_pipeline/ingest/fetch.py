@@ -12,7 +12,7 @@ import xxhash
 from isal import igzip
 
 from kombo_pipeline.db.connection import Connection, only_one_fetch
-from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.statements import fetches, integrations
 from kombo_pipeline.kombo.client import Kombo, Page, read_page
 from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboProtocolError, KomboRefused
@@ -207,7 +207,7 @@ def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str) -> Non
     except KomboProtocolError as error:
         logger.warning("The details of %s cannot be read; its jobs are fetched all the same: %s", integration_id, error)
         return
-    integrations.update(
+    health.note(
         conn,
         integration_id,
         {
@@ -236,6 +236,6 @@ def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: K
         integration_id,
         {"fetch_state": status, "fetch_error_code": error.code, "fetch_error": error.message},
     )
-    events.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
+    health.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
     conn.commit()
     return status

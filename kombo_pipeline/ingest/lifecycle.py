@@ -7,7 +7,7 @@ from typing import Any
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations, jobs
-from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking import links
 
 # Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
 HELD_ABOVE_JOBS = 10
@@ -145,7 +145,7 @@ def close_integration(conn: Connection, integration_id: str, deleted_at: datetim
     integrations.register(conn, integration_id)
     integrations.update(conn, integration_id, {"deleted_at": deleted_at})
     jobs.mark_integration_gone(conn, integration_id=integration_id, gone_at=deleted_at)
-    decisions.follow_jobs(conn, integration_id)
+    links.follow_jobs(conn, integration_id)
 
 
 def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: bool = False) -> int | None:
@@ -172,5 +172,5 @@ def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: 
             ):
                 del gone_at[job]
         jobs.mark_gone(conn, integration_id=integration_id, column=column, gone_at=gone_at, fetch_id=fetch_id)
-    decisions.follow_jobs(conn, integration_id)
+    links.follow_jobs(conn, integration_id)
     return len(gone_at)

@@ -12,19 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from rapidfuzz import fuzz
 from scipy import sparse
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.ingest.statements import integrations
-from kombo_pipeline.linking import decisions, identifier_graph
+from kombo_pipeline.linking import identifier_graph, links
 from kombo_pipeline.linking.identifier_graph import Identified
+from kombo_pipeline.linking.links import NewLink
 from kombo_pipeline.linking.proposals import Proposals, ats_text
-from kombo_pipeline.linking.statements import job_links as link_statements
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
-from kombo_pipeline.matching.titles import read_title, stem
+from kombo_pipeline.matching.titles import titles_agree
 
 _AT_ONCE: Final = 2000
 _SLACK: Final = 3e-4
@@ -55,7 +53,7 @@ def match_integration(conn: Connection, integration_id: str, *, matcher: Matcher
     Nothing is matched, and `why` says so, for an integration that is unknown or whose customer is.
     """
     match_candidates.only_one_matching(conn, integration_id)
-    integration = integrations.get(conn, integration_id)
+    integration = match_candidates.integration(conn, integration_id)
     if integration is None:
         return Matched(why="the integration is not registered yet")
     if not integration["customer_id"]:
@@ -87,7 +85,7 @@ class _Matching:
         if matched_with == self.before:
             changed = self._concerned(new_vectors)
         scored, pairs, linked = self._match(changed)
-        decisions.follow_jobs(self.conn, self.integration_id)
+        links.follow_jobs(self.conn, self.integration_id)
         match_candidates.mark_matched(self.conn, self.integration_id, fetch_id=fetch_id, matched_with=matched_with)
         return Matched(scored=scored, ats_jobs_changed=len(self.touched_ids), pairs=pairs, linked=linked)
 
@@ -179,44 +177,31 @@ class _Matching:
 
     def _link(self, identified: Identified) -> Counter[str]:
         """Make the links that identifiers decide. What speaks against one of them goes to review instead."""
-        made: Counter[str] = Counter()
+        new: list[NewLink] = []
         for own in identified.own:
             link = identified.links.get(own["own_job_id"])
             live = identified.live.get(own["own_job_id"])
             if link is None or (live and live["kombo_job_id"] == link.ats_id):
                 continue
             if live:
-                link_statements.set_state(self.conn, live["link_id"], "retired", "identifiers_changed")
-            link_statements.insert_link(
-                self.conn,
-                {
-                    "customer_id": self.customer_id,
-                    "own_job_id": own["own_job_id"],
-                    "integration_id": self.integration_id,
-                    "kombo_job_id": link.ats_id,
-                    "method": link.method,
-                    "confirmed_by": None,
-                    "matcher_version": self.matcher.version,
-                },
+                links.retire(self.conn, live["link_id"], "identifiers_changed")
+            new.append(
+                NewLink(
+                    customer_id=self.customer_id,
+                    own_job_id=own["own_job_id"],
+                    kombo_job_id=link.ats_id,
+                    method=link.method,
+                    confirmed_by=None,
+                    matcher_version=self.matcher.version,
+                )
             )
-            made[link.method] += 1
-        return made
+        links.make(self.conn, self.integration_id, new)
+        return Counter(link.method for link in new)
 
 
 def _most_alike(own: Any, ats: Any) -> Any:
     """For each row of `own` the highest cosine with a row of `ats`."""
     return (own @ ats.T).max(axis=1).toarray().ravel()
-
-
-def titles_agree(own: str, ats: str) -> bool:
-    """Whether two titles may be those of one job; an identifier is not believed where they may not.
-
-    Half of the shorter one's words in common, or a spelling alike, is enough: titles are rewritten and translated.
-    """
-    mine, theirs = read_title(own), read_title(ats)
-    ours, others = {stem(word) for word in mine.words}, {stem(word) for word in theirs.words}
-    shared = len(ours & others)
-    return 2 * shared >= min(len(ours), len(others)) or fuzz.token_set_ratio(mine.core, theirs.core) >= 60
 
 
 def _matchable(row: Row, keys: list[str], vector: bytes, job_hash: bytes) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""Links between own jobs and ATS jobs: a person's answers, and what becomes of a link when its jobs change."""
+"""A person's answers about own jobs: recorded, acted upon, taken back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import job_links as statements
+from kombo_pipeline.linking import links
+from kombo_pipeline.linking.links import NewLink
+from kombo_pipeline.linking.statements import job_links, link_decisions
 
 Decision = Literal["accepted", "rejected", "no_counterpart", "unsure"]
 UNSURE_DAYS = 3
@@ -59,13 +61,13 @@ def answer(conn: Connection, given: Answer) -> list[dict[str, Any]]:
         "own_job_id": given.own_job_id,
         "integration_id": given.integration_id,
     }
-    own = statements.lock_own_job(conn, given.customer_id, given.own_job_id)
+    own = job_links.lock_own_job(conn, given.customer_id, given.own_job_id)
     if own is None:
         raise LookupError(f"There is no own job {given.own_job_id} of customer {given.customer_id}")
-    if earlier := statements.decisions_of_answer(conn, given.answer_id):
+    if earlier := link_decisions.decisions_of_answer(conn, given.answer_id):
         return earlier
     if given.seen_decision_id is not None and (
-        newer := statements.decisions_since(conn, given.seen_decision_id, **key)
+        newer := link_decisions.decisions_since(conn, given.seen_decision_id, **key)
     ):
         raise AnsweredMeanwhileError(newer)
     wanted = {"accepted": (1, 1), "rejected": (1, 1000)}.get(given.decision, (0, 0))
@@ -84,22 +86,22 @@ def answer(conn: Connection, given: Answer) -> list[dict[str, Any]]:
         "matcher_version": given.matcher_version,
     }
     decisions = [
-        statements.insert_decision(
+        link_decisions.insert_decision(
             conn,
             row
             | {"kombo_job_id": job["kombo_job_id"], "ats_seen": job["seen"]}
             | ({"method": given.method} if given.decision == "accepted" else {}),
         )
         for job in pairs
-    ] or [statements.insert_decision(conn, row)]
-    link = statements.live_link(conn, **key)
+    ] or [link_decisions.insert_decision(conn, row)]
+    link = job_links.live_link(conn, **key)
     if given.decision == "accepted":
         _link(conn, given, link)
     elif link and (
         link["kombo_job_id"] in given.kombo_job_ids
         or (given.decision == "no_counterpart" and link["state"] == "active")
     ):
-        statements.set_state(conn, link["link_id"], "retired", "rejected")
+        links.retire(conn, link["link_id"], "rejected")
     return decisions
 
 
@@ -111,10 +113,10 @@ def undo(
     The rows stay; a new one says that they do not hold. A link that the answer made is retired, one that it
     ended lives again, candidates are untouched. What was undone already is left alone.
     """
-    decisions = statements.standing_of(conn, answer_id=answer_id, batch_id=batch_id)
+    decisions = link_decisions.standing_of(conn, answer_id=answer_id, batch_id=batch_id)
     new_answer = uuid4()
     for decision in decisions:
-        statements.insert_decision(
+        link_decisions.insert_decision(
             conn,
             {
                 **{name: decision[name] for name in ("customer_id", "own_job_id", "integration_id", "kombo_job_id")},
@@ -129,23 +131,8 @@ def undo(
     return decisions
 
 
-def follow_jobs(
-    conn: Connection, integration_id: str, *, link_id: int | None = None, fetch_id: int | None = None
-) -> None:
-    """Bring the links of an integration in line with its jobs, in the transaction that changed them.
-
-    A job that is not open suspends its link: applications must stop at once. A job that opens again resumes
-    nothing by itself, a person is asked (marts.review_queue), as when a linked job is not what it was. `link_id` names
-    the only link, `fetch_id` the fetch whose jobs are the only ones, that may have fallen behind.
-    """
-    narrowed = statements.which(link_id=link_id, fetch_id=fetch_id)
-    statements.follow_lifecycle(conn, integration_id, narrowed)
-    statements.mark_for_another_look(conn, integration_id, narrowed)
-    statements.expose_linked(conn, integration_id, narrowed)
-
-
 def _ats_job(conn: Connection, given: Answer, kombo_job_id: str) -> dict[str, Any]:
-    job = statements.ats_job(
+    job = job_links.ats_job(
         conn, customer_id=given.customer_id, integration_id=given.integration_id, kombo_job_id=kombo_job_id
     )
     if job is None:
@@ -156,42 +143,37 @@ def _ats_job(conn: Connection, given: Answer, kombo_job_id: str) -> dict[str, An
 def _link(conn: Connection, given: Answer, link: dict[str, Any] | None) -> None:
     [kombo_job_id] = given.kombo_job_ids
     if link and link["kombo_job_id"] == kombo_job_id:
-        link_id = int(link["link_id"])
-        statements.look_again(conn, link_id, confirmed_by=given.decided_by)
-    else:
-        if link:
-            statements.set_state(conn, link["link_id"], "retired", "superseded")
-        link_id = statements.insert_link(
-            conn,
-            {
-                "customer_id": given.customer_id,
-                "own_job_id": given.own_job_id,
-                "integration_id": given.integration_id,
-                "kombo_job_id": kombo_job_id,
-                "method": given.method,
-                "confirmed_by": given.decided_by,
-                "matcher_version": given.matcher_version,
-            },
-        )
-    follow_jobs(conn, given.integration_id, link_id=link_id)
+        links.confirm(conn, given.integration_id, link["link_id"], confirmed_by=given.decided_by)
+        return
+    if link:
+        links.retire(conn, link["link_id"], "superseded")
+    new = NewLink(
+        customer_id=given.customer_id,
+        own_job_id=given.own_job_id,
+        kombo_job_id=kombo_job_id,
+        method=given.method,
+        confirmed_by=given.decided_by,
+        matcher_version=given.matcher_version,
+    )
+    links.make(conn, given.integration_id, [new])
 
 
 def _unlink(conn: Connection, decision: dict[str, Any]) -> None:
     """Undo what a decision did to links. Rows that it wrote carry the time of its transaction."""
     key = {name: decision[name] for name in ("customer_id", "own_job_id", "integration_id")}
-    link = statements.live_link(conn, **key)
+    link = job_links.live_link(conn, **key)
     if decision["decision"] == "accepted" and link and link["kombo_job_id"] == decision["kombo_job_id"]:
         if link["created_at"] == decision["decided_at"]:
-            statements.set_state(conn, link["link_id"], "retired", "undone")
+            links.retire(conn, link["link_id"], "undone")
             link = None
         elif link["state"] == "active" and link["state_since"] == decision["decided_at"]:
-            statements.set_state(conn, link["link_id"], "suspended", "undone")
+            job_links.set_state(conn, link["link_id"], "suspended", "undone")
         else:
-            statements.forget_look(conn, link["link_id"])
-    if link is None and (ended := statements.ended_with(conn, decision, ("superseded", "rejected"))):
+            job_links.forget_look(conn, link["link_id"])
+    if link is None and (ended := job_links.ended_with(conn, decision, ("superseded", "rejected"))):
         is_open = ended["lifecycle"] == "open"
-        statements.set_state(
+        job_links.set_state(
             conn, ended["link_id"], "active" if is_open else "suspended", None if is_open else ended["lifecycle"]
         )
-    if live := statements.live_link(conn, **key):
-        statements.mark_for_another_look(conn, decision["integration_id"], statements.which(link_id=live["link_id"]))
+    if live := job_links.live_link(conn, **key):
+        job_links.mark_for_another_look(conn, decision["integration_id"], job_links.which(link_ids=[live["link_id"]]))

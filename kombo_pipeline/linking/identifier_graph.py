@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import job_links, match_candidates
+from kombo_pipeline.linking.statements import link_decisions, match_candidates
 from kombo_pipeline.matching import identifiers
 from kombo_pipeline.matching.identifiers import IN_WORDS, MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
 
@@ -61,13 +61,13 @@ def identify(
         list(map(_own_identity, own)), list(map(_ats_identity, ats)), titles_agree=titles_agree
     )
     rejected: dict[str, set[str]] = {}
-    for own_job_id, kombo_job_id in job_links.rejected_pairs(conn, integration_id):
+    for own_job_id, kombo_job_id in link_decisions.rejected_pairs(conn, integration_id):
         rejected.setdefault(own_job_id, set()).add(kombo_job_id)
     judged = _Judged(
         own={row["own_job_id"]: row for row in own},
         live=match_candidates.live_links(conn, integration_id, None if own_job_ids is None else sorted(wanted)),
         rejected=rejected,
-        without=job_links.without_counterpart(conn, integration_id),
+        without=link_decisions.without_counterpart(conn, integration_id),
     )
     decided: dict[str, Link] = {}
     reviews: dict[str, Review] = {}

@@ -17,7 +17,6 @@ from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
 from kombo_pipeline.linking.by_title import jobs_by_title
-from kombo_pipeline.linking.candidates import titles_agree
 from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.identifiers import (
@@ -29,6 +28,7 @@ from kombo_pipeline.matching.identifiers import (
     canonical_url,
     own_keys,
 )
+from kombo_pipeline.matching.titles import titles_agree
 
 MAX_LINES: Final = 300
 MAX_CHARACTERS: Final = 2000

@@ -7,6 +7,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from rapidfuzz import fuzz
+
 from kombo_pipeline.matching.vocabulary import (
     EMPLOYMENT_PHRASES,
     LEVELS,
@@ -92,6 +94,17 @@ def read_title(title: str) -> Title:
         codes=frozenset(codes),
         employment=frozenset(employment),
     )
+
+
+def titles_agree(own: str, ats: str) -> bool:
+    """Whether two titles may be those of one job; an identifier is not believed where they may not.
+
+    Half of the shorter one's words in common, or a spelling alike, is enough: titles are rewritten and translated.
+    """
+    mine, theirs = read_title(own), read_title(ats)
+    ours, others = {stem(word) for word in mine.words}, {stem(word) for word in theirs.words}
+    shared = len(ours & others)
+    return 2 * shared >= min(len(ours), len(others)) or fuzz.token_set_ratio(mine.core, theirs.core) >= 60
 
 
 def fold(text: str) -> str:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.candidates import Matched, match_integration
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.orchestration import audits
@@ -46,7 +46,7 @@ class Customer:
             "insert into core.job_changes (integration_id, kombo_job_id, field, fetch_id) values (%s, %s, 'name', %s)",
             (ACME, kombo_job_id, fetch["fetch_id"]),
         )
-        decisions.follow_jobs(self.conn, ACME)
+        links.follow_jobs(self.conn, ACME)
 
     def own(self, own_job_id: str, title: str = "Engineer", **fields: Any) -> None:
         row = {"title": title} | fields

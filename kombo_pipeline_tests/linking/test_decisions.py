@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
 from kombo_pipeline.sandbox.world import World
 
@@ -129,7 +129,7 @@ def test_a_withdrawn_own_job_has_no_target_and_its_answer_survives(acme: Any, co
     say(conn, acme, "accepted", acme[1][0])
     for withdrawn, expected in (("now()", ("suspended", "withdrawn")), ("null", ("active", None))):
         conn.execute(f"update core.own_jobs set withdrawn_at = {withdrawn} where own_job_id = 'own-1'")
-        decisions.follow_jobs(conn, acme[0])
+        links.follow_jobs(conn, acme[0])
         assert state(conn) == [(acme[1][0], *expected)]
 
 

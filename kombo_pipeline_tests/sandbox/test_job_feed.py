@@ -8,11 +8,10 @@ from datetime import date, timedelta
 import httpx
 import pytest
 
-from kombo_pipeline.linking.candidates import titles_agree
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
 from kombo_pipeline.matching.scoring import default_matcher
-from kombo_pipeline.matching.titles import read_title
+from kombo_pipeline.matching.titles import read_title, titles_agree
 from kombo_pipeline.own_jobs import importing as imported
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.sandbox.job_feed import job_feed, own_jobs

@@ -35,7 +35,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
 from kombo_pipeline.linking.statements import link_decisions, review_queue
-from kombo_pipeline.matching.titles import read_title
+from kombo_pipeline.matching.titles import read_title, titles_agree
 
 AT_ONCE: Final = 200
 """Items of one preview; more come after these."""
@@ -70,7 +70,6 @@ def harmless(conn: Connection, *, customer_id: str | None = None) -> list[Item]:
 
 def settled(rows: Sequence[Row]) -> Item | None:
     """Return which of the ATS jobs that one identifier names the own job is; None where a person must look."""
-    from kombo_pipeline.linking.candidates import titles_agree  # noqa: PLC0415 -- brings scipy, which no other page needs
 
     collision = _SEVERAL.search(rows[0]["reason"] or "")
     if not collision or any(row["others_named"] for row in rows):

@@ -17,7 +17,7 @@ from kombo_pipeline.backoffice.pages import search
 from kombo_pipeline.backoffice.pages.picker import chips, visible_integration
 from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline.own_jobs import importing, statements
@@ -143,7 +143,7 @@ def withdraw(request: Request) -> Response:
         if not statements.set_withdrawn(conn, customer_id=customer_id, own_job_id=own_job_id, withdrawn=not is_back):
             raise HTTPException(404)
         for row in exposed_jobs.integrations(conn, customer_id=customer_id):
-            decisions.follow_jobs(conn, row["integration_id"])
+            links.follow_jobs(conn, row["integration_id"])
     told = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
     back = rendering.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
     return rendering.redirect(request, back, notice=f"Own job {own_job_id} {told}.")

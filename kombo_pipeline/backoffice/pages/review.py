@@ -28,8 +28,7 @@ from kombo_pipeline.backoffice.widgets.card import Card
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError, Decision
-from kombo_pipeline.linking.statements import job_links as link_statements
-from kombo_pipeline.linking.statements import link_decisions, review_queue
+from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
 from kombo_pipeline.linking.statements.review_queue import Order, Queue
 
 WHY: Final = {
@@ -174,7 +173,7 @@ def answer(request: Request) -> Response:
     pending = {"answer": str(form.get("answer")), "note": note or "", "label": _label(said)}
     try:
         with rendering.warehouse(request) as conn:
-            if needed and note is None and not link_statements.decisions_of_answer(conn, given.answer_id):
+            if needed and note is None and not link_decisions.decisions_of_answer(conn, given.answer_id):
                 return _again(request, conn, view, signed, pending, needed=needed)
             given_rows = decisions.answer(conn, given)
             if given_rows and str(given_rows[0]["answer_id"]) == signed["answer_id"]:
@@ -331,9 +330,7 @@ def _warning(conn: Connection, rows: list[dict[str, Any]]) -> str | None:
     first = rows[0]
     if first["decision"] != "accepted":
         return None
-    link = link_statements.live_link(
-        conn, **{name: first[name] for name in ("customer_id", "own_job_id", "integration_id")}
-    )
+    link = job_links.live_link(conn, **{name: first[name] for name in ("customer_id", "own_job_id", "integration_id")})
     if link is None or link["state"] != "suspended":
         return None
     if link["reason"] == "withdrawn":

@@ -8,7 +8,7 @@ from uuid import uuid4
 from kombo_pipeline.backoffice.widgets import comparison
 from kombo_pipeline.backoffice.widgets.comparison import WEAK_BANDS, Pair
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
+from kombo_pipeline.linking.statements import link_decisions, review_queue
 
 CANDIDATES: Final = 5
 HISTORY: Final = 20
@@ -109,7 +109,7 @@ def load(conn: Connection, key: dict[str, str], *, found: str | None = None) -> 
     own = review_queue.own_job(conn, **key)
     if own is None:
         return None
-    seen_decision_id, _ = job_links.newest_decision(conn, **key)
+    seen_decision_id, _ = link_decisions.newest_decision(conn, **key)
     link = review_queue.live_link(conn, **key)
     linked_id = link["kombo_job_id"] if link else None
     may_choose_linked = own["why"] in ("reopened", "changed")

@@ -7,7 +7,6 @@ from typing import Any
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import job_links
 
 
 def get(conn: Connection, integration_id: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -51,11 +50,9 @@ def rhythms(conn: Connection) -> list[dict[str, Any]]:
 
 
 def update(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> None:
-    """Set columns of an integration. One that turns out to be another customer's loses its links and matches."""
+    """Set columns of an integration; health.note is the door for what Kombo tells of it."""
     if not values:
         return
-    if values.get("customer_id") is not None:
-        job_links.end_other_customer(conn, integration_id, customer_id=values["customer_id"])
     conn.execute(
         sql.SQL("update core.integrations set {} where integration_id = %(integration_id)s").format(
             sql.SQL(", ").join(

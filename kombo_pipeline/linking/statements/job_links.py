@@ -1,12 +1,9 @@
-"""Statements on core.job_links and core.link_decisions."""
+"""Statements on core.job_links."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from kombo_pipeline.db.connection import Connection
 
@@ -59,7 +56,7 @@ def insert_link(conn: Connection, link: Mapping[str, Any]) -> int:
     return int(row["link_id"])
 
 
-def look_again(conn: Connection, link_id: int, *, confirmed_by: str) -> None:
+def confirm(conn: Connection, link_id: int, *, confirmed_by: str) -> None:
     """Confirm a live link as it is now: it is active if the ATS job is open, and holds for what both jobs are today."""
     conn.execute(
         "update core.job_links l set own_seen = core.seen(o), ats_seen = core.seen(j), confirmed_by = %s, "
@@ -97,78 +94,11 @@ def ended_with(conn: Connection, decision: Mapping[str, Any], reasons: Sequence[
     ).fetchone()
 
 
-def insert_decision(conn: Connection, decision: Mapping[str, Any]) -> Row:
-    """Append a decision and return its row."""
-    row = conn.execute(
-        "insert into core.link_decisions (answer_id, batch_id, customer_id, own_job_id, integration_id, kombo_job_id, "
-        "decision, method, undoes, decided_by, note, own_seen, ats_seen, on_screen, matcher_version) values ("
-        "%(answer_id)s, %(batch_id)s, %(customer_id)s, %(own_job_id)s, %(integration_id)s, %(kombo_job_id)s, "
-        "%(decision)s, %(method)s, %(undoes)s, %(decided_by)s, %(note)s, %(own_seen)s, %(ats_seen)s, %(on_screen)s, "
-        "%(matcher_version)s) returning *",
-        {
-            **dict.fromkeys(("batch_id", "kombo_job_id", "method", "undoes", "note", "matcher_version")),
-            **decision,
-            **{name: _jsonb(decision.get(name)) for name in ("own_seen", "ats_seen", "on_screen")},
-        },
-    ).fetchone()
-    assert row is not None
-    return row
-
-
-def decisions_of_answer(conn: Connection, answer_id: UUID) -> list[Row]:
-    """Return the rows of an answer, in order; empty when it was never given."""
-    return conn.execute(
-        "select * from core.link_decisions where answer_id = %s order by decision_id", (answer_id,)
-    ).fetchall()
-
-
-def decisions_since(
-    conn: Connection, decision_id: int, *, customer_id: str, own_job_id: str, integration_id: str
-) -> list[Row]:
-    """Return what was decided about an own job later than `decision_id`, in order."""
-    return conn.execute(
-        "select * from core.link_decisions where customer_id = %s and own_job_id = %s and integration_id = %s "
-        "and decision_id > %s order by decision_id",
-        (customer_id, own_job_id, integration_id, decision_id),
-    ).fetchall()
-
-
-def standing_of(conn: Connection, *, answer_id: UUID | None = None, batch_id: UUID | None = None) -> list[Row]:
-    """Return the decisions of an answer or a batch that were not undone, the newest first, their own jobs locked."""
-    return conn.execute(
-        "select d.* from core.link_decisions d join core.own_jobs o on o.customer_id = d.customer_id "
-        "and o.own_job_id = d.own_job_id where (d.answer_id = %s or d.batch_id = %s) and d.decision <> 'undone' "
-        "and not exists (select from core.link_decisions u where u.undoes = d.decision_id) "
-        "order by d.decision_id desc for update of o",
-        (answer_id, batch_id),
-    ).fetchall()
-
-
-def rejected_pairs(conn: Connection, integration_id: str) -> set[tuple[str, str]]:
-    """Return the (own job, ATS job) pairs of the integration of which a person said no, as long as that stands."""
-    rows = conn.execute(
-        "select own_job_id, kombo_job_id from marts.link_decisions where integration_id = %s "
-        "and decision = 'rejected' and stands",
-        (integration_id,),
-    )
-    return {(row["own_job_id"], row["kombo_job_id"]) for row in rows}
-
-
-def without_counterpart(conn: Connection, integration_id: str) -> set[str]:
-    """Return the own jobs of which a person said that the ATS has none of them, as long as that stands."""
-    rows = conn.execute(
-        "select own_job_id from marts.link_decisions where integration_id = %s and decision = 'no_counterpart' "
-        "and stands",
-        (integration_id,),
-    )
-    return {row["own_job_id"] for row in rows}
-
-
-def which(*, link_id: int | None = None, fetch_id: int | None = None) -> sql.Composable:
-    """Narrow the statements below to one link, or to the links whose ATS job a fetch changed; all of an integration's
+def which(*, link_ids: Sequence[int] | None = None, fetch_id: int | None = None) -> sql.Composable:
+    """Narrow the statements below to some links, or to the links whose ATS job a fetch changed; all of an integration's
     otherwise."""
-    if link_id is not None:
-        return sql.SQL("and l.link_id = {}").format(sql.Literal(link_id))
+    if link_ids is not None:
+        return sql.SQL("and l.link_id = any({})").format(sql.Literal(list(link_ids)))
     if fetch_id is not None:
         return sql.SQL("and l.kombo_job_id in (select kombo_job_id from core.job_changes where fetch_id = {})").format(
             sql.Literal(fetch_id)
@@ -244,19 +174,3 @@ def end_other_customer(conn: Connection, integration_id: str, *, customer_id: st
         "where integration_id = %(integration)s and customer_id <> %(customer)s and state <> 'retired'",
         others,
     )
-
-
-def _jsonb(value: Any) -> Jsonb | None:
-    return None if value is None else Jsonb(value)
-
-
-def newest_decision(
-    conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str
-) -> tuple[int, datetime | None]:
-    """Return the id and time of the newest decision about an own job; (0, None) when there is none."""
-    row = conn.execute(
-        "select decision_id, decided_at from core.link_decisions where customer_id = %s and own_job_id = %s "
-        "and integration_id = %s order by decision_id desc limit 1",
-        (customer_id, own_job_id, integration_id),
-    ).fetchone()
-    return (row["decision_id"], row["decided_at"]) if row else (0, None)

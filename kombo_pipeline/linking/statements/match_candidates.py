@@ -23,6 +23,15 @@ CANDIDATE_COLUMNS = (
 )
 
 
+def integration(conn: Connection, integration_id: str) -> Row | None:
+    """Return whose an integration is, and with what it was matched; None when it is not registered."""
+    return conn.execute(
+        "select integration_id, customer_id, organization_name, matched_with, matched_fetch_id "
+        "from core.integrations where integration_id = %s",
+        (integration_id,),
+    ).fetchone()
+
+
 def only_one_matching(conn: Connection, integration_id: str) -> None:
     """Wait for another matching of the integration to end, and keep others waiting until the transaction ends."""
     conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"kombo_pipeline match {integration_id}",))

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
-from kombo_pipeline.linking import decisions
+from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, Client, assert_accessible
 from kombo_pipeline_tests.backoffice.customers import Customer, add_customer
@@ -76,7 +76,7 @@ def set_status(conn: Any, customer: Customer, status: str) -> None:
         {"integration": customer.integration, "job": customer.job, "status": status},
     )
     conn.execute("update core.jobs set status = %s where kombo_job_id = %s", (status, customer.job))
-    decisions.follow_jobs(conn, customer.integration)
+    links.follow_jobs(conn, customer.integration)
     conn.commit()
 
 
