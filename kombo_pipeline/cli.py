@@ -136,7 +136,7 @@ def sandbox(host: str, port: int, live: bool, **world: Any) -> None:
 @click.option("--full", is_flag=True, help="Fetch every job, not only what changed.")
 def sync(integration_id: str, full: bool) -> None:
     """Run the assets of one integration in this process."""
-    from kombo_pipeline.orchestration.jobs import run_in_this_process
+    from kombo_pipeline.orchestration.runs import run_in_this_process
 
     with _warehouse() as conn, _fetch_progress(conn, integration_id):
         outcome = run_in_this_process(integration_id, full=full)

@@ -8,7 +8,7 @@ freshness_hourly ─▶ check_freshness      prune_daily ─▶ prune      by ha
 
 import dagster as dg
 
-from kombo_pipeline.orchestration import assets, checks, jobs
+from kombo_pipeline.orchestration import assets, checks, jobs, schedules, sensors
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 
 defs = dg.Definitions(
@@ -29,12 +29,12 @@ defs = dg.Definitions(
         jobs.replay_events,
         jobs.prune,
     ],
-    sensors=[jobs.webhook_sensor, jobs.own_jobs_sensor],
+    sensors=[sensors.webhook_sensor, sensors.own_jobs_sensor],
     schedules=[
-        jobs.poll_silent_integrations,
-        jobs.reconcile_weekly,
-        jobs.freshness_hourly,
-        jobs.prune_daily,
+        schedules.poll_silent_integrations,
+        schedules.reconcile_weekly,
+        schedules.freshness_hourly,
+        schedules.prune_daily,
     ],
     resources={"warehouse": Warehouse(), "kombo": KomboApi()},
     # A run of small steps costs 2.5 CPU-seconds in one process, 9 in one process a step.

@@ -76,7 +76,7 @@ def test_a_materialization_from_the_ui_runs_in_one_process() -> None:
 def test_nothing_heavy_is_imported_with_the_definitions() -> None:
     code = "import sys, kombo_pipeline.definitions; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "kombo_pipeline.orchestration.jobs" in loaded
+    assert "kombo_pipeline.orchestration.sensors" in loaded
     heavy = {
         "pandas",
         "numpy",

@@ -3,16 +3,13 @@
 Each is a transaction and what to show of it.
 """
 
-import base64
 import time
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from kombo_pipeline import settings
-from kombo_pipeline.db import catalog
 from kombo_pipeline.db.connection import Connection, IntegrationBusyError
 from kombo_pipeline.ingest.apply import Applied, apply_landed_fetches
 from kombo_pipeline.ingest.fetch import Landed, land_fetch
@@ -21,6 +18,7 @@ from kombo_pipeline.ingest.statements import jobs as job_tables
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.identifiers import IN_WORDS
+from kombo_pipeline.orchestration.metadata import column_schema, histogram, kombo_log, moment, table
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 from kombo_pipeline.own_jobs import statements as own_job_tables
 
@@ -57,7 +55,7 @@ def raw_job_pages(
             )
         except KomboError as error:
             # The client has repeated what may pass; the poll asks again, later still where a person must act.
-            raise dg.Failure(_what_to_do(error), metadata=_links(error.log_url), allow_retries=False) from error
+            raise dg.Failure(_what_to_do(error), metadata=kombo_log(error.log_url), allow_retries=False) from error
         except IntegrationBusyError as error:
             raise dg.RetryRequested(max_retries=10, seconds_to_wait=15) from error
         state = integrations.get(conn, context.partition_key)
@@ -69,13 +67,13 @@ def raw_job_pages(
             "status": landed.status,
             "fetch": landed.kind or "none",
             "why": landed.why,
-            "watermark_before": _moment(state["kombo_last_sync_started_at"]),
-            "updated_after": _moment(landed.updated_after),
+            "watermark_before": moment(state["kombo_last_sync_started_at"]),
+            "updated_after": moment(landed.updated_after),
             "pages": landed.pages,
             "records": landed.records,
             "seconds": round(time.monotonic() - started, 3),
             "organization": state["organization_name"] or "unknown",
-            **_links(landed.log_url or state["last_sync_log_url"]),
+            **kombo_log(landed.log_url or state["last_sync_log_url"]),
             **_fetch_id(landed),
             "dagster/table_name": "raw.job_pages",
         }
@@ -101,15 +99,15 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
         after = integrations.get(conn, integration_id) or {}
         metadata = {
             **_counts(applied),
-            "watermark_before": _moment(before.get("kombo_last_sync_started_at")),
-            "watermark_after": _moment(after.get("kombo_last_sync_started_at")),
+            "watermark_before": moment(before.get("kombo_last_sync_started_at")),
+            "watermark_after": moment(after.get("kombo_last_sync_started_at")),
             "open_jobs": job_tables.open_job_count(conn, integration_id),
             "dagster/partition_row_count": job_tables.job_count(conn, integration_id),
             "dagster/table_name": "core.jobs",
-            "dagster/column_schema": _column_schema(conn, "core", "jobs"),
+            "dagster/column_schema": column_schema(conn, "core", "jobs"),
             "changes": _changes(conn, applied),
             "seconds": round(time.monotonic() - started, 3),
-            **_links(after.get("last_sync_log_url")),
+            **kombo_log(after.get("last_sync_log_url")),
         }
     for note in [note for each in applied for note in each.notes]:
         context.log.warning(note)
@@ -121,7 +119,7 @@ def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
     """Jobs of your own database, however they came: by SQL, import, multiposter or hand. Shows what there is."""
     with warehouse.connect() as conn:
         counts = own_job_tables.counts(conn)
-        schema = _column_schema(conn, "core", "own_jobs")
+        schema = column_schema(conn, "core", "own_jobs")
     columns = ("customer_id", "source", "own_jobs", "withdrawn", "newest_import")
     return dg.MaterializeResult(
         metadata={
@@ -169,43 +167,12 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
             "examples": table(examples, ("own_title", "ats_title", "confidence", "band", "method", "why")),
             "dagster/partition_row_count": summary["candidates"],
             "dagster/table_name": "core.job_match_candidates",
-            "dagster/column_schema": _column_schema(conn, "core", "job_match_candidates"),
+            "dagster/column_schema": column_schema(conn, "core", "job_match_candidates"),
             "seconds": round(time.monotonic() - started, 3),
         }
     if matched.why:
         context.log.warning("Nothing was matched: %s", matched.why)
     return dg.MaterializeResult(metadata=metadata)
-
-
-def histogram(counts: Sequence[int]) -> str:
-    """Return a bar chart as Markdown with an inline SVG: own jobs by the confidence of their first candidate.
-
-    `counts` are those of bins of equal width from 0 to 1.
-    """
-    most, width, height = max([1, *counts]), 30, 90
-    bars = []
-    for number, count in enumerate(counts):
-        tall = round(count / most * height, 1)
-        x = number * width
-        bars.append(
-            f'<rect x="{x + 2}" y="{height + 14 - tall}" width="{width - 4}" height="{tall}" fill="#4f6bed"/>'
-            f'<text x="{x + width / 2}" y="{height + 10 - tall}" text-anchor="middle">{count}</text>'
-            f'<text x="{x + width / 2}" y="{height + 28}" text-anchor="middle">{number / len(counts):.1f}</text>'
-        )
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * len(counts)}" height="{height + 34}" '
-        f'font-family="sans-serif" font-size="10" fill="#444">{"".join(bars)}</svg>'
-    )
-    picture = base64.b64encode(svg.encode()).decode()
-    return f"![own jobs by confidence: {list(counts)}](data:image/svg+xml;base64,{picture})"
-
-
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dg.MetadataValue:
-    """Return rows as a table for the Dagster UI; null is shown as nothing."""
-    return dg.MetadataValue.table(
-        [dg.TableRecord({name: "" if row[name] is None else str(row[name]) for name in columns}) for row in rows],
-        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
-    )
 
 
 def _what_to_do(error: KomboError) -> str:
@@ -226,28 +193,6 @@ def _counts(applied: list[Applied]) -> dict[str, Any]:
 def _changes(conn: Connection, applied: list[Applied]) -> dg.MetadataValue:
     rows = [row for each in applied for row in job_tables.changes_of(conn, each.fetch_id, limit=20)][:20]
     return table(rows, ("kombo_job_id", "name", "event", "field", "old_value", "new_value"))
-
-
-def _column_schema(conn: Connection, schema: str, table: str) -> dg.TableSchema:
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                column["name"],
-                column["type"],
-                description=column["comment"],
-                constraints=dg.TableColumnConstraints(nullable=column["nullable"]),
-            )
-            for column in catalog.columns(conn, schema, table)
-        ]
-    )
-
-
-def _moment(value: Any) -> Any:
-    return dg.MetadataValue.timestamp(value) if value else "none"
-
-
-def _links(log_url: str | None) -> dict[str, dg.MetadataValue]:
-    return {"kombo_log": dg.MetadataValue.url(log_url)} if log_url else {}
 
 
 def _fetch_id(landed: Landed) -> dict[str, int]:

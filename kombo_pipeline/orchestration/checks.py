@@ -5,7 +5,8 @@ import warnings
 import dagster as dg
 
 from kombo_pipeline.orchestration import audits
-from kombo_pipeline.orchestration.assets import integration, job_match_candidates, jobs, table
+from kombo_pipeline.orchestration.assets import integration, job_match_candidates, jobs
+from kombo_pipeline.orchestration.metadata import table
 from kombo_pipeline.orchestration.resources import Warehouse
 
 # Partitioned checks are a preview in Dagster 1.13. Without them the newest integration's result hides all others'.

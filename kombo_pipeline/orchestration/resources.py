@@ -1,12 +1,9 @@
-"""The warehouse and Kombo as Dagster sees them, and Dagster's own storage."""
+"""The warehouse and Kombo as Dagster sees them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import dagster as dg
-from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
 
 from kombo_pipeline import settings
 from kombo_pipeline.db import urls
@@ -50,25 +47,3 @@ class KomboApi(dg.ConfigurableResource[None]):
         return Kombo(
             api_url=self.api_url or environment.kombo_api_url, api_key=api_key, max_total_wait=MAX_TOTAL_WAIT_SECONDS
         )
-
-
-class PipelineStorage(DagsterPostgresStorage):
-    """Dagster's storage in the database of KOMBO_DAGSTER_URL, else in the embedded Postgres.
-
-    Spares every process that loads dagster.yaml an environment variable in the one spelling that
-    dagster-postgres accepts.
-    """
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """Return the configuration schema: there is nothing to configure."""
-        return {}
-
-    @classmethod
-    def from_config_value(
-        cls,
-        inst_data: ConfigurableClassData | None,
-        config_value: Mapping[str, Any],  # noqa: ARG003
-    ) -> "PipelineStorage":
-        """Build the storage that dagster.yaml names."""
-        return cls(urls.dagster_url(settings.load()), inst_data=inst_data)

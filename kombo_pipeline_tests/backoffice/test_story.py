@@ -18,7 +18,7 @@ from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import receiver
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.orchestration import jobs
+from kombo_pipeline.orchestration import sensors
 from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET
 from kombo_pipeline.sandbox.world import World
@@ -88,13 +88,13 @@ def test_from_an_imported_own_job_to_the_notice_that_its_applications_must_stop(
     world.open_job(acme, name="Office Manager", visibility="PUBLIC", job_code=None)
     world.sync(acme)
     deliver_webhooks()
-    assert run_what_is_due(jobs.webhook_sensor) == [acme]
+    assert run_what_is_due(sensors.webhook_sensor) == [acme]
 
     file = tmp_path / "own.csv"
     file.write_text("id,title\nown-1,Sr. Data Engineer\n")
     imported = CliRunner().invoke(main, ["import-own-jobs", str(file), "--customer", "acme"])
     assert imported.exit_code == 0, imported.output
-    assert run_what_is_due(jobs.own_jobs_sensor) == [acme]
+    assert run_what_is_due(sensors.own_jobs_sensor) == [acme]
     [candidate] = conn.execute("select * from marts.match_candidates where rank = 1").fetchall()
     assert (candidate["own_job_id"], candidate["kombo_job_id"]) == ("own-1", job)
     assert targets() == []
@@ -117,7 +117,7 @@ def test_from_an_imported_own_job_to_the_notice_that_its_applications_must_stop(
         world.set_status(acme, job, "CLOSED")
         world.sync(acme)
         deliver_webhooks()
-        assert run_what_is_due(jobs.webhook_sensor) == [acme]
+        assert run_what_is_due(sensors.webhook_sensor) == [acme]
         assert targets() == []
         [link] = conn.execute("select state, reason, confirmed_by from marts.job_links").fetchall()
         assert link == {"state": "suspended", "reason": "closed", "confirmed_by": "ana"}

@@ -22,7 +22,7 @@ from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer
-from kombo_pipeline.orchestration import jobs
+from kombo_pipeline.orchestration import due, schedules, sensors
 from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
@@ -41,7 +41,7 @@ def backlog(**values: Any) -> dict[str, Any]:
 
 
 def test_one_state_of_the_backlog_has_one_run_key() -> None:
-    assert jobs.run_key(backlog()) == jobs.run_key(backlog(waiting_since=NOW))
+    assert due.run_key(backlog()) == due.run_key(backlog(waiting_since=NOW))
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,17 @@ def test_one_state_of_the_backlog_has_one_run_key() -> None:
     [{"newest_event": 8}, {"watermark": NOW + MINUTE}, {"watermark": None}, {"replays": 1}, {"integration_id": "b"}],
 )
 def test_whatever_may_change_the_outcome_changes_the_run_key(change: dict[str, Any]) -> None:
-    assert jobs.run_key(backlog(**change)) != jobs.run_key(backlog())
+    assert due.run_key(backlog(**change)) != due.run_key(backlog())
 
 
 def test_replays_and_events_are_told_apart_in_the_run_key() -> None:
-    assert jobs.run_key(backlog(newest_event=1, replays=11)) != jobs.run_key(backlog(newest_event=11, replays=1))
+    assert due.run_key(backlog(newest_event=1, replays=11)) != due.run_key(backlog(newest_event=11, replays=1))
 
 
 def test_only_integrations_without_a_run_in_flight_are_due() -> None:
     waiting = [{"integration_id": name} for name in "abc"]
-    assert jobs.due_integrations(waiting, {"b", "z"}) == [{"integration_id": "a"}, {"integration_id": "c"}]
-    assert jobs.due_integrations(waiting, set()) == waiting
+    assert due.due_integrations(waiting, {"b", "z"}) == [{"integration_id": "a"}, {"integration_id": "c"}]
+    assert due.due_integrations(waiting, set()) == waiting
 
 
 def planned(*, watermark: datetime | None, full_fetched_at: datetime | None, full: bool = False) -> tuple[str, Any]:
@@ -141,7 +141,7 @@ class Pipeline:
         )
         self.conn.commit()
 
-    def tick(self, sensor: dg.SensorDefinition = jobs.webhook_sensor) -> SensorExecutionData:
+    def tick(self, sensor: dg.SensorDefinition = sensors.webhook_sensor) -> SensorExecutionData:
         """One tick, with the partitions it asks for added."""
         context = dg.build_sensor_context(
             instance=self.instance,
@@ -155,7 +155,7 @@ class Pipeline:
             self.instance.add_dynamic_partitions("integration", list(request.partition_keys))
         return data
 
-    def requested(self, sensor: dg.SensorDefinition = jobs.webhook_sensor) -> dict[str, str | None]:
+    def requested(self, sensor: dg.SensorDefinition = sensors.webhook_sensor) -> dict[str, str | None]:
         """The partitions that a tick asks to run, with their run keys."""
         requests = self.tick(sensor).run_requests or []
         found = {cast(str, request.partition_key): request.run_key for request in requests}
@@ -266,7 +266,7 @@ def test_a_failed_run_is_asked_for_again_by_an_event_a_replay_and_the_poll_but_n
 
 
 def polled(
-    pipeline: Pipeline, schedule: dg.ScheduleDefinition = jobs.poll_silent_integrations
+    pipeline: Pipeline, schedule: dg.ScheduleDefinition = schedules.poll_silent_integrations
 ) -> dict[str | None, str | None]:
     context = dg.build_schedule_context(
         instance=pipeline.instance,
@@ -314,8 +314,8 @@ def test_the_weekly_reconcile_asks_each_integration_when_its_own_week_is_over(pi
         integrations.update(pipeline.conn, key, {"full_fetched_at": datetime.now(UTC) - age})
     pipeline.conn.commit()
     pipeline.instance.add_dynamic_partitions("integration", ["a:due", "b:fresh"])
-    assert polled(pipeline, jobs.reconcile_weekly) == {"a:due": None}
-    assert jobs.reconcile_weekly.job_name == "full_reconcile"
+    assert polled(pipeline, schedules.reconcile_weekly) == {"a:due": None}
+    assert schedules.reconcile_weekly.job_name == "full_reconcile"
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ def test_pruning_keeps_the_pages_from_which_the_jobs_can_be_rebuilt(aged: Pipeli
 def test_own_jobs_are_matched_however_they_were_written(pipeline: Pipeline) -> None:
     acme = pipeline.world.add_integration(jobs=3, origin_id="acme")
     pipeline.world.add_integration(jobs=3, origin_id="other")
-    sensor = jobs.own_jobs_sensor
+    sensor = sensors.own_jobs_sensor
     pipeline.deliver()
     pipeline.tick()
     write = "insert into core.own_jobs (customer_id, own_job_id, title) values ('acme', '1', 'Cook')"
@@ -517,20 +517,20 @@ def test_a_rejected_candidate_has_the_own_job_matched_again(pipeline: Pipeline) 
     )  # fmt: skip
     decisions.answer(pipeline.conn, answer)
     pipeline.conn.commit()
-    assert list(pipeline.requested(jobs.own_jobs_sensor)) == [acme]
+    assert list(pipeline.requested(sensors.own_jobs_sensor)) == [acme]
     assert pipeline.run(acme, "rematch").success
-    assert pipeline.requested(jobs.own_jobs_sensor) == {}
+    assert pipeline.requested(sensors.own_jobs_sensor) == {}
 
 
 def test_every_schedule_and_sensor_runs_from_the_start() -> None:
-    for sensor in (jobs.webhook_sensor, jobs.own_jobs_sensor):
+    for sensor in (sensors.webhook_sensor, sensors.own_jobs_sensor):
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
-    schedules: list[Callable[..., Any] | dg.ScheduleDefinition] = [
-        jobs.poll_silent_integrations,
-        jobs.reconcile_weekly,
-        jobs.freshness_hourly,
-        jobs.prune_daily,
+    running: list[Callable[..., Any] | dg.ScheduleDefinition] = [
+        schedules.poll_silent_integrations,
+        schedules.reconcile_weekly,
+        schedules.freshness_hourly,
+        schedules.prune_daily,
     ]
-    assert [cast(dg.ScheduleDefinition, each).default_status for each in schedules] == [
+    assert [cast(dg.ScheduleDefinition, each).default_status for each in running] == [
         dg.DefaultScheduleStatus.RUNNING
     ] * 4

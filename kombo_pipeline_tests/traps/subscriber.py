@@ -12,7 +12,7 @@ from kombo_pipeline.ingest import events, polling
 from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.kombo.client import Kombo, Page
 from kombo_pipeline.kombo.webhooks import sign
-from kombo_pipeline.orchestration import jobs
+from kombo_pipeline.orchestration import due
 from kombo_pipeline.sandbox.api import API_KEY
 from kombo_pipeline.sandbox.deliveries import WEBHOOK_SECRET, Webhook
 from kombo_pipeline.sandbox.traffic import Request
@@ -59,7 +59,7 @@ class Subscriber(Customer):
         """The integrations that the sensor would run."""
         waiting = webhook_events.waiting_for_fetch(self.conn)
         self.conn.commit()
-        return [each["integration_id"] for each in jobs.due_integrations(waiting, in_flight)]
+        return [each["integration_id"] for each in due.due_integrations(waiting, in_flight)]
 
     def is_polled(self) -> bool:
         """Whether the poll would run this integration."""

@@ -1,0 +1,52 @@
+"""Schedules: what time alone asks for."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent
+from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.orchestration.jobs import check_freshness, full_reconcile, prune, sync_integration
+from kombo_pipeline.orchestration.resources import Warehouse
+from kombo_pipeline.orchestration.runs import requests
+
+
+@dg.schedule(
+    job=sync_integration,
+    cron_schedule="*/10 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Asks integrations that are silent longer than their rhythm: webhooks can be lost.",
+)
+def poll_silent_integrations(context: dg.ScheduleEvaluationContext, warehouse: Warehouse) -> list[dg.RunRequest]:
+    """Run the integrations that have been silent too long; without a run key, so a failed one is asked again."""
+    now = datetime.now(UTC)
+    with warehouse.connect() as conn:
+        silent = [each["integration_id"] for each in integrations.rhythms(conn) if is_silent(each, now=now)]
+    return requests(context.instance, silent, trigger="poll")
+
+
+@dg.schedule(
+    job=full_reconcile,
+    cron_schedule="17 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Fetches every integration in full once a week, each when its own week is over.",
+)
+def reconcile_weekly(context: dg.ScheduleEvaluationContext, warehouse: Warehouse) -> list[dg.RunRequest]:
+    """Run the full reconcile of the integrations whose newest full fetch is a week old."""
+    now = datetime.now(UTC)
+    with warehouse.connect() as conn:
+        due = [each["integration_id"] for each in integrations.rhythms(conn) if full_fetch_is_due(each, now=now)]
+    return requests(context.instance, due, trigger="weekly reconcile")
+
+
+freshness_hourly = dg.ScheduleDefinition(
+    name="freshness_hourly",
+    job=check_freshness,
+    cron_schedule="7 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+
+prune_daily = dg.ScheduleDefinition(
+    name="prune_daily", job=prune, cron_schedule="40 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING
+)
