@@ -97,7 +97,7 @@ def _context(connection: sa.Connection) -> MigrationContext:
 
 
 def _replace_views(connection: sa.Connection) -> None:
-    ddl = (_HERE / "views.sql").read_text()
+    ddl = "\n".join(path.read_text() for path in sorted((_HERE / "marts").glob("*.sql")))
     revision = hashlib.sha256(ddl.encode()).hexdigest()[:12]
     known = connection.exec_driver_sql("select obj_description('marts'::regnamespace)").scalar() or ""
     if revision in known:

@@ -1,6 +1,7 @@
 """Any number of processes may migrate at any time; what is killed half-way leaves nothing."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,14 +79,13 @@ def test_a_migration_that_is_killed_half_way_leaves_nothing(empty_url: str) -> N
 
 @pytest.fixture
 def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of views.sql that migrations read."""
+    """One of the files of marts/, in a copy of the folder that migrations read."""
     package = Path(migrations.__file__).parent
     for name in ("migrations", "roles.sql"):
         (tmp_path / name).symlink_to(package / name)
     monkeypatch.setattr(migrations, "_HERE", tmp_path)
-    copy = tmp_path / "views.sql"
-    copy.write_text((package / "views.sql").read_text())
-    return copy
+    shutil.copytree(package / "marts", tmp_path / "marts")
+    return tmp_path / "marts" / "linking.sql"
 
 
 ONE = "\ncreate view marts.one as ( -- One.\n    select 1 as one -- {}\n);\n"

@@ -1,5 +1,6 @@
 """Each database role may do what its program needs and nothing else: the whole grid, and the programs themselves."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -176,8 +177,9 @@ def test_what_was_granted_by_hand_is_taken_back_and_new_views_are_granted(
     package = Path(migrations.__file__).parent
     for name in ("migrations", "roles.sql"):
         (tmp_path / name).symlink_to(package / name)
-    views = (package / "views.sql").read_text()
-    (tmp_path / "views.sql").write_text(f"{views}\ncreate view marts.one as ( -- One.\n    select 1 as one -- 1.\n);\n")
+    shutil.copytree(package / "marts", tmp_path / "marts")
+    one = "create view marts.one as ( -- One.\n    select 1 as one -- 1.\n);\n"
+    (tmp_path / "marts" / "one.sql").write_text(one)
     monkeypatch.setattr(migrations, "_HERE", tmp_path)
     with connect(warehouse_url) as conn:
         conn.execute("grant select on raw.job_pages to kombo_analyst")
@@ -207,7 +209,7 @@ def new_roles(postgres_server: embedded.Server, tmp_path: Path, monkeypatch: pyt
     prefix = f"r{uuid4().hex[:8]}"
     names = [role.replace("kombo", prefix) for role in ROLES]
     package = Path(migrations.__file__).parent
-    for name in ("migrations", "views.sql"):
+    for name in ("migrations", "marts"):
         (tmp_path / name).symlink_to(package / name)
     (tmp_path / "roles.sql").write_text((package / "roles.sql").read_text().replace("kombo_", f"{prefix}_"))
     monkeypatch.setattr(migrations, "_HERE", tmp_path)
