@@ -68,7 +68,7 @@ def test_a_schema_that_is_newer_than_the_code_is_refused_with_what_to_do(warehou
 
 def test_a_migration_that_is_killed_half_way_leaves_nothing(empty_url: str) -> None:
     code = (
-        "import os, signal, sys; from kombo_pipeline.warehouse import migrate as m; "
+        "import os, signal, sys; from kombo_pipeline.db import migrate as m; "
         "m._replace_views = lambda connection: os.kill(os.getpid(), signal.SIGKILL); m.migrate(sys.argv[1])"
     )
     killed = subprocess.run([sys.executable, "-c", code, empty_url], capture_output=True, check=False)

@@ -148,9 +148,9 @@ ENDLESS_RUN = """
 import sys
 from datetime import datetime, timedelta
 from kombo_pipeline.kombo.client import Kombo
-from kombo_pipeline.sync.apply import apply_landed_fetches
-from kombo_pipeline.sync.fetch import land_fetch
-from kombo_pipeline.warehouse.connection import connect
+from kombo_pipeline.ingest.apply import apply_landed_fetches
+from kombo_pipeline.ingest.fetch import land_fetch
+from kombo_pipeline.db.connection import connect
 
 url, api_url, integration_id, now = sys.argv[1:]
 now = datetime.fromisoformat(now)

@@ -437,7 +437,7 @@ def test_without_its_warehouse_it_answers_503_and_recovers_by_itself(own_server,
 
 def start_receiver(warehouse_url: str, port: int, log: Path) -> subprocess.Popen[bytes]:
     code = (
-        "import os; from kombo_pipeline.receiver import serve; serve(warehouse_url=os.environ['WAREHOUSE'], "
+        "import os; from kombo_pipeline.ingest.receiver import serve; serve(warehouse_url=os.environ['WAREHOUSE'], "
         f"secrets=os.environ['SECRETS'].split(','), host='127.0.0.1', port={port})"
     )
     environment = os.environ | {"WAREHOUSE": warehouse_url, "SECRETS": f"{NEW},{OLD}"}
