@@ -78,11 +78,11 @@ def customer_link(customer: str, days: int) -> None:
     Whoever has the link may choose for the customer: send it to the person who should.
     """
     from kombo_pipeline.backoffice.access import Access
-    from kombo_pipeline.backoffice.statements import users
+    from kombo_pipeline.own_jobs import statements
 
     access = Access(settings.load())
     with _warehouse() as conn:
-        if not users.is_customer(conn, customer):
+        if not statements.is_customer(conn, customer):
             raise LookupError(f"There is no integration and no own job of a customer {customer}")
     click.echo(access.customer_link(customer, days=days))
 

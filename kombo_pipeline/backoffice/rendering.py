@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from kombo_pipeline.db.connection import Connection
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+SHOWN_CHARACTERS = 120
 NoticeKind = Literal["done", "warning", "error"]
 
 _STAFF_PAGES = (
@@ -124,6 +126,19 @@ def ago(moment: datetime | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         utc.isoformat(timespec="seconds"), utc.strftime("%Y-%m-%d %H:%M:%S UTC"), _distance(utc)
     )
+
+
+def plain(value: Any) -> str:
+    """Write an old or new value of a changed field in one short line."""
+    text = "–" if value in (None, "") else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+def page_number(request: Request) -> int:
+    """Return which page of a list is asked for; the first unless it says otherwise."""
+    given = request.query_params.get("page", "1")
+    return int(given) if re.fullmatch(r"[1-9]\d{0,5}", given) else 1
 
 
 def static_url(name: str) -> str:

@@ -14,9 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import rendering
-from kombo_pipeline.backoffice.statements import users
-from kombo_pipeline.own_jobs import importing
+from kombo_pipeline.own_jobs import importing, statements
 from kombo_pipeline.own_jobs.files import FeedError, Format
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
 
@@ -164,9 +162,9 @@ def _import(
         rows = list(importing.read(body, format=form))
     except FeedError as error:
         raise _RefusedError(422, str(error)) from error
-    with rendering.warehouse(request) as conn:
+    with request.app.state.pool.connection() as conn:
         has_token = any(token.customer_id == customer_id for token in request.app.state.feed_tokens)
-        if not has_token and ("\0" in customer_id or not users.is_customer(conn, customer_id)):
+        if not has_token and ("\0" in customer_id or not statements.is_customer(conn, customer_id)):
             raise _RefusedError(
                 404, f"no integration and no own job has the customer id {customer_id!r}; is it misspelt?"
             )

@@ -73,6 +73,16 @@ def withdraw_unstaged(conn: Connection, *, customer_id: str, source: str, spared
     ).rowcount
 
 
+def is_customer(conn: Connection, customer_id: str) -> bool:
+    """Whether there is an integration or an own job of the customer."""
+    row = conn.execute(
+        "select exists (select from core.integrations where customer_id = %(id)s) "
+        "or exists (select from core.own_jobs where customer_id = %(id)s) as known",
+        {"id": customer_id},
+    ).fetchone()
+    return row is not None and bool(row["known"])
+
+
 def exists(conn: Connection, *, customer_id: str, own_job_id: str) -> bool:
     """Return whether there is such an own job, withdrawn or not."""
     return bool(

@@ -30,7 +30,7 @@ from starlette.routing import Route
 
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.pages.review import card_url
+from kombo_pipeline.backoffice.widgets.view import card_url
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError

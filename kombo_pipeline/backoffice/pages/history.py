@@ -9,7 +9,8 @@ from starlette.routing import Route
 
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.pages.review import card_url, say
+from kombo_pipeline.backoffice.widgets.card import say
+from kombo_pipeline.backoffice.widgets.view import card_url
 from kombo_pipeline.linking.statements import link_decisions, review_queue
 
 PAGE: Final = 50

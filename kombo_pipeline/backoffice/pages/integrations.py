@@ -1,6 +1,5 @@
 """Integrations at a glance: each customer's connection, who must act, and buttons that fetch it anew."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from kombo_pipeline.ingest.statements import integrations as statements
 PAGE_SIZE: Final = 100
 NEWEST_FETCHES: Final = 15
 NEWEST_CHANGES: Final = 30
-SHOWN_CHARACTERS: Final = 120
 HEALTH: Final[Mapping[str, str]] = {
     "failing": "bad",
     "needs attention": "warn",
@@ -70,13 +68,6 @@ def duration(span: timedelta | None) -> str:
     while len(parts) > 1 and not parts[0][0]:
         parts.pop(0)
     return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number) or "less than a minute"
-
-
-def plain(value: Any) -> str:
-    """Write an old or new value of a changed field in one short line."""
-    text = "–" if value in (None, "") else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.split())
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
 @needs("viewer")
@@ -169,7 +160,7 @@ def _detail(request: Request, **more: Any) -> Response:
         run_url=_dagster(request).run_url(run_id) if re.fullmatch(r"[0-9a-f-]{36}", run_id) else None,
         dagster=_dagster(request),
         link_choices=LINK_DAYS,
-        plain=plain,
+        plain=rendering.plain,
         **({"customer_link": None, "link_days": None} | more),
     )
 
@@ -194,14 +185,8 @@ def _has(row: Mapping[str, Any], text: str) -> bool:
 
 
 def _page(request: Request, rows: Sequence[Any]) -> tuple[Sequence[Any], int]:
-    number = page_number(request)
+    number = rendering.page_number(request)
     return rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE], number
-
-
-def page_number(request: Request) -> int:
-    """Return which page of a list is asked for; the first unless it says otherwise."""
-    given = request.query_params.get("page", "1")
-    return int(given) if re.fullmatch(r"[1-9]\d{0,5}", given) else 1
 
 
 def _url(integration_id: str) -> str:

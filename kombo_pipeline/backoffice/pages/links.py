@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.pages.integrations import page_number, plain
 from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import link_notices
@@ -52,7 +51,7 @@ def listing(request: Request) -> Response:
         wanted["state"] = ""
     if wanted["proposal"] not in PROPOSALS:
         wanted["proposal"] = ""
-    number = page_number(request)
+    number = rendering.page_number(request)
     with rendering.warehouse(request) as conn:
         # One more than is shown tells whether there is a next page.
         found = overview.links(conn, limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE, **wanted)
@@ -90,7 +89,7 @@ def detail(request: Request) -> Response:
                 if other["link_id"] != link["link_id"]
             ],
         }
-    return rendering.render(request, "link.html", **context, **_words(), plain=plain)
+    return rendering.render(request, "link.html", **context, **_words(), plain=rendering.plain)
 
 
 def _link(conn: Connection, request: Request) -> dict[str, Any]:

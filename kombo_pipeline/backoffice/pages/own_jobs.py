@@ -14,7 +14,7 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.pages import search
-from kombo_pipeline.backoffice.pages.picker import chips, visible_integration
+from kombo_pipeline.backoffice.widgets.exposure import chips, visible_integration
 from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions, links

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.pages.picker import act, channel, chips, visible_integration
+from kombo_pipeline.backoffice.widgets.exposure import act, channel, chips, visible_integration
 from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.linking import pasted
 from kombo_pipeline.linking.pasted import Verdict

@@ -1,6 +1,6 @@
 """The job picker: a customer's ATS jobs as a table, which of them to expose, and the history of every choice."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.widgets.csv_export import csv_response
+from kombo_pipeline.backoffice.widgets.exposure import act, channel, chips, jobs_in_words, visible_integration
 from kombo_pipeline.backoffice.widgets.selection import Selection, address, read_selection
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import exposed_jobs as statements
@@ -35,30 +36,12 @@ VISIBILITY_WORDS: Final[Mapping[str, str]] = {
     "confidential": "Confidential",
     "other": "Unknown visibility",
 }
-LIFECYCLE_WORDS: Final[Mapping[str, str]] = {
-    "deleted": "deleted in the ATS",
-    "vanished": "vanished from the ATS",
-    "integration_gone": "connection gone",
-}
 _ACTIONS: Final[tuple[Action, ...]] = ("expose", "end")
 _COLUMNS: Final = (
     *("integration_id", "kombo_job_id", "name", "job_code", "remote_id", "place", "department", "employment_type"),
     *("lifecycle", "status", "visibility", "publishable", "opened_at", "closed_at", "post_url"),
     *("exposed_from", "exposed_by", "channel"),
 )
-
-
-def visible_integration(request: Request, conn: Connection, integration_id: str | None) -> dict[str, Any]:
-    """Return an integration that the viewer may see; raises HTTPException 404 otherwise."""
-    for row in statements.integrations(conn, customer_id=request.state.viewer.customer_id):
-        if row["integration_id"] == integration_id:
-            return row
-    raise HTTPException(404)
-
-
-def channel(request: Request, otherwise: str) -> str:
-    """Through what a choice comes: a customer's own link, or what the page at hand is."""
-    return otherwise if request.state.viewer.customer_id is None else "customer"
 
 
 @needs("viewer", customers=True)
@@ -138,29 +121,6 @@ def choose(request: Request) -> Response:
             channel=channel(request, "picker"),
         )  # fmt: skip
     return rendering.redirect(request, selection.url(page=selection.page), notice=notice)
-
-
-def act(conn: Connection, integration_id: str, ids: Sequence[str], action: Action, *, by: str, channel: str) -> str:
-    """Expose jobs or end their exposure; return in words what that did."""
-    if action == "end":
-        ended = statements.end_exposures(conn, integration_id, ids, by=by)
-        return f"{jobs_in_words(len(ended))} no longer exposed." + _unchanged(len(ids) - len(ended), "was not exposed")
-    exposed = statements.expose(conn, integration_id, ids, by=by, channel=channel)
-    told = f"{jobs_in_words(len(exposed))} exposed." + _unchanged(
-        len(ids) - len(exposed), "was exposed already, or is gone from the ATS"
-    )
-    held_back = sum(not row["publishable"] for row in statements.jobs(conn, integration_id, exposed))
-    if held_back:
-        told += (
-            f" {held_back} of them {'is' if held_back == 1 else 'are'} not open, internal, confidential or of unknown "
-            "visibility: no application target while that is so."
-        )
-    return told
-
-
-def jobs_in_words(number: int) -> str:
-    """A number of jobs: 1 job, 1,203 jobs."""
-    return f"{number:,} job{'' if number == 1 else 's'}"
 
 
 @needs("viewer", customers=True)
@@ -258,23 +218,6 @@ def _export_rows(conn: Connection, selection: Selection) -> Iterator[list[Any]]:
             yield [*(_told(row[name]) for name in _COLUMNS), linked]
 
 
-def chips(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """State and visibility of a job as kind and text of a chip each."""
-    lifecycle, visibility = row["lifecycle"], row["visibility"]
-    kind = {"open": "good", "closed": "warn"}.get(lifecycle, "bad" if lifecycle in statements.GONE else "")
-    text = LIFECYCLE_WORDS.get(lifecycle, lifecycle)
-    if lifecycle == "unknown":
-        text = f"status {row['status']}" if row["status"] else "no status"
-    found = [(kind, text[:60])]
-    if visibility in ("INTERNAL", "CONFIDENTIAL"):
-        found.append(("warn", visibility.lower()))
-    elif visibility == "UNLISTED":
-        found.append(("", "unlisted"))
-    elif visibility not in (None, "PUBLIC"):
-        found.append(("warn", f"visibility {visibility}"[:60]))
-    return found
-
-
 def _chosen(form: Any) -> tuple[Action, list[str]]:
     """What to do and with which jobs: the button of one row speaks of that row alone."""
     for action in _ACTIONS:
@@ -292,12 +235,6 @@ def _action(text: Any) -> Action:
         if text == action:
             return action
     raise HTTPException(400, "Say whether to expose the jobs or to end that")
-
-
-def _unchanged(number: int, why: str) -> str:
-    if not number:
-        return ""
-    return f" {number} more {why}." if number == 1 else f" {number} more: each {why}."
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -1,11 +1,10 @@
 """The review page: one own job at a time, its candidates, and a person's answer."""
 
-import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, get_args
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
@@ -24,25 +23,15 @@ from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.pages import search
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.backoffice.widgets import card as cards
-from kombo_pipeline.backoffice.widgets.card import Card
+from kombo_pipeline.backoffice.widgets.card import Card, say
+from kombo_pipeline.backoffice.widgets.view import AGES, BANDS, ORDERS, WHY, View, card_url
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError, Decision
 from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
-from kombo_pipeline.linking.statements.review_queue import Order, Queue
+from kombo_pipeline.linking.statements.review_queue import Queue
+from kombo_pipeline.own_jobs.importing import SOURCES
 
-WHY: Final = {
-    "identifiers": "Identifiers collide",
-    "candidates": "Like titles",
-    "reopened": "Open again",
-    "successor": "Posted again?",
-    "changed": "Changed",
-    "unlikely": "Nothing likely",
-}
-BANDS: Final = ("strong", "possible", "weak", "none")
-SOURCES: Final = ("manual", "email", "import", "multiposter")
-AGES: Final = (1, 7, 30)
-ORDERS: Final = {"strongest": "Strongest first", "oldest": "Oldest first", "informative": "Most informative first"}
 STRIP: Final = 5
 """Answers of one's own that stand above the card."""
 MAX_NOTE: Final = 2000
@@ -55,68 +44,6 @@ _ANSWERS: Final[Mapping[str, Decision]] = {
 
 class ChangedMeanwhileError(RuntimeError):
     """A job is not what the card showed; the message says which, and what it is now."""
-
-
-@dataclass(frozen=True)
-class View:
-    """What the address asks for: a queue, and how many of it are passed over."""
-
-    queue: Queue
-    skip: int = 0
-
-    @classmethod
-    def of(cls, query: Mapping[str, str]) -> "View":
-        """Read the parameters of an address; what makes no sense is left out."""
-        age, skip = query.get("age", ""), query.get("skip", "")
-        order = query.get("order")
-        return cls(
-            Queue(
-                customer_id=query.get("customer") or None,
-                integration_id=query.get("integration") or None,
-                band=_one_of(BANDS, query.get("band")),
-                why=_one_of(WHY, query.get("why")),
-                source=_one_of(SOURCES, query.get("source")),
-                days=int(age) if re.fullmatch(r"\d{1,4}", age) else None,
-                order=order if order in get_args(Order) else "strongest",  # type: ignore[arg-type]
-            ),
-            skip=int(skip) if re.fullmatch(r"\d{1,7}", skip) else 0,
-        )
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """Its parameters, without those that say nothing."""
-        queue = self.queue
-        named = {
-            "customer": queue.customer_id,
-            "integration": queue.integration_id,
-            "band": queue.band,
-            "why": queue.why,
-            "source": queue.source,
-            "age": str(queue.days) if queue.days else None,
-            "order": queue.order if queue.order != "strongest" else None,
-            "skip": str(self.skip) if self.skip else None,
-        }
-        return {name: value for name, value in named.items() if value}
-
-    @property
-    def is_narrowed(self) -> bool:
-        """Whether a filter leaves something out."""
-        return bool(self.parameters.keys() - {"order", "skip"})
-
-    def url(self, **more: str) -> str:
-        """The address of the page with this queue."""
-        query = urlencode(self.parameters | more)
-        return f"/review?{query}" if query else "/review"
-
-    def moved(self, by: int) -> "View":
-        """The same queue, some own jobs further on or back."""
-        return replace(self, skip=max(0, self.skip + by))
-
-
-def card_url(key: Mapping[str, str], view: View | None = None, **more: str) -> str:
-    """The address of the card of one own job."""
-    at = {"of": key["customer_id"], "in": key["integration_id"], "own": key["own_job_id"]}
-    return (view or View.of({})).url(**at, **more)
 
 
 @needs("viewer")
@@ -202,27 +129,6 @@ def undo(request: Request) -> Response:
     what = say([undone[-1]]) if len({each["own_job_id"] for each in undone}) == 1 else f"{len(undone)} answers"
     view = View.of(dict(parse_qsl(str(form.get("query", "")))))
     return rendering.redirect(request, back or card_url(undone[0], view), notice=f"Taken back: {what}")
-
-
-def say(rows: list[dict[str, Any]]) -> str:
-    """An answer in words, from its rows."""
-    row = rows[0]
-    own = f"“{row['own_seen'].get('title') or row['own_job_id']}”"
-    ats = f"“{(row['ats_seen'] or {}).get('title') or row['kombo_job_id']}”"
-    match row["decision"]:
-        case "accepted":
-            return f"{own} is {ats}"
-        case "rejected":
-            others = f"{len(rows) - 1} other job{'s' if len(rows) > 2 else ''}"
-            more = f", nor {others}" if len(rows) > 1 else ""
-            return f"{own} is not {ats}{more}"
-        case "no_counterpart":
-            return f"{own} has no counterpart in the ATS"
-        case "unsure":
-            return f"unsure of {own}, which comes back after {decisions.UNSURE_DAYS} days"
-    taken = {"accepted": "linked to", "rejected": "not", "no_counterpart": "no counterpart", "unsure": "unsure"}
-    word = taken.get(row.get("took_back") or "", "answered")
-    return f"took back: {own} {word}{f' {ats}' if row['kombo_job_id'] else ''}"
 
 
 def description(html: str | None) -> Markup:
@@ -392,10 +298,6 @@ def _uuid(text: Any) -> UUID | None:
         return UUID(str(text)) if text else None
     except ValueError:
         raise HTTPException(400) from None
-
-
-def _one_of(known: Any, value: str | None) -> str | None:
-    return value if value in known else None
 
 
 routes: list[Route] = [

@@ -82,13 +82,3 @@ def end_sessions_of(conn: Connection, user_name: str) -> None:
         "update core.backoffice_sessions set revoked_at = now() where user_name = %s and revoked_at is null",
         (user_name,),
     )
-
-
-def is_customer(conn: Connection, customer_id: str) -> bool:
-    """Whether there is an integration or an own job of the customer."""
-    row = conn.execute(
-        "select exists (select from core.integrations where customer_id = %(id)s) "
-        "or exists (select from core.own_jobs where customer_id = %(id)s) as known",
-        {"id": customer_id},
-    ).fetchone()
-    return row is not None and bool(row["known"])

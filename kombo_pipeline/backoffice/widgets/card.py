@@ -8,6 +8,7 @@ from uuid import uuid4
 from kombo_pipeline.backoffice.widgets import comparison
 from kombo_pipeline.backoffice.widgets.comparison import WEAK_BANDS, Pair
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.decisions import UNSURE_DAYS
 from kombo_pipeline.linking.statements import link_decisions, review_queue
 
 CANDIDATES: Final = 5
@@ -158,6 +159,27 @@ def why_a_note_is_needed(signed: Mapping[str, Any], decision: str, kombo_job_ids
     named = set(signed["named"])
     is_against = named and (decision == "no_counterpart" or (decision == "rejected" and named <= set(kombo_job_ids)))
     return NOTE_AGAINST_IDENTIFIER if is_against else None
+
+
+def say(rows: list[dict[str, Any]]) -> str:
+    """An answer in words, from its rows."""
+    row = rows[0]
+    own = f"“{row['own_seen'].get('title') or row['own_job_id']}”"
+    ats = f"“{(row['ats_seen'] or {}).get('title') or row['kombo_job_id']}”"
+    match row["decision"]:
+        case "accepted":
+            return f"{own} is {ats}"
+        case "rejected":
+            others = f"{len(rows) - 1} other job{'s' if len(rows) > 2 else ''}"
+            more = f", nor {others}" if len(rows) > 1 else ""
+            return f"{own} is not {ats}{more}"
+        case "no_counterpart":
+            return f"{own} has no counterpart in the ATS"
+        case "unsure":
+            return f"unsure of {own}, which comes back after {UNSURE_DAYS} days"
+    taken = {"accepted": "linked to", "rejected": "not", "no_counterpart": "no counterpart", "unsure": "unsure"}
+    word = taken.get(row.get("took_back") or "", "answered")
+    return f"took back: {own} {word}{f' {ats}' if row['kombo_job_id'] else ''}"
 
 
 def _by_identifier(link: Row | None) -> bool:

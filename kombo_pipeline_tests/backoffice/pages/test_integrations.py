@@ -14,7 +14,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from kombo_pipeline.backoffice.pages.integrations import duration, plain, rhythm_of
+from kombo_pipeline.backoffice import rendering
+from kombo_pipeline.backoffice.pages.integrations import duration, rhythm_of
 from kombo_pipeline.backoffice.runs import Dagster
 from kombo_pipeline.backoffice.statements import overview, users
 from kombo_pipeline.backoffice.waiting import Waiting
@@ -459,7 +460,7 @@ def test_a_time_span_is_written_with_its_largest_units(span: timedelta | None, w
 
 
 def test_a_changed_value_is_one_short_line() -> None:
-    assert [plain(value) for value in (None, "", "a\n b", 3, ["x"], "é" * 200)] == [
+    assert [rendering.plain(value) for value in (None, "", "a\n b", 3, ["x"], "é" * 200)] == [
         *("–", "–", "a b", "3", '["x"]'),
         "é" * 120 + "…",
     ]
