@@ -25,7 +25,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for ot
 IMPORTS = """
 import os, sys, time
 from pathlib import Path
-from kombo_pipeline.local import postgres
+from kombo_pipeline.db import embedded as postgres
 data_dir = Path(sys.argv[1])
 """
 ENSURE = "print(postgres.ensure_database(postgres.ensure(data_dir), 'warehouse'), flush=True)\n"
