@@ -140,7 +140,7 @@ def _tsv(path: Path) -> list[list[str]]:
 
 
 def small_runs(data: Path) -> None:
-    """The sizes most runs have, one own job against a ready index, and a rematch after ten changes."""
+    """The sizes most runs have, and one own job against a ready index."""
     customer = _scale(data)
     rows: list[list[object]] = []
     matcher = default_matcher()
@@ -150,12 +150,6 @@ def small_runs(data: Path) -> None:
     index = matcher.index(customer.ats)
     times = [_timed(lambda job=job: matcher.candidates([job], index)) for job in customer.own[:200]]
     rows.append([f"1 x {len(index):,}, index ready", lab.median(times) * 1000])
-
-    def rematch() -> None:
-        index.update(customer.ats[:10], [])
-        matcher.candidates(customer.own[:10], index)
-
-    rows.append([f"10 changed of {len(index):,}, and 10 own jobs again", _timed(rematch) * 1000])
     print("\n" + lab.table(["own x ATS", "ms"], rows))
 
 

@@ -77,7 +77,8 @@ def read(data: Path, name: str, rarity: Rarity, *, titles_alone: bool = False) -
     for customer in map(evaluate.titles_alone, customers) if titles_alone else customers:
         index = Index.build(customer.ats, customer=customer.name, rarity=rarity)
         own = read_own(customer.own, index)
-        rows, ats_rows, found = scoring.compare(own, index)
+        rows, ats_rows, cosine = index.shortlist(own)
+        found = features.pair_features(own, index.columns, rows, ats_rows, cosine)
         pairs.append(found)
         own_rows.append(rows + before)
         none.append(features.none_features(own, rows, found))

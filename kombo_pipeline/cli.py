@@ -18,8 +18,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from kombo_pipeline import settings
 from kombo_pipeline.backoffice.commands import customer_link, user
 from kombo_pipeline.db.connection import Connection, connect
-from kombo_pipeline.kombo.client import Kombo, page_text
+from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
+from kombo_pipeline.kombo.responses import page_text
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
 
 _EXPECTED = (SettingsError, KomboError, psycopg.Error, RuntimeError, ValueError, LookupError, OSError)
@@ -270,11 +271,11 @@ def release_records(quarantine_ids: Sequence[int]) -> None:
 def release_closure(hold_id: int | None, refuse: bool, by: str | None) -> None:
     """Close exactly the jobs that a hold names; without a number, list what is held."""
     from kombo_pipeline.ingest import lifecycle
-    from kombo_pipeline.ingest.statements import integrations
+    from kombo_pipeline.ingest.statements import held_closures
 
     with _warehouse() as conn:
         if hold_id is None:
-            holds = integrations.waiting_holds(conn)
+            holds = held_closures.waiting(conn)
             if not holds:
                 click.echo("No closure is held.")
             for hold in holds:
@@ -343,6 +344,8 @@ def _kombo(environment: Settings) -> Kombo:
 @contextmanager
 def _fetch_progress(conn: Connection, integration_id: str) -> Iterator[None]:
     """Show on a terminal how many pages have landed; they are committed one by one, so any connection sees them."""
+    from kombo_pipeline.ingest.statements import fetches
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
@@ -353,14 +356,9 @@ def _fetch_progress(conn: Connection, integration_id: str) -> Iterator[None]:
     def follow(progress: Progress) -> None:
         task = progress.add_task(f"{integration_id}: asking Kombo", total=None)
         while not done.wait(0.5):
-            row = conn.execute(
-                "select count(p.page_number) as pages, coalesce(sum(cardinality(record_ids)), 0) as records "
-                "from raw.fetches f left join raw.job_pages p using (fetch_id) where f.fetch_id = "
-                "(select max(fetch_id) from raw.fetches where integration_id = %s)",
-                (integration_id,),
-            ).fetchone()
-            if row:
-                progress.update(task, description=f"{integration_id}: {row['pages']} pages, {row['records']:,} records")
+            landed = fetches.progress(conn, integration_id)
+            text = f"{integration_id}: {landed.pages} pages, {landed.records:,} records"
+            progress.update(task, description=text)
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -91,11 +91,6 @@ class Server:
         """URL over TCP, with the password in it."""
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{quote(database, safe='')}"
 
-    def socket_url(self, database: str) -> str:
-        """URL over the Unix socket, without a password: only the server's account and root reach it."""
-        host = quote(str(self.socket_dir), safe="")
-        return f"postgresql://postgres@/{quote(database, safe='')}?host={host}&port={self.port}"
-
 
 def binaries() -> Path:
     """Directory of `postgres`, `initdb` and the client programs, of Postgres 17 or later.

@@ -56,12 +56,6 @@ def newest_revision() -> str:
     return head
 
 
-def current_revision(url: str) -> str | None:
-    """Return the revision of the warehouse at `url`; None when it was never migrated."""
-    with _transaction(url) as connection:
-        return _context(connection).get_current_revision()
-
-
 def refuse_newer_schema(connection: sa.Connection) -> None:
     """Raise SchemaError when the database has a revision that this code does not know."""
     revision = _context(connection).get_current_revision()

@@ -14,8 +14,8 @@ from kombo_pipeline.ingest import health, lifecycle
 from kombo_pipeline.ingest.fetch import land_records
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
 from kombo_pipeline.ingest.statements import fetches, integrations, jobs, webhook_events
-from kombo_pipeline.kombo.client import read_page
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
+from kombo_pipeline.kombo.responses import read_page
 from kombo_pipeline.linking import links
 
 # 2,000 records: about 13 MB of JSON, which keeps memory flat and each COPY long enough to be cheap.

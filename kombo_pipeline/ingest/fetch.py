@@ -14,9 +14,10 @@ from isal import igzip
 from kombo_pipeline.db.connection import Connection, only_one_fetch
 from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.statements import fetches, integrations
-from kombo_pipeline.kombo.client import Kombo, Page, read_page
+from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboProtocolError, KomboRefused
 from kombo_pipeline.kombo.record import read_id
+from kombo_pipeline.kombo.responses import Page, read_page
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def hash_record(record: msgspec.Raw | bytes) -> str:
 
 def _land(conn: Connection, fetch_id: int, page: Page) -> None:
     # A page that a crash of Postgres takes back is fetched again; the end of the fetch is what must be durable.
-    conn.execute("set local synchronous_commit = off")
+    fetches.let_commit_return_early(conn)
     if page.number == 1:
         fetches.set_started_at(conn, fetch_id, started_at(page))
     _insert_page(conn, fetch_id, page)

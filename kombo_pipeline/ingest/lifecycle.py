@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.ingest.statements import integrations, jobs
+from kombo_pipeline.ingest.statements import held_closures, integrations, jobs
 from kombo_pipeline.linking import links
 
 # Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
@@ -51,10 +51,10 @@ def hold_implausible_closures(
             conn, fetch, "jobs_model_off", jobs.staged_deletions(conn, integration_id=integration_id, emptied=emptied)
         )
     else:
-        integrations.supersede_holds(conn, integration_id=integration_id, reason="jobs_model_off")
+        held_closures.supersede(conn, integration_id=integration_id, reason="jobs_model_off")
     statusless = _held(conn, fetch, "status_off", jobs.staged_status_losses(conn))
     if fetch["kind"] == "full" and not statusless:
-        integrations.supersede_holds(conn, integration_id=integration_id, reason="status_off")
+        held_closures.supersede(conn, integration_id=integration_id, reason="status_off")
     for job in deleted:
         emptied.pop(job, None)
     return len(deleted) + len(statusless)
@@ -69,7 +69,7 @@ def _held(conn: Connection, fetch: Mapping[str, Any], reason: str, ending: dict[
     if not is_held(closing=len(ending), open_jobs=open_jobs):
         return {}
     jobs.unstage(conn, list(ending))
-    integrations.hold_closure(
+    held_closures.hold(
         conn,
         integration_id=integration_id,
         fetch_id=fetch["fetch_id"],
@@ -99,7 +99,7 @@ def close_vanished(
     integration_id, fetch_id = integration["integration_id"], fetch["fetch_id"]
     absent = jobs.absent_jobs(conn, integration_id=integration_id)
     if not absent:
-        integrations.supersede_holds(conn, integration_id=integration_id, reason="vanished")
+        held_closures.supersede(conn, integration_id=integration_id, reason="vanished")
         return Vanished()
     if doubts:
         return Vanished(notes=[f"{len(absent)} jobs did not appear but were left as they are: {'; '.join(doubts)}."])
@@ -107,7 +107,7 @@ def close_vanished(
     gone_at = dict.fromkeys(absent, fetch["started_at"] or datetime.now(UTC))
     nothing_came = fetch["records"] == 0 and open_absent > 0
     if nothing_came or is_held(closing=open_absent, open_jobs=open_jobs):
-        integrations.hold_closure(
+        held_closures.hold(
             conn,
             integration_id=integration_id,
             fetch_id=fetch_id,
@@ -116,7 +116,7 @@ def close_vanished(
             open_jobs=open_jobs,
         )
         return Vanished(held=len(absent))
-    integrations.supersede_holds(conn, integration_id=integration_id, reason="vanished")
+    held_closures.supersede(conn, integration_id=integration_id, reason="vanished")
     jobs.mark_gone(conn, integration_id=integration_id, column="vanished_at", gone_at=gone_at, fetch_id=fetch_id)
     return Vanished(closed=len(absent))
 
@@ -154,7 +154,7 @@ def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: 
     Exactly the set that was held is closed, less vanished jobs that an applied fetch has shown since.
     """
     decision = "refused" if refuse else "released"
-    hold = integrations.decide_hold(conn, hold_id, decision=decision, decided_by=decided_by)
+    hold = held_closures.decide(conn, hold_id, decision=decision, decided_by=decided_by)
     if hold is None:
         return None
     if refuse:
@@ -167,7 +167,7 @@ def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: 
         column = "remote_deleted_at"
         if hold["reason"] == "vanished":
             column = "vanished_at"
-            for job in integrations.seen_since(
+            for job in held_closures.seen_since(
                 conn, integration_id=integration_id, fetch_id=fetch_id, kombo_job_ids=list(gone_at)
             ):
                 del gone_at[job]

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -29,16 +29,10 @@ from kombo_pipeline.kombo.errors import (
 from kombo_pipeline.kombo.responses import (
     MAX_BYTES,
     Answer,
-    Environment,
     IntegrationDetails,
     Page,
-    SyncRequest,
-    page_text,
-    read_page,
 )
 from kombo_pipeline.kombo.webhooks import valid_integration_id
-
-__all__ = ["IntegrationDetails", "Kombo", "Page", "SyncRequest", "page_text", "read_page", "utc_now"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -168,19 +162,6 @@ class Kombo:
         path = f"/integrations/{quote(_checked(integration_id), safe=':')}"
         return self._call(_Request("GET", path, integration_id), IntegrationDetails.of)
 
-    def check_api_key(self) -> str:
-        """The id of the environment that the key belongs to; KomboRefused when the key is not accepted."""
-        return self._call(_Request("GET", "/check-api-key"), lambda a: a.data(Environment)).environment_id
-
-    def force_sync(self, integration_id: str, *, kind: Literal["FULL", "DELTA"] = "FULL") -> SyncRequest:
-        """Ask Kombo to read the customer's tool now; a webhook tells when that is done, perhaps hours later.
-
-        Safe to repeat, as Kombo queues one sync of a type at a time; not meant for periodic use (SDK 1.4.0).
-        """
-        scope = {"X-Integration-Id": _checked(integration_id)}
-        request = _Request("POST", "/force-sync", integration_id, headers=scope, json={"type": kind})
-        return self._call(request, lambda answer: answer.data(SyncRequest))
-
     def _traverse(self, integration_id: str, params: Mapping[str, str]) -> Generator[Page, None, None]:
         closed = threading.Event()
         seen: set[str] = set()
@@ -265,7 +246,6 @@ class Kombo:
                 request.path,
                 params=request.params,
                 headers=request.headers,
-                json=request.json,
             ) as response:
                 for chunk in response.iter_raw():
                     chunks.append(chunk)
@@ -305,7 +285,6 @@ class _Request:
     integration_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
-    json: object = None
 
 
 class _ClosedError(Exception):

@@ -90,20 +90,6 @@ def page_text(body: bytes) -> str:
     return _gunzip(body).decode("utf-8", "replace")
 
 
-class Environment(msgspec.Struct, frozen=True):
-    """The environment that an API key belongs to."""
-
-    environment_id: str
-
-
-class SyncRequest(msgspec.Struct, frozen=True):
-    """Kombo's answer to a forced sync; `type` is that of the sync to come and may differ from the request."""
-
-    already_queued: bool
-    sync_id: str
-    type: str
-
-
 class IntegrationDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What Kombo tells about an integration: `tool` is a slug, states are open strings, None is not told.
 

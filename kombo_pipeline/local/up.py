@@ -23,6 +23,7 @@ from kombo_pipeline.db import embedded, urls
 from kombo_pipeline.db.connection import Connection, connect, redacted
 from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.local import statements
 from kombo_pipeline.local.first_user import backoffice_secret, first_sign_in
 from kombo_pipeline.local.sandbox_feeds import SandboxFeeds
 from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
@@ -35,6 +36,7 @@ from kombo_pipeline.settings import (
     Settings,
 )
 
+_EVER = datetime.min.replace(tzinfo=UTC)
 _PROJECT = Path(__file__).parents[2]
 _SANDBOX_KEY, _SANDBOX_SECRET = "sandbox-key", "kombo-sandbox-webhook-secret"
 ONCE_WITHIN_SECONDS = 600
@@ -206,10 +208,10 @@ def _watch(
             with connect(warehouse) as conn:
                 if feeds:
                     feeds.import_due(conn)
-                counts = _counts(conn)
+                counts = statements.counts(conn)
                 if not complete and first.are_complete(conn):
                     complete = True
-                    console.print(_summary(_summary_rows(conn)))
+                    console.print(_summary(statements.summary(conn)))
                     if once:
                         return 0
                     console.print("Changes go on arriving. Ctrl-C stops everything.")
@@ -242,54 +244,21 @@ class _FirstChains:
         """Look once. When all have been fetched in full, the sandbox is asked to sync them, so that webhooks come."""
         if self._awaited is None:
             known = self._in_sandbox() if self._sandbox else integrations.registered(conn)
-            if not known or not self._have_applied(conn, known, "full", datetime.min.replace(tzinfo=UTC)):
+            if not known or not statements.have_applied(conn, known, kind="full", since=_EVER):
                 return False
             self._awaited = known
             for integration_id in known if self._sandbox else ():
                 ask(f"{self._sandbox}/sandbox/integrations/{integration_id}/sync", method="POST")
-        return self._have_applied(conn, self._awaited, "incremental", self._started_at) and self._are_matched(conn)
+        again = statements.have_applied(conn, self._awaited, kind="incremental", since=self._started_at)
+        return again and self._are_matched(conn)
 
     def _are_matched(self, conn: Connection) -> bool:
-        rows = conn.execute(
-            "select f.own_jobs, f.matched from marts.link_funnel f join core.integrations i using (integration_id) "
-            "where integration_id = any(%s) and i.deleted_at is null",
-            (self._awaited,),
-        ).fetchall()
+        rows = statements.matched(conn, self._awaited or [])
         return all(row["matched"] == row["own_jobs"] and (row["own_jobs"] or not self._sandbox) for row in rows)
 
     def _in_sandbox(self) -> list[str]:
         with urllib.request.urlopen(f"{self._sandbox}/sandbox", timeout=5) as answer:  # noqa: S310 -- ours
             return [integration["id"] for integration in json.load(answer)["integrations"]]
-
-    @staticmethod
-    def _have_applied(conn: Connection, integration_ids: list[str], kind: str, since: datetime) -> bool:
-        row = conn.execute(
-            "select count(*) filter (where deleted_at is not null or exists (select from raw.fetches f "
-            "where f.integration_id = i.integration_id and f.status = 'applied' and f.kind = %s "
-            "and f.requested_at >= %s)) as complete from core.integrations i where integration_id = any(%s)",
-            (kind, since, integration_ids),
-        ).fetchone()
-        return row is not None and row["complete"] == len(integration_ids)
-
-
-def _counts(conn: Connection) -> tuple[int, ...]:
-    row = conn.execute(
-        "select (select count(*) from core.integrations) as integrations, (select count(*) from core.jobs) as jobs, "
-        "(select count(*) from core.own_jobs where withdrawn_at is null) as own_jobs, "
-        "(select count(*) from core.job_changes where event <> 'created') as changes, "
-        "(select count(*) from raw.fetches where status = 'applied') as fetches"
-    ).fetchone()
-    assert row is not None
-    return tuple(row.values())
-
-
-def _summary_rows(conn: Connection) -> list[dict[str, Any]]:
-    return conn.execute(
-        "select h.*, f.own_jobs, f.linked_by_identifier + f.linked_by_person as linked, f.waiting_for_review, "
-        "(select count(*) from core.job_changes c where c.integration_id = h.integration_id "
-        "and c.event <> 'created') as changes from marts.integration_health h "
-        "join marts.link_funnel f using (integration_id) order by jobs desc"
-    ).fetchall()
 
 
 def _summary(rows: list[dict[str, Any]]) -> Table:

@@ -123,14 +123,6 @@ class Columns:
         """The rows chosen by a mask or by numbers."""
         return type(self)(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
-    def followed_by(self, other: Self) -> Self:
-        """The rows of both."""
-        joined: dict[str, Any] = {}
-        for item in fields(self):
-            both = getattr(self, item.name), getattr(other, item.name)
-            joined[item.name] = sparse.vstack(both, "csr") if sparse.issparse(both[0]) else np.concatenate(both)
-        return type(self)(**joined)
-
 
 @dataclass(frozen=True)
 class Rarity:

@@ -36,20 +36,6 @@ class Index:
     def __len__(self) -> int:
         return len(self.columns)
 
-    @property
-    def is_large(self) -> bool:
-        """Whether searches are abridged. When an update changes this, every own job is to be matched again."""
-        return len(self) >= LARGE
-
-    def update(self, changed: Iterable[JobText], removed: Iterable[str]) -> None:
-        """Replace or add the changed jobs and forget the removed ones; unknown ids are ignored."""
-        latest = {job.id: job for job in changed}
-        gone = latest.keys() | set(removed)
-        keep = np.array([job.id not in gone for job in self.columns.jobs], dtype=bool)
-        added = Columns.read(list(latest.values()), customer=self.customer, rarity=self.rarity)
-        self.columns = self.columns.take(keep).followed_by(added)
-        self._postings = self.columns.search.T.tocsr()
-
     def shortlist(self, own: Columns) -> tuple[Any, Any, Any]:
         """The pairs worth comparing, by own job: rows of `own`, rows of the index, cosine of their texts."""
         return nearest(own.search, self._postings, self.columns.tie)

@@ -154,12 +154,6 @@ class Matcher:
         return matches
 
 
-def compare(own: Columns, index: Index) -> tuple[Any, Any, Any]:
-    """The pairs worth comparing and their features: rows of `own`, ascending, rows of the index, features."""
-    own_rows, ats_rows, cosine = index.shortlist(own)
-    return own_rows, ats_rows, features.pair_features(own, index.columns, own_rows, ats_rows, cosine)
-
-
 def softmax(scores: Any, none: Any, own_rows: Any) -> tuple[Any, Any]:
     """The probability of every pair, and of 'none' for every own job; both sum to 1 for each own job."""
     scores, none = scores.astype(np.float64), none.astype(np.float64)
@@ -199,18 +193,6 @@ def band(confidence: float) -> str:
     if confidence >= POSSIBLE:
         return "possible"
     return "weak" if confidence >= WEAK else "none"
-
-
-def also_best_for(matches: Iterable[Match]) -> dict[str, list[str]]:
-    """ATS job -> the own jobs whose best match it is, where they are several: seldom are all of them right.
-
-    Kept apart from the confidence, which it spoils when mixed in.
-    """
-    best: dict[str, list[str]] = {}
-    for match in matches:
-        if match.candidates:
-            best.setdefault(match.candidates[0].ats.id, []).append(match.own.id)
-    return {ats: own for ats, own in best.items() if len(own) > 1}
 
 
 def version_of(body: dict[str, Any]) -> str:

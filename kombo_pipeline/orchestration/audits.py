@@ -5,6 +5,7 @@ from typing import Any
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.queries import number
 
 _CHILDREN = ("job_stages", "job_screening_questions", "job_postings", "job_hiring_team")
 
@@ -27,11 +28,11 @@ def orphans(conn: Connection, integration_id: str) -> dict[str, int]:
 
 def remote_id_duplicates(conn: Connection, integration_id: str) -> int:
     """Return how many open jobs share their remote id with another one."""
-    return _number(
+    return number(
         conn,
         "select coalesce(sum(n), 0) as n from (select count(*) as n from core.jobs where integration_id = %s "
         "and lifecycle = 'open' and remote_id is not null group by remote_id having count(*) > 1) shared",
-        integration_id,
+        (integration_id,),
     )
 
 
@@ -96,10 +97,4 @@ def stale_integrations(conn: Connection) -> list[dict[str, Any]]:
 
 def live_integrations(conn: Connection) -> int:
     """Return how many integrations have not been deleted in Kombo."""
-    return _number(conn, "select count(*) as n from core.integrations where deleted_at is null")
-
-
-def _number(conn: Connection, statement: str, *parameters: Any) -> int:
-    row = conn.execute(statement, parameters).fetchone()
-    assert row is not None
-    return int(row["n"])
+    return number(conn, "select count(*) as n from core.integrations where deleted_at is null")

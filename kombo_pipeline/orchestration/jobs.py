@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from kombo_pipeline.ingest.statements import retention, webhook_events
+from kombo_pipeline.ingest.statements import fetches, webhook_events
 from kombo_pipeline.orchestration.assets import FetchConfig, job_match_candidates, jobs, own_jobs, raw_job_pages
 from kombo_pipeline.orchestration.checks import every_integration_fresh
 from kombo_pipeline.orchestration.resources import Warehouse
@@ -82,8 +82,8 @@ def prune_history(context: dg.OpExecutionContext, config: PruneConfig, warehouse
     core.jobs can be rebuilt from them.
     """
     with warehouse.connect() as conn:
-        bodies = retention.empty_event_bodies(conn, older_than=timedelta(days=config.event_bodies_days))
-        pages = retention.delete_pages(conn, older_than=timedelta(days=config.pages_days))
+        bodies = webhook_events.empty_bodies(conn, older_than=timedelta(days=config.event_bodies_days))
+        pages = fetches.delete_pages(conn, older_than=timedelta(days=config.pages_days))
     before = datetime.now(UTC) - timedelta(days=config.runs_days)
     runs = context.instance.get_run_records(dg.RunsFilter(statuses=_FINISHED, updated_before=before), limit=5000)
     newest = newest_runs(context.instance)

@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.queries import like_literal
 
 
 def counts(conn: Connection) -> list[dict[str, Any]]:
@@ -140,7 +141,7 @@ def page(
         "customer": customer_id,
         "source": source,
         "state": state,
-        "patterns": [f"%{_literal(word.lower())}%" for word in words],
+        "patterns": [f"%{like_literal(word.lower())}%" for word in words],
         "offset": offset,
         "limit": limit,
     }
@@ -162,7 +163,3 @@ def page(
     counted = conn.execute(f"select count(*) as jobs {matching}", values).fetchone()
     assert counted is not None
     return rows, counted["jobs"]
-
-
-def _literal(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
@@ -29,6 +29,11 @@ from kombo_pipeline.db import embedded as postgres
 data_dir = Path(sys.argv[1])
 """
 ENSURE = "print(postgres.ensure_database(postgres.ensure(data_dir), 'warehouse'), flush=True)\n"
+
+
+def socket_url(server: Server, database: str) -> str:
+    """Over the Unix socket, without a password: only the server's account and root reach it."""
+    return f"postgresql://postgres@/{database}?host={quote(str(server.socket_dir), safe='')}&port={server.port}"
 
 
 @pytest.fixture
@@ -110,9 +115,9 @@ def insert_rows(url: str, count: int) -> None:
 def test_several_processes_share_one_server_over_tcp_and_socket(shared: Server):
     url = output_of(starter(shared.data_dir))
     insert_rows(url, 3)
-    assert answer(shared.socket_url("warehouse"), "SELECT count(*) FROM kept") == 3
+    assert answer(socket_url(shared, "warehouse"), "SELECT count(*) FROM kept") == 3
     started = "SELECT pg_postmaster_start_time()"
-    assert answer(url, started) == answer(shared.socket_url("postgres"), started)
+    assert answer(url, started) == answer(socket_url(shared, "postgres"), started)
     assert embedded.ensure(shared.data_dir) == embedded.status(shared.data_dir) == shared
 
 
@@ -157,7 +162,7 @@ def test_a_database_is_created_once_and_may_have_any_name(shared: Server):
         url = embedded.ensure_database(shared, name)
         assert embedded.ensure_database(shared, name) == url
         assert answer(url, "SELECT current_database()") == name
-        assert answer(shared.socket_url(name), "SELECT current_database()") == name
+        assert answer(socket_url(shared, name), "SELECT current_database()") == name
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
@@ -194,10 +199,10 @@ def test_committed_rows_survive_kill_9_of_the_postmaster(shared: Server):
 def test_a_busy_backend_that_outlives_its_postmaster_is_waited_for(shared: Server):
     busy = "DO $$ BEGIN WHILE clock_timestamp() < statement_timestamp() + interval '1.5 s' LOOP END LOOP; END $$"
     query = subprocess.Popen(
-        [embedded.binaries() / "psql", shared.socket_url("postgres"), "-qc", busy], stderr=subprocess.DEVNULL
+        [embedded.binaries() / "psql", socket_url(shared, "postgres"), "-qc", busy], stderr=subprocess.DEVNULL
     )
     running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'"
-    until(lambda: answer(shared.socket_url("postgres"), running) == 1)
+    until(lambda: answer(socket_url(shared, "postgres"), running) == 1)
     os.kill(postmaster_pid(shared.data_dir), signal.SIGKILL)
     assert embedded.ensure(shared.data_dir) == shared
     assert query.wait(timeout=20) is not None
@@ -250,7 +255,7 @@ def test_a_data_directory_may_have_any_path(place: Path, name: str, monkeypatch)
     server = embedded.ensure(Path(name))
     try:
         assert server.data_dir == place / name
-        for url in (server.url("postgres"), server.socket_url("postgres")):
+        for url in (server.url("postgres"), socket_url(server, "postgres")):
             assert answer(url, "SHOW data_directory") == str(place / name / "pgdata")
     finally:
         embedded.stop(Path(name))
@@ -338,7 +343,7 @@ def test_for_root_a_server_starts_where_only_root_can_enter_and_no_mode_is_chang
     try:
         insert_rows(server.url("postgres"), 5)
         os.kill(postmaster_pid(server.data_dir), signal.SIGKILL)
-        assert answer(embedded.ensure(server.data_dir).socket_url("postgres"), "SELECT count(*) FROM kept") == 5
+        assert answer(socket_url(embedded.ensure(server.data_dir), "postgres"), "SELECT count(*) FROM kept") == 5
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
     finally:
         assert embedded.stop(server.data_dir) is True

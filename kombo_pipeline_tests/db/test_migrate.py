@@ -15,7 +15,7 @@ import pytest
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db import migrate as migrations
 from kombo_pipeline.db.connection import connect, redacted, with_driver
-from kombo_pipeline.db.migrate import SchemaError, current_revision, migrate, newest_revision
+from kombo_pipeline.db.migrate import SchemaError, migrate, newest_revision
 
 SPELLINGS = ("postgres://", "postgresql://", "postgresql+psycopg://", "postgresql+psycopg2://", "postgres+asyncpg://")
 OBJECTS = "select oid, relname from pg_class where relnamespace in ({}) order by oid".format(
@@ -24,6 +24,15 @@ OBJECTS = "select oid, relname from pg_class where relnamespace in ({}) order by
 
 
 @pytest.fixture
+def current_revision(url: str) -> str | None:
+    """The revision of the warehouse at `url`; None when it was never migrated."""
+    with psycopg.connect(url) as conn:
+        if conn.execute("select to_regclass('kombo_pipeline_revision')").fetchone() == (None,):
+            return None
+        row = conn.execute("select version_num from kombo_pipeline_revision").fetchone()
+    return row[0] if row else None
+
+
 def empty_url(postgres_server: embedded.Server) -> Iterator[str]:
     """A database without anything in it."""
     name = f"empty_{uuid4().hex[:12]}"

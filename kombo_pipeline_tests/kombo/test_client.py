@@ -25,7 +25,7 @@ from kombo.models import KomboAtsErrorCode
 
 from kombo_pipeline.kombo import client as client_module
 from kombo_pipeline.kombo import responses as answers_module
-from kombo_pipeline.kombo.client import Kombo, page_text, read_page
+from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import (
     ERROR_CODES,
     KomboError,
@@ -35,6 +35,7 @@ from kombo_pipeline.kombo.errors import (
     KomboUnavailable,
     error_from_response,
 )
+from kombo_pipeline.kombo.responses import page_text, read_page
 
 KEY = "key-0123456789-secret"
 ACME = "personio:CBNMt7dSNCzBdnRTx87dev4E"
@@ -218,7 +219,7 @@ def test_a_time_without_a_zone_is_refused_before_anything_is_sent(server, kombo)
 
 @pytest.mark.parametrize("integration_id", ["", "a\nb", "a\r\nX-Evil: 1", "a/../b", "ü", " "])
 def test_an_integration_id_that_is_none_is_refused_before_anything_is_sent(server, kombo, integration_id):
-    for call in (kombo.job_pages, kombo.find_jobs, kombo.integration, kombo.force_sync):
+    for call in (kombo.job_pages, kombo.find_jobs, kombo.integration):
         with pytest.raises(ValueError, match="integration id"):
             call(integration_id)
     assert server.received == []
@@ -531,7 +532,7 @@ def test_a_server_that_is_not_there_is_unavailable(waits):
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         client = Kombo(api_url=url, api_key=KEY, sleep=waits.append, max_attempts=2)
         with client, pytest.raises(KomboUnavailable, match="ConnectError"):
-            client.check_api_key()
+            client.integration(ACME)
     assert len(waits) == 1
 
 
@@ -541,7 +542,7 @@ def test_an_answer_that_does_not_come_is_unavailable(server):
     slow = httpx.Timeout(5, read=0.1)
     client = Kombo(api_url=server.url, api_key=KEY, timeout=slow, max_attempts=1)
     with client, pytest.raises(KomboUnavailable, match="ReadTimeout"):
-        client.check_api_key()
+        client.integration(ACME)
     released.set()
 
 
@@ -751,11 +752,11 @@ def test_neither_netrc_nor_a_proxy_comes_between_the_client_and_this_machine(ser
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    server.script = [Reply(envelope({"environment_id": "env"}))]
+    server.script = [Reply(envelope(DETAILS))]
     with Kombo(api_url=server.url + "/", api_key=KEY, max_attempts=1) as kombo:
-        assert kombo.check_api_key() == "env"
+        kombo.integration(ACME)
     assert (server.received[0].path, server.received[0].headers["authorization"]) == (
-        "/v1/check-api-key",
+        f"/v1/integrations/{ACME}",
         f"Bearer {KEY}",
     )
 
@@ -907,18 +908,5 @@ def test_a_jobs_model_that_is_off_is_told_from_one_nobody_knows_of(server, kombo
 def test_a_wrong_key_is_refused(server, kombo):
     server.script = [failure(401, "PLATFORM.AUTHENTICATION_INVALID")]
     with pytest.raises(KomboRefused) as caught:
-        kombo.check_api_key()
+        kombo.integration(ACME)
     assert (caught.value.who_must_act, "x-integration-id" in server.received[0].headers) == ("us", False)
-
-
-def test_a_forced_sync_may_be_of_another_type_than_asked_for(server, kombo):
-    server.script = [Reply(envelope({"already_queued": True, "sync_id": "s1", "type": "DELTA"}))]
-    answer = kombo.force_sync(ACME)
-    (request,) = server.received
-    assert (request.method, request.path, json.loads(request.body)) == (
-        "POST",
-        "/v1/force-sync",
-        {"type": "FULL"},
-    )
-    assert request.headers["x-integration-id"] == ACME
-    assert (answer.already_queued, answer.sync_id, answer.type) == (True, "s1", "DELTA")

@@ -11,7 +11,7 @@ from scipy import sparse
 from kombo_pipeline.matching import features, retrieval, scoring
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.evidence import explain
-from kombo_pipeline.matching.retrieval import SHORTLIST, Index
+from kombo_pipeline.matching.retrieval import SHORTLIST
 
 ATS = [
     JobText("backend", "Senior Backend Engineer (m/w/d)", "Berlin, Germany", posted=date(2025, 3, 1)),
@@ -148,12 +148,6 @@ def test_evidence_names_place_seniority_and_differing_words(matcher):
     assert explanation.only_ats == ("senior",)
 
 
-def test_one_ats_job_best_for_two_is_told_apart_from_the_confidence(matcher):
-    index = matcher.index(ATS)
-    own = [JobText("1", "Sales Manager DACH", "Berlin"), JobText("2", "Sales Manager", "Berlin"), JobText("3", "Nurse")]
-    assert scoring.also_best_for(matcher.candidates(own, index)) == {"sales": ["1", "2"]}
-
-
 @pytest.mark.parametrize("known", [(False, False), (True, False), (False, True)])
 def test_confidence_rises_with_probability_whatever_is_known(known):
     calibration = scoring.default_matcher().weights.calibration
@@ -174,7 +168,8 @@ def test_years_and_seasons_weigh_little_as_words(matcher):
 def none_of(matcher, own, ats):
     index = matcher.index(ats)
     mine = retrieval.read_own([own], index)
-    rows, _, pairs = scoring.compare(mine, index)
+    rows, ats_rows, cosine = index.shortlist(mine)
+    pairs = features.pair_features(mine, index.columns, rows, ats_rows, cosine)
     return dict(zip(features.NONE_NAMES, features.none_features(mine, rows, pairs)[0].tolist(), strict=True))
 
 
@@ -197,7 +192,7 @@ def test_titles_alone_are_ranked_by_their_likeness_alone(matcher):
         assert [features.NAMES[column] for column in np.flatnonzero(each.features)] == ["title_alone"]
         assert "title_alone" not in evidence_of(matcher, alone, each)
     assert placed.candidates[0].features[features.NAMES.index("title_alone")] == 0
-    index.update([JobText("Baker in Berlin", "Baker", "Berlin")], [])
+    index = matcher.index([*(JobText(title, title) for title in ats), JobText("Baker in Berlin", "Baker", "Berlin")])
     [match] = matcher.candidates(own[:1], index)
     assert all(each.features[features.NAMES.index("title_alone")] == 0 for each in match.candidates)
 
@@ -248,10 +243,3 @@ def test_every_feature_is_evidence():
 
     named = [name for names in _GROUPS.values() for name in names]
     assert sorted(named) == sorted(features.NAMES)
-
-
-def test_an_index_forgets_and_replaces(matcher):
-    index = Index.build(ATS, customer="", rarity=matcher.weights.rarity)
-    index.update([JobText("nurse", "Arzt", "Hamburg")], ["sales", "unknown"])
-    assert len(index) == 4
-    assert not matcher.candidates([JobText("1", "Pflegefachkraft")], index)[0].candidates

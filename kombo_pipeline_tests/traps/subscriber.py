@@ -10,7 +10,8 @@ import httpx
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import events, polling
 from kombo_pipeline.ingest.statements import integrations, webhook_events
-from kombo_pipeline.kombo.client import Kombo, Page
+from kombo_pipeline.kombo.client import Kombo
+from kombo_pipeline.kombo.responses import Page
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.orchestration import due
 from kombo_pipeline.sandbox.api import API_KEY

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import xxhash
 
-from kombo_pipeline.kombo.client import page_text
+from kombo_pipeline.kombo.responses import page_text
 from kombo_pipeline_tests.ingest.model import NESTED_TABLES, Record, assert_equals_kombo, stored
 from kombo_pipeline_tests.traps.subscriber import Subscriber
 

@@ -13,7 +13,7 @@ from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.ingest import lifecycle
-from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.ingest.statements import held_closures
 
 SAMPLE: Final = 8
 SHOWN: Final = 2000
@@ -57,7 +57,7 @@ def hold(request: Request) -> Response:
         jobs = overview.held_jobs(conn, hold_id, SHOWN)
         seen: set[str] = set()
         if found[0]["reason"] == "vanished" and found[0]["decision"] is None:
-            seen = integrations.seen_since(
+            seen = held_closures.seen_since(
                 conn,
                 **{name: found[0][name] for name in ("integration_id", "fetch_id", "kombo_job_ids")},
             )

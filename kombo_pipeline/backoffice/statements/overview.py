@@ -5,6 +5,7 @@ from typing import Any
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.queries import like_literal
 
 Row = dict[str, Any]
 
@@ -182,7 +183,7 @@ def links(conn: Connection, *, limit: int, offset: int = 0, **wanted: str | None
     """
     given = {name: value for name, value in wanted.items() if value}
     conditions = [sql.SQL(_FILTERS[name]) for name in given]
-    like = "%" + given.get("text", "").replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    like = f"%{like_literal(given.get('text', ''))}%"
     # The page of links is found first: what is shown of each is looked up for that page only.
     query = sql.SQL(
         "{links} where l.link_id = any(array(select l.link_id from core.job_links l where {conditions} "

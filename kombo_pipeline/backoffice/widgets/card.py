@@ -9,7 +9,7 @@ from kombo_pipeline.backoffice.widgets import comparison
 from kombo_pipeline.backoffice.widgets.comparison import WEAK_BANDS, Pair
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.decisions import UNSURE_DAYS
-from kombo_pipeline.linking.statements import link_decisions, review_queue
+from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
 
 CANDIDATES: Final = 5
 HISTORY: Final = 20
@@ -111,7 +111,7 @@ def load(conn: Connection, key: dict[str, str], *, found: str | None = None) -> 
     if own is None:
         return None
     seen_decision_id, _ = link_decisions.newest_decision(conn, **key)
-    link = review_queue.live_link(conn, **key)
+    link = job_links.live_link(conn, **key)
     linked_id = link["kombo_job_id"] if link else None
     may_choose_linked = own["why"] in ("reopened", "changed")
     proposed = review_queue.candidates(conn, **key, limit=CANDIDATES + 1)

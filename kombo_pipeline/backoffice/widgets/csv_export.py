@@ -23,11 +23,6 @@ def as_cell(value: Any) -> str:
     return f"'{text}" if first in _DANGEROUS and first else text
 
 
-def from_cell(cell: str) -> str:
-    """Return the text that `as_cell` made a cell of."""
-    return cell.removeprefix("'")
-
-
 def csv_lines(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """Yield a CSV file in parts, with a mark in front by which spreadsheets know UTF-8."""
     yield "\ufeff"

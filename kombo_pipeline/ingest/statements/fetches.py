@@ -1,7 +1,7 @@
 """Statements on raw.fetches, raw.job_pages and raw.quarantined_records."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from kombo_pipeline.db.connection import Connection
@@ -120,6 +120,30 @@ def newest(conn: Connection, integration_id: str) -> dict[str, Any] | None:
     ).fetchone()
 
 
+class Progress(NamedTuple):
+    """How much of a fetch has landed."""
+
+    pages: int
+    records: int
+
+
+def progress(conn: Connection, integration_id: str) -> Progress:
+    """Return how much of the integration's newest fetch has landed; nothing when there is none."""
+    row = conn.execute(
+        "select count(p.page_number) as pages, coalesce(sum(cardinality(record_ids)), 0) as records "
+        "from raw.fetches f left join raw.job_pages p using (fetch_id) where f.fetch_id = "
+        "(select max(fetch_id) from raw.fetches where integration_id = %s)",
+        (integration_id,),
+    ).fetchone()
+    assert row is not None
+    return Progress(row["pages"], row["records"])
+
+
+def let_commit_return_early(conn: Connection) -> None:
+    """Let this transaction's commit not wait for the disk: a crash of Postgres may take it back, whole."""
+    conn.execute("set local synchronous_commit = off")
+
+
 def mark_applied(conn: Connection, fetch_id: int, counts: Mapping[str, int]) -> None:
     """Note that core.jobs shows the fetch, and what it brought."""
     conn.execute(
@@ -215,6 +239,21 @@ def release_overtaken(conn: Connection, *, integration_id: str, fetch_id: int, s
         "and fetch_id < %s and (%s or kombo_job_id in (select kombo_job_id from fetched_jobs))",
         (integration_id, fetch_id, shows_all),
     )
+
+
+def delete_pages(conn: Connection, *, older_than: timedelta) -> int:
+    """Delete the pages of old fetches; return how many.
+
+    Those since each integration's newest applied full fetch stay whatever their age: core.jobs can be
+    rebuilt from them.
+    """
+    return conn.execute(
+        "delete from raw.job_pages p using raw.fetches f where p.fetch_id = f.fetch_id "
+        "and f.status not in ('running', 'landed') and f.requested_at < now() - %s and f.fetch_id < coalesce(("
+        "select max(full_fetch.fetch_id) from raw.fetches full_fetch where full_fetch.kind = 'full' "
+        "and full_fetch.status = 'applied' and full_fetch.integration_id = f.integration_id), 0)",
+        (older_than,),
+    ).rowcount
 
 
 def _array(values: Sequence[str]) -> str:

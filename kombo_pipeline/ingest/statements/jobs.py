@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.queries import number
 
 DELIMITER, NULL = "\x1f", "\x1d"
 """Of the rows that `copy_rows` takes: characters that JSON carries only as escapes."""
@@ -249,7 +250,7 @@ def unstage(conn: Connection, kombo_job_ids: Sequence[str]) -> None:
 
 def open_job_count(conn: Connection, integration_id: str) -> int:
     """Return how many jobs of the integration are open."""
-    return _count(
+    return number(
         conn,
         "select count(*) as n from core.jobs where integration_id = %s and lifecycle = 'open'",
         (integration_id,),
@@ -258,7 +259,7 @@ def open_job_count(conn: Connection, integration_id: str) -> int:
 
 def job_count(conn: Connection, integration_id: str) -> int:
     """Return how many jobs of the integration are known, gone ones included."""
-    return _count(conn, "select count(*) as n from core.jobs where integration_id = %s", (integration_id,))
+    return number(conn, "select count(*) as n from core.jobs where integration_id = %s", (integration_id,))
 
 
 def mark_gone(
@@ -327,7 +328,7 @@ def mark_integration_gone(conn: Connection, *, integration_id: str, gone_at: dat
 
 def closed_by(conn: Connection, fetch_id: int) -> int:
     """Return how many jobs that were open are not any more since the fetch."""
-    return _count(
+    return number(
         conn,
         "select count(*) as n from core.job_changes "
         "where fetch_id = %s and field = 'lifecycle' and old_value = '\"open\"'",
@@ -337,7 +338,7 @@ def closed_by(conn: Connection, fetch_id: int) -> int:
 
 def changed_by(conn: Connection, fetch_id: int) -> int:
     """Return how many known jobs differ since the fetch in at least one field."""
-    return _count(
+    return number(
         conn,
         "select count(distinct kombo_job_id) as n from core.job_changes where fetch_id = %s and event <> 'created'",
         (fetch_id,),
@@ -350,7 +351,7 @@ def changed_before(conn: Connection, fetch_id: int, watermark: datetime | None) 
     Earlier incremental fetches should have brought those. Nested changes do not move changed_at and are
     left out.
     """
-    return _count(
+    return number(
         conn,
         "select count(distinct c.kombo_job_id) as n from core.job_changes c "
         "join core.jobs j using (integration_id, kombo_job_id) where c.fetch_id = %s and j.changed_at < %s "
@@ -368,9 +369,3 @@ def changes_of(conn: Connection, fetch_id: int, limit: int) -> list[dict[str, An
         "order by c.event in ('created', 'changed'), c.event = 'created', c.change_id limit %s",
         (fetch_id, limit),
     ).fetchall()
-
-
-def _count(conn: Connection, statement: str, parameters: Sequence[Any]) -> int:
-    row = conn.execute(statement, parameters).fetchone()
-    assert row is not None
-    return int(row["n"])

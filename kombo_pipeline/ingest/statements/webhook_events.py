@@ -1,6 +1,7 @@
 """Statements on raw.webhook_events."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import psycopg
@@ -80,3 +81,11 @@ def replay(conn: Connection, event_ids: Sequence[str] | None) -> list[dict[str, 
         "returning event_id, event_type, integration_id",
         {"ids": None if event_ids is None else list(event_ids)},
     ).fetchall()
+
+
+def empty_bodies(conn: Connection, *, older_than: timedelta) -> int:
+    """Empty the bodies of events handled long ago; return how many. Their ids stay and keep repeated ones out."""
+    return conn.execute(
+        "update raw.webhook_events set body = null, payload = null where body is not null and handled_at < now() - %s",
+        (older_than,),
+    ).rowcount

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.queries import like_literal
 
 Row = dict[str, Any]
 Action = Literal["expose", "end"]
@@ -385,5 +386,4 @@ def _is_read_by_matching(conn: Connection, integration_id: str) -> bool:
 
 
 def _contains(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return f"%{like_literal(text)}%"

@@ -7,6 +7,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.queries import number
 
 Row = dict[str, Any]
 
@@ -39,7 +40,7 @@ def only_one_matching(conn: Connection, integration_id: str) -> None:
 
 def newest_fetch(conn: Connection, integration_id: str) -> int:
     """Return the id of the newest applied fetch, 0 when there is none."""
-    return _number(
+    return number(
         conn,
         "select coalesce(max(fetch_id), 0) as n from raw.fetches where integration_id = %s and status = 'applied'",
         (integration_id,),
@@ -99,7 +100,7 @@ def job_vectors(conn: Connection, integration_id: str) -> list[tuple[str, bytes]
 
 def proposable_count(conn: Connection, integration_id: str) -> int:
     """Return how many ATS jobs titles may propose."""
-    return _number(
+    return number(
         conn,
         "select count(*) as n from core.matchable_jobs where integration_id = %s and vector is not null",
         (integration_id,),
@@ -359,9 +360,3 @@ def _merge(conn: Connection, table: str, columns: Sequence[str], *, keys: dict[s
             stored=sql.SQL(", ").join(sql.SQL("t.{}").format(name) for name in values),
         )
     )
-
-
-def _number(conn: Connection, statement: str, parameters: Sequence[Any]) -> int:
-    row = conn.execute(statement, parameters).fetchone()
-    assert row is not None
-    return int(row["n"])

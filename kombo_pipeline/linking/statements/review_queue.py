@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.rows import args_row
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.queries import like_literal
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]
@@ -113,16 +114,6 @@ def own_job(conn: Connection, *, customer_id: str, own_job_id: str, integration_
     ).fetchone()
 
 
-def live_link(conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str) -> Row | None:
-    """Return the own job's link that is not retired, with what both jobs were when it was looked at."""
-    return conn.execute(
-        "select l.link_id, l.kombo_job_id, l.method, l.state, l.reason, l.confirmed_by, l.created_at, l.state_since, "
-        "l.look_again_since, l.own_seen, l.ats_seen from core.job_links l where customer_id = %s and own_job_id = %s "
-        "and integration_id = %s and state <> 'retired'",
-        (customer_id, own_job_id, integration_id),
-    ).fetchone()
-
-
 def candidates(
     conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str, limit: int = 5
 ) -> list[Row]:
@@ -167,8 +158,8 @@ def search(
     if keys:
         named = _found(conn, integration_id, sql.SQL("m.identifiers && %(given)s"), keys, limit=limit, first="")
     if words:
-        patterns = [f"%{_escaped(word.lower())}%" for word in words]
-        first = f"{_escaped(' '.join(words).lower())}%"
+        patterns = [f"%{like_literal(word.lower())}%" for word in words]
+        first = f"{like_literal(' '.join(words).lower())}%"
         every = sql.SQL("m.search_text like all (%(given)s)")
         found = _found(conn, integration_id, every, patterns, limit=limit, first=first)
     known = {row["kombo_job_id"] for row in named}
@@ -192,10 +183,6 @@ def _found(
         ).format(condition=condition),
         {"integration": integration_id, "given": list(given), "limit": limit, "first": first},
     ).fetchall()
-
-
-def _escaped(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def connections(conn: Connection) -> list[Row]:
