@@ -23,7 +23,6 @@ OBJECTS = "select oid, relname from pg_class where relnamespace in ({}) order by
 )
 
 
-@pytest.fixture
 def current_revision(url: str) -> str | None:
     """The revision of the warehouse at `url`; None when it was never migrated."""
     with psycopg.connect(url) as conn:
@@ -33,6 +32,7 @@ def current_revision(url: str) -> str | None:
     return row[0] if row else None
 
 
+@pytest.fixture
 def empty_url(postgres_server: embedded.Server) -> Iterator[str]:
     """A database without anything in it."""
     name = f"empty_{uuid4().hex[:12]}"
