@@ -33,7 +33,8 @@ ENSURE = "print(postgres.ensure_database(postgres.ensure(data_dir), 'warehouse')
 
 def socket_url(server: Server, database: str) -> str:
     """Over the Unix socket, without a password: only the server's account and root reach it."""
-    return f"postgresql://postgres@/{database}?host={quote(str(server.socket_dir), safe='')}&port={server.port}"
+    name, host = quote(database, safe=""), quote(str(server.socket_dir), safe="")
+    return f"postgresql://postgres@/{name}?host={host}&port={server.port}"
 
 
 @pytest.fixture

@@ -67,14 +67,12 @@ def test_a_job_without_counterpart_is_said_to_have_none(matcher):
 
 @given(JOBS, JOBS)
 @settings(max_examples=40, deadline=None)
-def test_alone_together_and_after_updates_the_answers_are_the_same(own, ats):
+def test_alone_together_and_in_any_order_the_answers_are_the_same(own, ats):
     matcher = scoring.default_matcher()
     whole = matcher.index(ats)
     together = found(matcher.candidates(own, whole))
     assert [one for job in own for one in found(matcher.candidates([job], whole))] == together
-    grown = matcher.index(ATS + ats[::2])
-    grown.update(ats[1::2][::-1], [job.id for job in ATS])
-    assert found(matcher.candidates(own, grown)) == together
+    assert found(matcher.candidates(own, matcher.index(ats[::-1]))) == together
 
 
 @given(JOBS, JOBS)
