@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEV_INSTALLED := $(VENV)/.dev-installed
 
-.PHONY: run test lint bench screenshots docs install constraints clean
+.PHONY: run test test-slow lint bench screenshots docs install constraints clean
 
 run: $(INSTALLED) ## everything on this machine; `make run ARGS=--once` passes arguments on
 	$(BIN)/kombo-pipeline up $(ARGS)
 
 test: $(DEV_INSTALLED) ## the whole suite; a file's tests stay together, for they share servers
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-slow: $(DEV_INSTALLED) ## what takes minutes, or needs programs or rights that not every machine gives
+	$(BIN)/python -m pytest -m long -rs $(ARGS)
 
 lint: $(DEV_INSTALLED) ## what the pre-commit hooks and CI check
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ class Identified:
     reviews: dict[str, Review]
     """Of those whose identifiers name ATS jobs, of which a person must judge."""
     live: dict[str, Row]
-    """The links there are (matches.live_links)."""
+    """The links there are (match_candidates.live_links)."""
     rejected: dict[str, set[str]]
     """The ATS jobs of which a person said that they are not the own job."""
 
@@ -90,7 +90,7 @@ def identify(
 
 
 def ats_keys(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """What each ATS job of `matches.ats_jobs` may be named by."""
+    """What each ATS job of `match_candidates.ats_jobs` may be named by."""
     return identifiers.ats_keys(map(_ats_identity, rows))
 
 

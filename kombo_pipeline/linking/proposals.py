@@ -173,7 +173,7 @@ def own_text(row: Row) -> JobText:
 
 
 def ats_text(row: Row) -> JobText:
-    """An ATS job as titles are compared, from a row of core.matchable_jobs or of `matches.ats_jobs`."""
+    """An ATS job as titles are compared, from a row of core.matchable_jobs or of `match_candidates.ats_jobs`."""
     return JobText(
         row["kombo_job_id"],
         row["title"],

@@ -1,1 +1,1 @@
-"""The one-machine stack: an embedded Postgres and the processes of `kombo-pipeline up`."""
+"""The one-machine stack behind `kombo-pipeline up`: its processes, its first user, the feeds of the sandbox."""
