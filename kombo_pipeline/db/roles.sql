@@ -17,7 +17,7 @@ grant insert on raw.webhook_events to kombo_receiver;
 -- Runs and commands. What a person answered is added to, never changed.
 grant usage on schema raw, core, marts to kombo_pipeline_loader;
 grant select, insert, update, delete on all tables in schema raw, core to kombo_pipeline_loader;
-revoke update, delete on core.link_decisions from kombo_pipeline_loader;
+revoke update, delete on core.link_decisions, core.carried_decisions from kombo_pipeline_loader;
 grant select on all tables in schema marts to kombo_pipeline_loader;
 grant execute on function core.seen_since to kombo_pipeline_loader;
 
@@ -38,6 +38,13 @@ grant update (decision, decided_at, decided_by) on core.held_closures to kombo_b
 grant update (remote_deleted_at, vanished_at, status, record_hash, last_fetch_id) on core.jobs to kombo_backoffice;
 grant update (job_hash) on core.matchable_jobs to kombo_backoffice;
 grant insert on core.job_changes to kombo_backoffice;
+-- Letting a connection take over from another one, and taking that back.
+grant select, update on core.successions to kombo_backoffice;
+grant select, insert, update on core.carried_links to kombo_backoffice;
+grant select, insert on core.carried_decisions to kombo_backoffice;
+grant update (succeeded_by, succeeded_at, matched_with, who_must_act, what_to_do) on core.integrations to kombo_backoffice;
+grant update (integration_gone_at) on core.jobs to kombo_backoffice;
+grant update (own_hash) on core.own_job_matches to kombo_backoffice;
 grant execute on function core.seen_since to kombo_backoffice;
 
 grant usage on schema marts to kombo_analyst;

@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 
 from kombo_pipeline.db.connection import Connection, only_one_fetch
-from kombo_pipeline.ingest import health, lifecycle
+from kombo_pipeline.ingest import health, lifecycle, successions
 from kombo_pipeline.ingest.fetch import land_records
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
 from kombo_pipeline.ingest.statements import fetches, integrations, jobs, webhook_events
@@ -53,6 +53,8 @@ def apply_landed_fetches(conn: Connection, integration_id: str) -> list[Applied]
     for fetch in fetches.landed(conn, integration_id):
         if integration["deleted_at"] is not None:
             fetches.abandon(conn, fetch["fetch_id"], "The integration was deleted in Kombo.")
+        elif integration["succeeded_by"] is not None:
+            fetches.abandon(conn, fetch["fetch_id"], f"{integration['succeeded_by']} has taken over from it.")
         else:
             applied.append(_apply(conn, integration, fetch))
     return applied
@@ -91,6 +93,8 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         integrations.mark_fetched(conn, integration_id=integration_id, fetch=fetch)
         health.diagnose_and_store(conn, integration_id)
         webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
+        taken_over = successions.judge(conn, integration_id, after_full_fetch=fetch["kind"] == "full")
+        notes += [f"It has taken over from {older}, whose links and answers follow." for older in taken_over]
     return Applied(fetch_id=fetch_id, kind=fetch["kind"], held=held, notes=notes, **counts)
 
 

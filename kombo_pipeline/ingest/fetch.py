@@ -57,7 +57,7 @@ def plan(integration: Mapping[str, Any], *, now: datetime, overlap: timedelta, f
 
 @dataclass(frozen=True)
 class Landed:
-    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (integration deleted)."""
+    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (deleted, or taken over)."""
 
     status: str
     fetch_id: int | None = None
@@ -93,6 +93,9 @@ def land_fetch(
         if integration["deleted_at"] is not None:
             conn.commit()
             return Landed("gone", why="the integration was deleted in Kombo")
+        if integration["succeeded_by"] is not None:
+            conn.commit()
+            return Landed("gone", why=f"{integration['succeeded_by']} has taken over from it")
         chosen = plan(integration, now=now(), overlap=overlap, full=full)
         fetch_id = fetches.start(
             conn,

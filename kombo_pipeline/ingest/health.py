@@ -9,7 +9,7 @@ from kombo_pipeline.linking import links
 
 
 class Diagnosis(NamedTuple):
-    """Who must act (us, kombo, customer) and what to tell them; both None when nobody has to."""
+    """Who must act (us, kombo, customer), None when nobody has to; and what to tell them, or what there is to know."""
 
     who_must_act: str | None
     what_to_do: str | None
@@ -32,6 +32,8 @@ def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) 
     code, fetch_state = integration["fetch_error_code"], integration["fetch_state"]
     if integration["deleted_at"] is not None:
         return _FINE
+    if integration["succeeded_by"] is not None:
+        return _taken_over(integration)
     if code == "INTEGRATION.SETUP_INCOMPLETE":
         return Diagnosis("customer", "The connection is not set up completely. Ask the customer to finish the steps.")
     if code == "INTEGRATION.QA_FAILED":
@@ -67,6 +69,17 @@ def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) 
         "TIMED_OUT": Diagnosis("kombo", "The newest sync timed out; Kombo restarts it by itself."),
         "PARTIALLY_FAILED": Diagnosis("kombo", "The newest sync had non-fatal errors; Kombo takes care of them."),
     }.get(integration["last_sync_state"], _FINE)
+
+
+def _taken_over(integration: Mapping[str, Any]) -> Diagnosis:
+    told_at = integration["state_updated_at"]
+    if integration["state"] == "ACTIVE" and told_at is not None and told_at > integration["succeeded_at"]:
+        return Diagnosis(
+            "us",
+            f"{integration['succeeded_by']} has taken over from this connection, yet Kombo says that it is active "
+            "again. Delete the one in Kombo that the customer does not use, or undo the takeover in the back office.",
+        )
+    return Diagnosis(None, f"Taken over by {integration['succeeded_by']}; nothing is fetched any more.")
 
 
 def diagnose_and_store(conn: Connection, integration_id: str, fetch_error_by: str | None = None) -> None:

@@ -30,7 +30,7 @@ def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     """The watermark is that of the newest applied fetch, and no landed fetch is left behind."""
     with warehouse.connect() as conn:
         state = audits.watermark(conn, context.partition_key)
-    waiting = state["fetch_state"] in ("never", "waiting") or state["deleted_at"] is not None
+    waiting = state["fetch_state"] in ("never", "waiting") or state["ended_at"] is not None
     moved = state["watermark"] is not None and state["watermark"] >= state["newest_applied"]
     return dg.AssetCheckResult(
         passed=waiting or (moved and not state["left_behind"]),

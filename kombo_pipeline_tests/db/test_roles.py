@@ -36,14 +36,21 @@ BACKOFFICE = {
     "core.link_decisions": "select insert",
     "core.exposed_jobs": "select insert update",
     "core.link_notices": "select insert update",
+    "core.successions": "select update",
+    "core.carried_links": "select insert update",
+    "core.carried_decisions": "select insert",
     "core.backoffice_users": "select",
     "core.backoffice_sessions": "select insert update delete",
 }
 BACKOFFICE_COLUMNS = {
     "core.held_closures": "decided_at decided_by decision",
-    "core.jobs": "last_fetch_id record_hash remote_deleted_at status vanished_at",
+    "core.integrations": "matched_with succeeded_at succeeded_by what_to_do who_must_act",
+    "core.jobs": "integration_gone_at last_fetch_id record_hash remote_deleted_at status vanished_at",
     "core.matchable_jobs": "job_hash",
+    "core.own_job_matches": "own_hash",
 }
+
+ADDED_TO_ONLY = ("core.link_decisions", "core.carried_decisions")
 
 
 def expected(relations: list[str]) -> set[tuple[str, str, str]]:
@@ -53,7 +60,7 @@ def expected(relations: list[str]) -> set[tuple[str, str, str]]:
         if relation.startswith("marts."):
             grid |= {(role, relation, "select") for role in ROLES if role != "kombo_receiver"}
             continue
-        writes = {"insert"} if relation == "core.link_decisions" else {"insert", "update", "delete"}
+        writes = {"insert"} if relation in ADDED_TO_ONLY else {"insert", "update", "delete"}
         grid |= {("kombo_pipeline_loader", relation, privilege) for privilege in {"select"} | writes}
     for relation, privileges in BACKOFFICE.items():
         grid |= {("kombo_backoffice", relation, privilege) for privilege in privileges.split()}
@@ -75,7 +82,7 @@ def test_the_grid_of_roles_tables_and_privileges_is_this_one(conn: Connection) -
     assert granted == expected(relations)
 
 
-def test_single_columns_are_granted_only_for_releasing_a_closure(conn: Connection) -> None:
+def test_single_columns_are_granted_only_for_releasing_a_closure_and_for_successions(conn: Connection) -> None:
     found = conn.execute(
         "select r.role, a.attrelid::regclass::text as relation, p.privilege, "
         "string_agg(a.attname, ' ' order by a.attname) as columns from pg_attribute a "

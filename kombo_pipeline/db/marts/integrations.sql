@@ -7,17 +7,17 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         i.tool,
         i.integration_id,
         case
-            when i.deleted_at is not null then 'gone'
+            when i.deleted_at is not null or i.succeeded_by is not null and i.who_must_act is null then 'gone'
             when i.fetch_state in ('never', 'waiting') then 'waiting'
             when i.fetch_state in ('refused', 'unavailable') then 'failing'
             when i.state in ('INVALID', 'INACTIVE') or i.who_must_act is not null or kombo.is_silent then 'needs attention'
             else 'healthy'
-        end as health, -- healthy, waiting (first sync pending), needs attention, failing (our newest fetch did not succeed) or gone.
+        end as health, -- healthy, waiting (first sync pending), needs attention, failing (our newest fetch did not succeed) or gone (deleted in Kombo, or another connection has taken over).
         i.who_must_act,
         i.what_to_do,
         i.kombo_last_sync_started_at as fresh_as_of, -- Everything Kombo knew at this instant (its clock) is in core.jobs.
         now() - i.fetched_at as age, -- Time since the newest complete fetch was applied.
-        (coalesce(now() - i.fetched_at > interval '24 hours', true) or kombo.is_silent) and i.deleted_at is null as stale, -- No complete fetch for 24 hours, or Kombo itself has brought nothing for 48.
+        (coalesce(now() - i.fetched_at > interval '24 hours', true) or kombo.is_silent) and i.deleted_at is null and i.succeeded_by is null as stale, -- No complete fetch for 24 hours, or Kombo itself has brought nothing for 48.
         kombo.read_at as kombo_read_at, -- When Kombo last said that it had read the ATS: a good sync, or changed data. Null when it never said so.
         i.state,
         i.setup_status,
@@ -41,7 +41,9 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         coalesce(jobs.open, 0) as open_jobs, -- Jobs open in the ATS.
         coalesce(held.jobs, 0) as held_jobs, -- Jobs whose closure waits for a person's decision.
         coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read.
-        coalesce(issues.open, 0) as open_issues -- Problems Kombo has raised and not resolved.
+        coalesce(issues.open, 0) as open_issues, -- Problems Kombo has raised and not resolved.
+        i.succeeded_by,
+        i.succeeded_at
     from core.integrations i
     cross join lateral (
         select
@@ -134,5 +136,22 @@ create view marts.quarantined_records as ( -- Records that could not be read, wi
         q.quarantined_at,
         q.released_at
     from raw.quarantined_records q
+    join core.integrations i using (integration_id)
+);
+
+create view marts.successions as ( -- Connections that take over from older ones of the same customer and tool, or may do so.
+    select
+        i.customer_id,
+        i.organization_name,
+        i.tool,
+        s.integration_id,
+        s.predecessor_id,
+        s.state,
+        s.agreeing_jobs,
+        s.compared_jobs,
+        s.decided_by,
+        s.decided_at,
+        s.created_at
+    from core.successions s
     join core.integrations i using (integration_id)
 );

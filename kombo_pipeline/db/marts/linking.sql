@@ -173,9 +173,10 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
         l.kombo_job_id as linked_kombo_job_id -- The ATS job of that link.
     from core.own_job_matches m
     join core.own_jobs o using (customer_id, own_job_id)
+    join core.integrations i using (integration_id)
     left join core.job_links l on l.customer_id = m.customer_id and l.own_job_id = m.own_job_id
         and l.integration_id = m.integration_id and l.state <> 'retired'
-    where o.withdrawn_at is null
+    where o.withdrawn_at is null and i.deleted_at is null and i.succeeded_by is null
         and case
             when l.state = 'active' then l.look_again_since is not null or l.own_seen <> core.seen(o)
                 or m.outcome = 'review' and l.confirmed_by is null

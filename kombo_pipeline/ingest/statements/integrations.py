@@ -31,7 +31,7 @@ def fetched_in_full(conn: Connection) -> list[dict[str, Any]]:
     """Return the integrations that live, whose customer is known and whose jobs a full fetch has shown."""
     return conn.execute(
         "select * from core.integrations where full_fetched_at is not null and customer_id is not null "
-        "and deleted_at is null order by integration_id"
+        "and deleted_at is null and succeeded_by is null order by integration_id"
     ).fetchall()
 
 

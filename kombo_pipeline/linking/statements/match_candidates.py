@@ -301,8 +301,8 @@ def own_jobs_waiting(conn: Connection) -> list[Row]:
         "select d.integration_id, d.own_job_id, d.decision_id::text from core.link_decisions d "
         "join core.own_job_matches m using (customer_id, own_job_id, integration_id) "
         "where d.decision in ('rejected', 'undone') and d.decided_at > m.matched_at) w using (integration_id) "
-        "where i.deleted_at is null and i.full_fetched_at is not null group by i.integration_id "
-        "order by i.matched_at nulls first, i.integration_id"
+        "where i.deleted_at is null and i.succeeded_by is null and i.full_fetched_at is not null "
+        "group by i.integration_id order by i.matched_at nulls first, i.integration_id"
     ).fetchall()
 
 

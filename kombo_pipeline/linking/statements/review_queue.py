@@ -190,7 +190,7 @@ def connections(conn: Connection) -> list[Row]:
     return conn.execute(
         "select customer_id, integration_id, coalesce(organization_name, customer_id) as name, tool, fetch_state, "
         "matched_at, who_must_act, what_to_do from core.integrations where customer_id is not null "
-        "and deleted_at is null order by name, integration_id"
+        "and deleted_at is null and succeeded_by is null order by name, integration_id"
     ).fetchall()
 
 

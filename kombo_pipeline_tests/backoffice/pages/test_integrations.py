@@ -438,6 +438,7 @@ def test_the_buttons_start_a_run_of_the_partition_in_dagster_and_no_second_one_w
 
 def test_silence_is_measured_by_the_integrations_own_rhythm() -> None:
     state = {"fetch_attempted_at": NOW - 5 * HOUR, "fetch_state": "current", "deleted_at": None, "waiting_since": None}
+    state["succeeded_by"] = None
     events = [NOW - (8 - 2 * n) * HOUR for n in range(3)]
     rhythm = rhythm_of(state | {"event_times": events}, now=NOW)
     assert (rhythm.silent_for, rhythm.allowed, rhythm.is_due) == (4 * HOUR, 3 * HOUR, True)
