@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.ingest import events, polling, successions
 from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.ingest.successions import SuccessionError
@@ -15,6 +15,7 @@ from kombo_pipeline.linking import candidates, decisions
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.sandbox.world import World
+from kombo_pipeline_tests.conftest import as_member
 
 Run = Callable[..., Any]
 Job = tuple[str, str]
@@ -484,6 +485,26 @@ def test_a_fetch_that_had_landed_before_the_takeover_is_not_applied(acme: Custom
     assert fetch is not None
     row = acme.conn.execute("select status, error from raw.fetches where fetch_id = %(fetch_id)s", fetch).fetchone()
     assert row == {"status": "abandoned", "error": f"{new} has taken over from it."}
+
+
+def test_a_person_decides_with_the_rights_of_the_back_office(acme: Customer, warehouse_url: str) -> None:
+    acme.own_job("own", "Nurse")
+    acme.own_job("rejected", "Baker")
+    old = acme.connect(jobs_of(4))
+    acme.say(old, "own", "accepted", "r-0")
+    acme.say(old, "rejected", "rejected", "r-1")
+    new = acme.connect(jobs_of(4))
+    pair = {"integration_id": new, "predecessor_id": old, "decided_by": "ben"}
+    with connect(as_member("kombo_backoffice", warehouse_url)) as office:
+        successions.accept(office, **pair)
+        office.commit()
+        assert acme.targets() == [("own", new, "r-0")]
+        acme.conn.rollback()
+        successions.undo(office, **pair)
+        office.commit()
+        assert acme.targets() == [("own", old, "r-0")]
+        other = acme.connect(jobs_of(2))
+        successions.refuse(office, integration_id=other, predecessor_id=old, decided_by="ben")
 
 
 def test_refused_is_never_proposed_again_and_decisions_are_made_once(acme: Customer) -> None:

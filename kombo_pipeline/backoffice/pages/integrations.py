@@ -20,6 +20,7 @@ from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.polling import is_silent, silence_allowed
 from kombo_pipeline.ingest.statements import integrations as statements
+from kombo_pipeline.ingest.statements import successions
 
 PAGE_SIZE: Final = 100
 NEWEST_FETCHES: Final = 15
@@ -113,6 +114,9 @@ def fetch(request: Request) -> Response:
         return rendering.redirect(
             request, back, notice="The integration was deleted in Kombo; there is nothing to fetch.", kind="warning"
         )
+    if state["succeeded_by"] is not None:
+        words = f"{state['succeeded_by']} has taken over from it; undo that to fetch it again."
+        return rendering.redirect(request, back, notice=words, kind="warning")
     try:
         run = _dagster(request).fetch(integration_id, full=full, by=request.state.viewer.name)
     except NotStartedError as error:
@@ -149,6 +153,7 @@ def _detail(request: Request, **more: Any) -> Response:
             "changes": overview.newest_changes(conn, integration_id, NEWEST_CHANGES),
             "quarantined": overview.quarantined(conn, integration_id, 20),
             "issues": overview.open_issues(conn, integration_id),
+            "successions": successions.of_integration(conn, integration_id),
             "holds": [hold for hold in overview.holds(conn) if hold["integration_id"] == integration_id],
             **_facts(request, conn, integration_id),
         }
@@ -172,6 +177,7 @@ def _facts(request: Request, conn: Connection, integration_id: str | None) -> di
         "funnels": overview.funnels(conn, integration_id),
         "waiting": waiting_lists(request).by_integration(conn),
         "first_syncs": overview.first_syncs(conn),
+        "takeovers": successions.waiting(conn),
         "now": now,
         "duration": duration,
         "chips": HEALTH,

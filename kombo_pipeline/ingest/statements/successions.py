@@ -276,6 +276,12 @@ def restore_jobs(conn: Connection, *, predecessor_id: str, gone_at: datetime) ->
     )
 
 
+def waiting(conn: Connection) -> set[str]:
+    """Return the integrations of which a person is asked whether they take over from another one."""
+    rows = conn.execute("select integration_id from core.successions where state = 'proposed'")
+    return {row["integration_id"] for row in rows}
+
+
 class OfIntegration(NamedTuple):
     """A succession as the page of an integration shows it, with the name of the other connection."""
 
