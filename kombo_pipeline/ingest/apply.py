@@ -93,7 +93,9 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         integrations.mark_fetched(conn, integration_id=integration_id, fetch=fetch)
         health.diagnose_and_store(conn, integration_id)
         webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
-        taken_over = successions.judge(conn, integration_id, after_full_fetch=fetch["kind"] == "full")
+        taken_over = successions.judge(
+            conn, integration_id, after_full_fetch=fetch["kind"] == "full", has_new_jobs=counts["new"] > 0
+        )
         notes += [f"It has taken over from {older}, whose links and answers follow." for older in taken_over]
     return Applied(fetch_id=fetch_id, kind=fetch["kind"], held=held, notes=notes, **counts)
 

@@ -28,27 +28,30 @@ def is_the_same(found: Agreement) -> bool:
     return found.agreeing >= AGREEING_JOBS and found.agreeing >= AGREEING_SHARE * found.compared
 
 
-def judge(conn: Connection, integration_id: str, *, after_full_fetch: bool) -> list[str]:
+def judge(conn: Connection, integration_id: str, *, after_full_fetch: bool, has_new_jobs: bool) -> list[str]:
     """Let the integration take over from older connections, or propose it; return those it took over from.
 
     To be called in the transaction that applies a fetch, once a full one has been applied: from that very moment the
-    predecessor's jobs must not count any more. One that has not stopped is looked at after full fetches
-    only, for then nothing but a proposal can come of it. Nothing is judged where an answer was given before.
+    predecessor's jobs must not count any more. To compare takes a look at all jobs of both. So between full fetches
+    only those that have stopped are compared, and only when new jobs have come or some agreed before. Nothing is
+    judged where a person has decided.
     """
     taken_over = []
-    for older in statements.older_connections(conn, integration_id):
-        if not (older.has_stopped or after_full_fetch):
+    for other in statements.other_connections(conn, integration_id):
+        if not (after_full_fetch or (other.has_stopped and (other.is_proposed or has_new_jobs))):
             continue
-        pair = {"integration_id": integration_id, "predecessor_id": older.integration_id}
+        pair = {"integration_id": integration_id, "predecessor_id": other.integration_id}
         found = statements.agreement(conn, **pair)
-        if not found.agreeing:
+        if not (found.agreeing and found.is_older):
             statements.withdraw_proposal(conn, **pair)
             continue
-        is_accepted = older.has_stopped and is_the_same(found)
+        is_accepted = other.has_stopped and is_the_same(found)
+        if is_accepted and not statements.lock_free(conn, other.integration_id):
+            continue
         statements.write(conn, **pair, found=found, is_accepted=is_accepted)
         if is_accepted:
             _take_over(conn, **pair)
-            taken_over.append(older.integration_id)
+            taken_over.append(other.integration_id)
     return taken_over
 
 

@@ -266,6 +266,42 @@ def test_what_people_said_follows_by_remote_id_in_the_transaction_that_applies(a
     assert rejected
 
 
+def test_jobs_that_come_after_an_empty_first_fetch_are_judged_too(acme: Customer) -> None:
+    old = acme.connect(jobs_of(6))
+    acme.stop(old, "deleted")
+    new = acme.connect([])
+    assert acme.state(new) is None
+    for remote_id, name in jobs_of(6):
+        acme.world.open_job(new, remote_id=remote_id, name=name, status="OPEN")
+    acme.world.sync(new)
+    acme.fetch(new)
+    kinds = acme.conn.execute("select kind from raw.fetches where integration_id = %s order by fetch_id", (new,))
+    assert [row["kind"] for row in kinds] == ["full", "incremental"]
+    assert acme.state(new) == ("accepted", None)
+
+
+def test_of_two_new_connections_one_takes_over_and_the_other_is_not_even_proposed(acme: Customer) -> None:
+    old = acme.connect(jobs_of(6))
+    acme.world.add_integration(jobs=0, origin_id="acme", synced=False)
+    acme.stop(old, "deleted")
+    first, second = acme.connect(jobs_of(6)), acme.connect(jobs_of(6))
+    assert acme.state(first) == ("accepted", None)
+    pairs = acme.conn.execute("select integration_id, predecessor_id, state from core.successions order by state")
+    assert [tuple(row.values()) for row in pairs] == [(first, old, "accepted"), (second, first, "proposed")]
+
+
+def test_a_deleted_connection_leaves_no_card(acme: Customer) -> None:
+    acme.own_job("own", "Nurse")
+    old = acme.connect([("r-0", "Nurse"), ("r-1", "Nurse")])
+    acme.say(old, "own", "accepted", "r-0")
+    acme.world.set_status(old, acme.job(old, "r-0"), "CLOSED")
+    acme.world.sync(old)
+    acme.fetch(old)
+    assert acme.queue() == {(old, "own")}
+    acme.stop(old, "deleted")
+    assert acme.queue() == set()
+
+
 def test_undo_gives_the_old_connection_back_what_it_had_and_ends_what_was_carried(acme: Customer) -> None:
     for own, title in (("active", "Nurse"), ("waiting", "Baker"), ("rejected", "Welder"), ("alone", "Other 0")):
         acme.own_job(own, title)

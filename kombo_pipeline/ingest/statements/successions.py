@@ -8,12 +8,13 @@ from psycopg.rows import class_row
 from kombo_pipeline.db.connection import Connection
 
 
-class Older(NamedTuple):
-    """An older connection of the same customer and tool, from which nobody has taken over yet."""
+class Other(NamedTuple):
+    """Another connection of the same customer and tool, from which nobody has taken over yet."""
 
     integration_id: str
     has_stopped: bool
     """INVALID, INACTIVE or deleted in Kombo."""
+    is_proposed: bool
 
 
 class Agreement(NamedTuple):
@@ -21,6 +22,8 @@ class Agreement(NamedTuple):
 
     agreeing: int
     compared: int
+    is_older: bool
+    """Whether the jobs of the one to be taken over from were seen first."""
 
 
 class Succession(NamedTuple):
@@ -42,41 +45,33 @@ class Succession(NamedTuple):
     predecessor_succeeded_at: datetime | None
 
 
-def older_connections(conn: Connection, integration_id: str) -> list[Older]:
-    """Return the connections that the integration may take over from, the newest first.
+def other_connections(conn: Connection, integration_id: str) -> list[Other]:
+    """Return the connections that the integration may take over from, if its jobs agree with theirs, the newest first.
 
-    That is of the same customer and tool, with jobs that were seen before the integration's own, taken over by nobody,
-    and nobody has decided about the pair.
+    That is of the same customer and tool, taken over by nobody, and nobody has decided about the pair.
     """
-    with conn.cursor(row_factory=class_row(Older)) as cursor:
+    with conn.cursor(row_factory=class_row(Other)) as cursor:
         return cursor.execute(
             """
             select
                 a.integration_id,
-                a.deleted_at is not null or coalesce(a.state in ('INVALID', 'INACTIVE'), false) as has_stopped
+                a.deleted_at is not null or coalesce(a.state in ('INVALID', 'INACTIVE'), false) as has_stopped,
+                s.state is not null as is_proposed
             from core.integrations b
             join core.integrations a
                 on a.customer_id = b.customer_id
                 and lower(a.tool) = lower(b.tool)
                 and a.integration_id <> b.integration_id
-            cross join lateral (
-                select min(first_seen_at) as at from core.jobs j where j.integration_id = a.integration_id
-            ) first_seen
+            left join core.successions s
+                on s.integration_id = b.integration_id
+                and s.predecessor_id = a.integration_id
             where b.integration_id = %(integration)s
                 and b.deleted_at is null
-                and b.full_fetched_at is not null
                 and b.succeeded_by is null
+                and b.full_fetched_at is not null
                 and a.succeeded_by is null
-                and first_seen.at < (
-                    select min(first_seen_at) from core.jobs j where j.integration_id = b.integration_id
-                )
-                and not exists (
-                    select from core.successions s
-                    where s.integration_id = b.integration_id
-                        and s.predecessor_id = a.integration_id
-                        and s.state <> 'proposed'
-                )
-            order by first_seen.at desc, a.integration_id
+                and coalesce(s.state, 'proposed') = 'proposed'
+            order by a.registered_at desc, a.integration_id
             """,
             {"integration": integration_id},
         ).fetchall()
@@ -101,7 +96,8 @@ def agreement(conn: Connection, *, integration_id: str, predecessor_id: str) -> 
                     coalesce(j.status, 'OPEN') not in ('CLOSED', 'DRAFT', 'ARCHIVED') as is_open,
                     coalesce(j.remote_created_at, j.opened_at) as came_at,
                     j.remote_deleted_at is null and j.vanished_at is null as is_there,
-                    count(*) over (partition by j.integration_id, btrim(j.remote_id)) as sharing
+                    count(*) over (partition by j.integration_id, btrim(j.remote_id)) as sharing,
+                    j.first_seen_at
                 from core.jobs j
                 where j.integration_id in (%(integration)s, %(predecessor)s)
             ),
@@ -119,13 +115,35 @@ def agreement(conn: Connection, *, integration_id: str, predecessor_id: str) -> 
                         where integration_id = %(predecessor)s
                     ), false)
             )
-            select count(*) filter (where agrees) as agreeing, count(*) as compared
+            select
+                count(*) filter (where agrees) as agreeing,
+                count(*) as compared,
+                coalesce((
+                    select
+                        min(first_seen_at) filter (where integration_id = %(predecessor)s)
+                        < min(first_seen_at) filter (where integration_id = %(integration)s)
+                    from jobs
+                ), false) as is_older
             from compared
             """,
             {"integration": integration_id, "predecessor": predecessor_id},
         ).fetchone()
     assert row is not None
     return row
+
+
+def lock_free(conn: Connection, predecessor_id: str) -> bool:
+    """Lock a connection until the transaction ends; return whether nobody has taken over from it, even just now."""
+    row = conn.execute(
+        """
+        select succeeded_by is null as is_free
+        from core.integrations
+        where integration_id = %s
+        for update
+        """,
+        (predecessor_id,),
+    ).fetchone()
+    return bool(row and row["is_free"])
 
 
 def write(conn: Connection, *, integration_id: str, predecessor_id: str, found: Agreement, is_accepted: bool) -> None:
@@ -278,7 +296,14 @@ def restore_jobs(conn: Connection, *, predecessor_id: str, gone_at: datetime) ->
 
 def waiting(conn: Connection) -> set[str]:
     """Return the integrations of which a person is asked whether they take over from another one."""
-    rows = conn.execute("select integration_id from core.successions where state = 'proposed'")
+    rows = conn.execute(
+        """
+        select s.integration_id
+        from core.successions s
+        join core.integrations a on a.integration_id = s.predecessor_id
+        where s.state = 'proposed' and a.succeeded_by is null
+        """
+    )
     return {row["integration_id"] for row in rows}
 
 
@@ -329,7 +354,9 @@ def of_integration(conn: Connection, integration_id: str) -> list[OfIntegration]
                     when s.integration_id = %(integration)s then s.predecessor_id
                     else s.integration_id
                 end
+            join core.integrations a on a.integration_id = s.predecessor_id
             where %(integration)s in (s.integration_id, s.predecessor_id)
+                and (s.state <> 'proposed' or a.succeeded_by is null)
             order by coalesce(s.decided_at, s.created_at) desc, other_id
             """,
             {"integration": integration_id},
