@@ -170,6 +170,29 @@ def replay(conn: Connection, event_ids: Sequence[str] | None) -> list[dict[str, 
     ).fetchall()
 
 
+class Counts(NamedTuple):
+    """How many events the webhook sensor has not seen, how many wait for a fetch, how many are dead."""
+
+    unseen: int
+    waiting: int
+    dead: int
+
+
+def counts(conn: Connection) -> Counts:
+    """Count the events that are not done with."""
+    with conn.cursor(row_factory=class_row(Counts)) as cursor:
+        found = cursor.execute(
+            """
+            select
+                (select count(*) from raw.webhook_events where starts_fetch is null) as unseen,
+                (select count(*) from raw.webhook_events where starts_fetch and handled_at is null) as waiting,
+                (select count(*) from raw.dead_events) as dead
+            """
+        ).fetchone()
+    assert found is not None
+    return found
+
+
 def dead(conn: Connection, limit: int) -> list[dict[str, Any]]:
     """Return events that could not be interpreted, the newest first."""
     return conn.execute(
