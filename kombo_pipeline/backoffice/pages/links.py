@@ -27,6 +27,7 @@ REASONS: Final[Mapping[str, str]] = {
     "integration_gone": "the integration was deleted",
     "unknown": "the ATS job has no status that says open",
     "withdrawn": "the own job is withdrawn",
+    "owner_in_doubt": "Kombo names another customer of the integration",
     "undone": "the answer behind it was taken back",
     "rejected": "a person said that they are not the same",
     "superseded": "another ATS job was chosen",
