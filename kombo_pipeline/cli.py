@@ -18,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from kombo_pipeline import settings
 from kombo_pipeline.backoffice.commands import customer_link, user
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.ingest.commands import events, release_owner
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.responses import page_text
@@ -234,7 +235,7 @@ def page(fetch_id: int, page: int, job: str | None) -> None:
 @main.command()
 @click.argument("event_ids", nargs=-1)
 def replay(event_ids: Sequence[str]) -> None:
-    """Handle landed webhook events again: those named, or all that no fetch has covered."""
+    """Handle landed webhook events again: those named, or all that no fetch has covered and all that are dead."""
     from kombo_pipeline.ingest.statements import webhook_events
 
     with _warehouse() as conn:
@@ -248,7 +249,7 @@ def replay(event_ids: Sequence[str]) -> None:
 
 @main.group()
 def release() -> None:
-    """Release quarantined records, or a held closure of many jobs."""
+    """Release quarantined records or a held closure of many jobs, or say whose an integration is."""
 
 
 @release.command("records")
@@ -323,8 +324,10 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
         click.echo("No notice was given up." if dead else "No notice waits.")
 
 
+main.add_command(events)
 main.add_command(user)
 main.add_command(customer_link)
+release.add_command(release_owner)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ defs = dg.Definitions(
         checks.sync_is_healthy,
         checks.links_are_sound,
         checks.every_integration_fresh,
+        checks.every_event_was_understood,
     ],
     jobs=[
         jobs.sync_integration,

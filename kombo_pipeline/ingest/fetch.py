@@ -107,7 +107,7 @@ def land_fetch(
         )
         conn.commit()
         try:
-            _refresh_details(conn, kombo, integration_id)
+            _refresh_details(conn, kombo, integration_id, read_at=now())
             with closing(kombo.job_pages(integration_id, updated_after=chosen.updated_after)) as pages:
                 for page in pages:
                     _land(conn, fetch_id, page)
@@ -205,18 +205,18 @@ def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
     )
 
 
-def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str) -> None:
+def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str, *, read_at: datetime) -> None:
     try:
         details = kombo.integration(integration_id)
     except KomboProtocolError as error:
         logger.warning("The details of %s cannot be read; its jobs are fetched all the same: %s", integration_id, error)
         return
-    health.note(
+    health.note_details(
         conn,
         integration_id,
         {
             # One that was told once stays: a connection without an origin_id belongs to whom it did.
-            **({"customer_id": details.origin_id} if details.origin_id else {}),
+            "customer_id": details.origin_id,
             "organization_name": details.organization_name,
             "tool": details.tool,
             "category": details.category,
@@ -225,6 +225,7 @@ def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str) -> Non
             "jobs_model_enabled": details.jobs_model_enabled,
             "data_expired_at": details.data_expired_at,
         },
+        read_at=read_at,
     )
     conn.commit()
 

@@ -1,11 +1,15 @@
 """What is known of an integration: its owner and state, who must act on it, and what to tell them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import identity
+from kombo_pipeline.ingest.identity import NO_CLAIM, Told
 from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.linking import links
+from kombo_pipeline.linking.statements import job_links
 
 
 class Diagnosis(NamedTuple):
@@ -34,6 +38,13 @@ def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) 
         return _FINE
     if integration["succeeded_by"] is not None:
         return _taken_over(integration)
+    if integration["claimed_customer_id"] is not None:
+        return Diagnosis(
+            "us",
+            f"Kombo says that the integration belongs to {integration['claimed_customer_id']} now, no more to "
+            f"{integration['customer_id']}. Its links are suspended until somebody answers whose it is: on its page in "
+            "the back office, or with `kombo-pipeline release owner`.",
+        )
     if code == "INTEGRATION.SETUP_INCOMPLETE":
         return Diagnosis("customer", "The connection is not set up completely. Ask the customer to finish the steps.")
     if code == "INTEGRATION.QA_FAILED":
@@ -89,8 +100,60 @@ def diagnose_and_store(conn: Connection, integration_id: str, fetch_error_by: st
         integrations.update(conn, integration_id, diagnose(integration, fetch_error_by)._asdict())
 
 
-def note(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> None:
-    """Set columns of core.integrations. An integration that turns out to be another customer's loses its links."""
-    if values.get("customer_id") is not None:
-        links.retire_other_customer(conn, integration_id, customer_id=values["customer_id"])
-    integrations.update(conn, integration_id, values)
+def note_details(conn: Connection, integration_id: str, values: Mapping[str, Any], *, read_at: datetime) -> None:
+    """Set what the details of an integration tell, which were asked for at `read_at` (our clock).
+
+    They may name a customer, an organization, a tool and a category; what they do not name stays. Whose the integration
+    is follows identity.changes_by, unless an event has told it that came after the details were asked for.
+    """
+    before = integrations.lock_all(conn, [integration_id])[integration_id]
+    after = {**before, **{name: value for name, value in values.items() if name not in Told._fields}}
+    if not integrations.told_since(conn, integration_id, read_at):
+        told = Told(
+            identity.usable_id(values.get("customer_id")),
+            identity.text(values.get("organization_name"), identity.MAX_NAME),
+            identity.text(values.get("tool"), identity.MAX_WORD),
+            identity.text(values.get("category"), identity.MAX_WORD),
+        )
+        has_links = bool(job_links.linked_integrations(conn, [integration_id]))
+        after |= identity.changes_by(before, told, has_links=has_links, at=read_at)
+        after["details_read_at"] = read_at
+    after |= diagnose(after)._asdict()
+    store(conn, [(before, after)])
+
+
+def answer_owner(conn: Connection, integration_id: str, *, customer_id: str, answered_by: str) -> bool:
+    """Say whose an integration in doubt is, in the caller's transaction; return whether it becomes another customer's.
+
+    When it stays the known one's its links stand again, and the same claim raises no second question. When it is the
+    claimed one's, the links of the former customer are retired. Raises LookupError when nobody doubts the owner, and
+    ValueError for a customer that is neither.
+    """
+    before = integrations.lock_all(conn, [integration_id]).get(integration_id)
+    if before is None or before["claimed_customer_id"] is None:
+        raise LookupError(f"The owner of {integration_id} is not in doubt; `kombo-pipeline release owner` lists those")
+    current, claimed = before["customer_id"], before["claimed_customer_id"]
+    if customer_id not in (current, claimed):
+        raise ValueError(f"{integration_id} belongs to {current} or to {claimed}; {customer_id} is neither")
+    moves = bool(customer_id == claimed)
+    after = {**before, **NO_CLAIM, "customer_id": customer_id, "declined_customer_id": None if moves else claimed}
+    after |= diagnose(after)._asdict()
+    if moves:
+        links.retire_other_customer(conn, integration_id, customer_id=customer_id)
+    integrations.write_owner_answer(conn, after, answered_by=answered_by)
+    links.follow_jobs(conn, integration_id)
+    return moves
+
+
+def store(conn: Connection, changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+    """Write the rows of integrations, each as it was and as it is to be, and let their links follow.
+
+    The rows are locked. Links and matches of another customer end before its name goes, which the database demands.
+    """
+    for before, after in changes:
+        if before["customer_id"] is not None and after["customer_id"] != before["customer_id"]:
+            links.retire_other_customer(conn, after["integration_id"], customer_id=after["customer_id"])
+    integrations.write_told(conn, [after for before, after in changes if after != before])
+    for before, after in changes:
+        if (before["claimed_customer_id"] is None) != (after["claimed_customer_id"] is None):
+            links.follow_jobs(conn, after["integration_id"])

@@ -137,15 +137,14 @@ def absence_doubts(integration: Mapping[str, Any]) -> list[str]:
     return doubts
 
 
-def close_integration(conn: Connection, integration_id: str, deleted_at: datetime) -> None:
-    """End an integration that was deleted in Kombo: its jobs go with it, for no tombstones will come.
+def close_integrations(conn: Connection, deleted_at: Mapping[str, datetime]) -> None:
+    """End the jobs of integrations that were deleted in Kombo: they go with them, for no tombstones will come.
 
     Deletion is final; connecting anew gives another integration and other job ids (Kombo's documentation).
     """
-    integrations.register(conn, integration_id)
-    integrations.update(conn, integration_id, {"deleted_at": deleted_at})
-    jobs.mark_integration_gone(conn, integration_id=integration_id, gone_at=deleted_at)
-    links.follow_jobs(conn, integration_id)
+    for integration_id in integrations.with_live_jobs(conn, list(deleted_at)):
+        jobs.mark_integration_gone(conn, integration_id=integration_id, gone_at=deleted_at[integration_id])
+        links.follow_jobs(conn, integration_id)
 
 
 def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: bool = False) -> int | None:

@@ -176,9 +176,7 @@ def _unlink(conn: Connection, decision: dict[str, Any]) -> None:
         else:
             job_links.forget_look(conn, link["link_id"])
     if link is None and (ended := job_links.ended_with(conn, decision, ("superseded", "rejected"))):
-        is_open = ended["lifecycle"] == "open"
-        job_links.set_state(
-            conn, ended["link_id"], "active" if is_open else "suspended", None if is_open else ended["lifecycle"]
-        )
+        reason = ended["suspended_by"]
+        job_links.set_state(conn, ended["link_id"], "suspended" if reason else "active", reason)
     if live := job_links.live_link(conn, **key):
         job_links.mark_for_another_look(conn, decision["integration_id"], job_links.which(link_ids=[live["link_id"]]))

@@ -98,3 +98,8 @@ def stale_integrations(conn: Connection) -> list[dict[str, Any]]:
 def live_integrations(conn: Connection) -> int:
     """Return how many integrations are fetched: neither deleted in Kombo nor taken over by another one."""
     return number(conn, "select count(*) as n from core.integrations where deleted_at is null and succeeded_by is null")
+
+
+def dead_events(conn: Connection) -> int:
+    """Return how many events could not be interpreted."""
+    return number(conn, "select count(*) as n from raw.dead_events")

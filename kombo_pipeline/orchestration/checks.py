@@ -4,6 +4,7 @@ import warnings
 
 import dagster as dg
 
+from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.orchestration import audits
 from kombo_pipeline.orchestration.assets import integration, job_match_candidates, jobs
 from kombo_pipeline.orchestration.metadata import table
@@ -75,6 +76,7 @@ def sync_is_healthy(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
                 "last_sync_state",
                 "fetch_state",
                 "held_jobs",
+                "dead_events",
             )
         },
     )
@@ -108,6 +110,28 @@ def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
             "sample": table(
                 stale[:20],
                 ("integration_id", "organization_name", "fresh_as_of", "kombo_read_at", "who_must_act", "what_to_do"),
+            ),
+        },
+    )
+
+
+@dg.asset_check(asset=jobs)
+def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No webhook event is dead: each one could be interpreted."""
+    with warehouse.connect() as conn:
+        dead = audits.dead_events(conn)
+        sample = webhook_events.dead(conn, 20)
+    return dg.AssetCheckResult(
+        passed=not dead,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "dead_events": dead,
+            "what_to_do": "Read the reasons (`kombo-pipeline events --dead`), mend the cause, then "
+            "`kombo-pipeline replay EVENT_ID`."
+            if dead
+            else "nothing",
+            "sample": table(
+                sample, ("event_id", "event_type", "integration_id", "customer_id", "reason", "received_at", "died_at")
             ),
         },
     )

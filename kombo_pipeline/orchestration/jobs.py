@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from kombo_pipeline.ingest.statements import fetches, webhook_events
+from kombo_pipeline.ingest.statements import fetches, refused_deliveries, webhook_events
 from kombo_pipeline.orchestration.assets import FetchConfig, job_match_candidates, jobs, own_jobs, raw_job_pages
-from kombo_pipeline.orchestration.checks import every_integration_fresh
+from kombo_pipeline.orchestration.checks import every_event_was_understood, every_integration_fresh
 from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.orchestration.runs import newest_runs
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
-# Without the check of all integrations, which reads every customer's jobs: a run of one must not pay for that.
+# Without the checks of all integrations, which read every customer's jobs: a run of one must not pay for that.
 _ONE_INTEGRATION = dg.AssetSelection.assets(raw_job_pages, jobs, job_match_candidates) - dg.AssetSelection.checks(
-    every_integration_fresh
+    every_integration_fresh, every_event_was_understood
 )
 
 sync_integration = dg.define_asset_job(
@@ -36,8 +36,8 @@ rematch = dg.define_asset_job(
 )
 check_freshness = dg.define_asset_job(
     "check_freshness",
-    selection=dg.AssetSelection.checks(every_integration_fresh),
-    description="Name the integrations whose copy is older than a day.",
+    selection=dg.AssetSelection.checks(every_integration_fresh, every_event_was_understood),
+    description="Name the integrations whose copy is older than a day, and the events that could not be interpreted.",
 )
 
 
@@ -45,7 +45,7 @@ class ReplayConfig(dg.Config):
     """What to handle again."""
 
     event_ids: list[str] = Field(default_factory=list)
-    """Kombo's event ids; empty: every event that no fetch has covered."""
+    """Kombo's event ids; empty: every event that no fetch has covered, dead ones too."""
 
 
 @dg.op
@@ -71,6 +71,7 @@ class PruneConfig(dg.Config):
     runs_days: int = 14
     event_bodies_days: int = 90
     pages_days: int = 30
+    refused_deliveries_days: int = 30
 
 
 @dg.op
@@ -83,6 +84,7 @@ def prune_history(context: dg.OpExecutionContext, config: PruneConfig, warehouse
     """
     with warehouse.connect() as conn:
         bodies = webhook_events.empty_bodies(conn, older_than=timedelta(days=config.event_bodies_days))
+        refused_deliveries.delete(conn, older_than=timedelta(days=config.refused_deliveries_days))
         pages = fetches.delete_pages(conn, older_than=timedelta(days=config.pages_days))
     before = datetime.now(UTC) - timedelta(days=config.runs_days)
     runs = context.instance.get_run_records(dg.RunsFilter(statuses=_FINISHED, updated_before=before), limit=5000)

@@ -11,6 +11,9 @@ from kombo_pipeline.orchestration.jobs import rematch, sync_integration
 from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.orchestration.runs import in_flight, requests
 
+_LOOKING_SECONDS = 20
+"""How long a tick looks at events that wait; Dagster ends a tick after 60."""
+
 
 @dg.sensor(
     job=sync_integration,
@@ -21,8 +24,7 @@ from kombo_pipeline.orchestration.runs import in_flight, requests
 def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
     """Keep no cursor: what is due follows from the events that no completed fetch covers."""
     with warehouse.connect() as conn:
-        seen = events.observe_events(conn)
-        conn.commit()
+        seen = events.work_off(conn, seconds=_LOOKING_SECONDS)
         waiting = webhook_events.waiting_for_fetch(conn)
         known = integrations.registered(conn)
     # Read after the events: a run that is queued by now will see every one of them when it begins.

@@ -39,7 +39,10 @@ def judge(acme: str) -> Judge:
     """Asks every check, about the customer and about all integrations, and runs no asset."""
 
     def ask() -> dict[str, dg.AssetCheckResult]:
-        results = {"every_integration_fresh": checks.every_integration_fresh(warehouse=Warehouse())}
+        results = {
+            "every_integration_fresh": checks.every_integration_fresh(warehouse=Warehouse()),
+            "every_event_was_understood": checks.every_event_was_understood(warehouse=Warehouse()),
+        }
         for check in PARTITIONED:
             # `build_asset_check_context` takes no partition.
             context = DirectAssetCheckExecutionContext(dg.build_op_context(partition_key=acme))
@@ -167,8 +170,24 @@ def test_a_deleted_integration_is_never_stale(judge: Judge, conn: Connection) ->
     assert judge()["every_integration_fresh"].passed
 
 
-def test_the_hourly_job_runs_only_the_check_of_all_integrations(run: Callable[..., Any], acme: str) -> None:
+def test_the_hourly_job_runs_only_the_checks_of_all_integrations(run: Callable[..., Any], acme: str) -> None:
     result = run(job="check_freshness")
-    assert [(check.check_name, check.partition, check.passed) for check in result.get_asset_check_evaluations()] == [
-        ("every_integration_fresh", None, True)
+    evaluations = result.get_asset_check_evaluations()
+    assert sorted((check.check_name, check.partition, check.passed) for check in evaluations) == [
+        ("every_event_was_understood", None, True),
+        ("every_integration_fresh", None, True),
     ]
+
+
+def test_a_dead_event_is_counted_and_shown_with_its_reason(judge: Judge, conn: Connection) -> None:
+    change(
+        conn,
+        "with landed as (insert into raw.webhook_events (event_id, event_type, starts_fetch) "
+        "values ('e1', 'data-changed', false) returning event_seq) "
+        "insert into raw.dead_events (event_seq, reason) select event_seq, 'it names no integration' from landed",
+    )
+    assert failing(judge) == ["every_event_was_understood"]
+    metadata = judge()["every_event_was_understood"].metadata
+    assert metadata["dead_events"].value == 1
+    assert "events --dead" in str(metadata["what_to_do"].value)
+    assert "it names no integration" in str(metadata["sample"].value)

@@ -378,6 +378,25 @@ def test_a_deleted_integration_takes_its_jobs_along_at_the_tick(pipeline: Pipeli
     assert row == {"health": "gone"}
 
 
+def test_a_tick_with_an_event_that_nobody_can_read_goes_on_and_runs_the_others(pipeline: Pipeline) -> None:
+    """The smallest inputs that stopped the webhooks of all customers."""
+    pipeline.land(event_type="integration-state-changed", integration_id="a:1", updated_at="9999-12-31T23:59:59-05:00")
+    pipeline.land(integration_id="a:2", end_user={"origin_id": "".join(chr(0x4E00 + n) for n in range(6000))})
+    odd = pipeline.land(integration_id="a b")
+    pipeline.land(integration_id=ACME)
+    assert pipeline.requested().keys() == {"a:2", ACME}
+    assert pipeline.unhandled().count(odd) == 1
+    assert [row["event_id"] for row in webhook_events.dead(pipeline.conn, 10)] == [odd]
+
+
+def test_a_tick_works_off_a_backlog_of_several_batches(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events.work_off, "__kwdefaults__", events.work_off.__kwdefaults__ | {"limit": 3})
+    for number in range(10):
+        pipeline.land(integration_id=f"a:{number % 2}")
+    assert pipeline.requested().keys() == {"a:0", "a:1"}
+    assert webhook_events.unseen(pipeline.conn, 1) == []
+
+
 # Jobs by hand
 
 

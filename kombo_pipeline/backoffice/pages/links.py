@@ -28,6 +28,7 @@ REASONS: Final[Mapping[str, str]] = {
     "succeeded": "another connection of the customer took over",
     "unknown": "the ATS job has no status that says open",
     "withdrawn": "the own job is withdrawn",
+    "owner_in_doubt": "Kombo names another customer of the integration",
     "undone": "the answer behind it was taken back",
     "rejected": "a person said that they are not the same",
     "superseded": "another ATS job was chosen",

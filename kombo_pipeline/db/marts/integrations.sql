@@ -43,7 +43,10 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read.
         coalesce(issues.open, 0) as open_issues, -- Problems Kombo has raised and not resolved.
         i.succeeded_by,
-        i.succeeded_at
+        i.succeeded_at,
+        i.claimed_customer_id,
+        i.claimed_at,
+        coalesce(dead.events, 0) as dead_events -- Events of it that could not be interpreted.
     from core.integrations i
     cross join lateral (
         select
@@ -67,6 +70,10 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
     left join (
         select integration_id, count(*) as open from core.integration_issues where status = 'OPEN' group by integration_id
     ) issues using (integration_id)
+    left join (
+        select e.integration_id, count(*) as events
+        from raw.dead_events d join raw.webhook_events e using (event_seq) group by e.integration_id
+    ) dead using (integration_id)
 );
 
 create view marts.sync_watermarks as ( -- The guide's table: how far each integration has been read.
@@ -154,4 +161,27 @@ create view marts.successions as ( -- Connections that take over from older ones
         s.created_at
     from core.successions s
     join core.integrations i using (integration_id)
+);
+
+create view marts.dead_events as ( -- Events that could not be interpreted, without their content. `kombo-pipeline replay EVENT_ID` takes one up again.
+    select
+        e.event_id,
+        e.event_type,
+        e.integration_id,
+        i.customer_id,
+        d.reason,
+        e.received_at,
+        d.died_at
+    from raw.dead_events d
+    join raw.webhook_events e using (event_seq)
+    left join core.integrations i on i.integration_id = e.integration_id
+);
+
+create view marts.refused_deliveries as ( -- Deliveries that the receivers refused, by minute and reason. Many of wrong_signature: is the webhook secret right?
+    select
+        minute,
+        reason,
+        sum(deliveries)::bigint as deliveries -- How many, all receivers together.
+    from raw.refused_deliveries
+    group by minute, reason
 );

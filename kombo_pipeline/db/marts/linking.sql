@@ -137,6 +137,7 @@ create view marts.application_targets as ( -- Where applications may be created 
         and e.exposed_until is null
     join core.integrations i on i.integration_id = l.integration_id
     where l.state = 'active' and j.publishable and o.withdrawn_at is null and i.deleted_at is null
+        and i.claimed_customer_id is null
 );
 
 create view marts.link_notices as ( -- What your product was told, or is to be told, of links.
@@ -178,6 +179,7 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
         and l.integration_id = m.integration_id and l.state <> 'retired'
     where o.withdrawn_at is null and i.deleted_at is null and i.succeeded_by is null
         and case
+            when l.reason = 'owner_in_doubt' then false
             when l.state = 'active' then l.look_again_since is not null or l.own_seen <> core.seen(o)
                 or m.outcome = 'review' and l.confirmed_by is null
             when l.state = 'suspended' and l.look_again_since is not null then true
@@ -220,7 +222,7 @@ create view marts.link_funnel as ( -- How far linking has come, an integration a
         count(m.own_job_id) as matched, -- Of those, the ones that matching has looked at.
         count(*) filter (where l.state = 'active' and l.confirmed_by is null) as linked_by_identifier, -- Active links that an identifier made.
         count(*) filter (where l.state = 'active' and l.confirmed_by is not null) as linked_by_person, -- Active links that a person confirmed.
-        count(*) filter (where l.state = 'suspended') as suspended, -- Links whose ATS job is not open.
+        count(*) filter (where l.state = 'suspended') as suspended, -- Links whose ATS job is not open, or whose owner is in doubt.
         count(*) filter (where q.why <> 'unlikely') as waiting_for_review, -- Own jobs that wait for a person's answer.
         count(*) filter (where l.link_id is null and m.outcome = 'none') as without_counterpart, -- Own jobs for which nothing likely was found.
         count(*) filter (where t.own_job_id is not null) as application_targets -- Own jobs for which applications may be created now.

@@ -20,6 +20,7 @@ from kombo_pipeline.backoffice.runs import Dagster
 from kombo_pipeline.backoffice.statements import overview, users
 from kombo_pipeline.backoffice.waiting import Waiting
 from kombo_pipeline.db.connection import connect
+from kombo_pipeline.linking import links
 from kombo_pipeline_tests.backoffice.conftest import (
     PASSWORD,
     Backoffice,
@@ -183,6 +184,93 @@ def test_an_admin_makes_a_link_for_the_customer_and_nobody_else_does(
     assert shown.status_code == 200
     link = shown.text.split('id="customer-link" readonly value="')[1].split('"')[0]
     assert admin.access.customer_of(link.rpartition("/")[2]) == "healthy"
+
+
+# What was delivered and could not be used
+
+
+def test_dead_events_and_refused_deliveries_are_shown_with_what_to_do(viewer: Client, backoffice: Backoffice) -> None:
+    assert "refused" not in viewer.get("/integrations").text
+    assert "could not be understood" not in viewer.get("/integrations").text
+    with backoffice.connect() as conn:
+        conn.execute(
+            "with landed as (insert into raw.webhook_events (event_id, event_type, starts_fetch) "
+            "values ('odd', 'data-changed', false) returning event_seq) "
+            "insert into raw.dead_events (event_seq, reason) select event_seq, 'odd' from landed"
+        )
+        conn.execute(
+            "insert into raw.refused_deliveries (minute, reason, deliveries) values (now(), 'wrong_signature', 1200), "
+            "(now(), 'wrong_signature', 34), (now() - interval '2 days', 'wrong_signature', 7), (now(), 'too_large', 1)"
+        )
+    try:
+        page = viewer.get("/integrations").text
+        assert "1 event could not be understood" in page
+        assert "kombo-pipeline events --dead" in page
+        assert "1,234 with a wrong signature, 1 too large" in page
+        assert "Is the webhook secret right?" in page
+    finally:
+        with backoffice.connect() as conn:
+            conn.execute("delete from raw.dead_events")
+            conn.execute("delete from raw.refused_deliveries")
+
+
+# Whose an integration is
+
+
+@pytest.fixture
+def doubted(backoffice: Backoffice) -> Customer:
+    """A customer of the test's own, whose integration Kombo says belongs to another one now."""
+    customer = add_customer(backoffice, f"doubted-{time.monotonic_ns()}")
+    with backoffice.connect() as conn:
+        conn.execute(
+            "insert into core.job_links (customer_id, own_job_id, integration_id, kombo_job_id, method, own_seen, "
+            "ats_seen) values (%s, %s, %s, %s, 'job_code', '{}', '{}')",
+            (customer.customer, customer.own_job, customer.integration, customer.job),
+        )
+        conn.execute(
+            "update core.integrations set claimed_customer_id = '<b>new</b>', claimed_at = now() "
+            "where integration_id = %s",
+            (customer.integration,),
+        )
+        links.follow_jobs(conn, customer.integration)
+    return customer
+
+
+def linked(backoffice: Backoffice, customer: Customer) -> list[tuple[str, str | None]]:
+    with backoffice.connect() as conn:
+        rows = conn.execute(
+            "select state, reason from core.job_links where integration_id = %s order by link_id",
+            (customer.integration,),
+        )
+        return [(row["state"], row["reason"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("still", "expected"), [(True, ("active", None)), (False, ("retired", "customer_changed"))], ids=["still", "moved"]
+)
+def test_an_admin_says_whose_an_integration_is_and_nobody_else_does(
+    backoffice: Backoffice, doubted: Customer, still: bool, expected: tuple[str, str | None]
+) -> None:
+    viewer, reviewer, admin = (backoffice.client(role) for role in ("viewer", "reviewer", "admin"))
+    at = path(doubted) + "/owner"
+    assert ("suspended", "owner_in_doubt") in linked(backoffice, doubted)
+    page = viewer.get(path(doubted)).text
+    assert "Whose integration is it?" in page
+    assert "&lt;b&gt;new&lt;/b&gt;" in page
+    assert "An admin can answer" in page
+    assert "let the links stand again" in admin.get(path(doubted)).text
+    answer = {"claimed": "<b>new</b>", "customer": doubted.customer if still else "<b>new</b>"}
+    assert reviewer.submit(at, **answer).status_code == 403
+    assert admin.submit(at, **answer | {"customer": "a stranger"}).status_code == 400
+    stale = admin.submit(at, **answer | {"claimed": "somebody else"})
+    assert "Nothing was done" in admin.get(stale.headers["location"]).text
+    assert ("suspended", "owner_in_doubt") in linked(backoffice, doubted)
+    done = admin.submit(at, **answer)
+    assert "It belongs to" in admin.get(done.headers["location"]).text
+    assert expected in linked(backoffice, doubted)
+    again = admin.submit(at, **answer)
+    assert "Nothing was done" in admin.get(again.headers["location"]).text
+    assert admin.submit("/integrations/personio:nobody/owner", **answer).status_code == 404
 
 
 # Held closures
