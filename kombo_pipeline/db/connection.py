@@ -1,8 +1,6 @@
-"""Connections to the warehouse, and the lock that keeps one fetch an integration at a time."""
+"""Connections to the warehouse."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -56,29 +54,3 @@ def connect(url: str) -> Connection:
         keepalives_interval=10,
         keepalives_count=3,
     )
-
-
-class IntegrationBusyError(RuntimeError):
-    """Another process is fetching or applying this integration; ask again in some seconds."""
-
-
-@contextmanager
-def only_one_fetch(conn: Connection, integration_id: str) -> Iterator[None]:
-    """Hold the integration's lock for a block that may span several transactions.
-
-    Two overlapping fetches would let the slower one write older data. Dagster's tag limit already keeps
-    runs apart; this lock also covers the command line, partition ranges and runs outside the queue.
-    Raises IntegrationBusyError when somebody else holds the lock.
-    """
-    key = f"kombo_pipeline fetch {integration_id}"
-    row = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0)) as locked", (key,)).fetchone()
-    conn.commit()
-    if row is None or not row["locked"]:
-        raise IntegrationBusyError(f"{integration_id} is being fetched by another process")
-    try:
-        yield
-    finally:
-        if not conn.closed:
-            conn.rollback()
-            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (key,))
-            conn.commit()

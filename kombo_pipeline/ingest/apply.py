@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 
-from kombo_pipeline.db.connection import Connection, only_one_fetch
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health, lifecycle, successions
 from kombo_pipeline.ingest.fetch import land_records
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
@@ -238,13 +239,15 @@ def release_records(conn: Connection, quarantine_ids: Sequence[int] | None = Non
     """Apply quarantined records once the code can read them (all of them when no ids are given).
 
     They are landed as a fetch of their own and go the way of every record. Commits integration by
-    integration. Returns how many were applied, and the rows that stay, with the reason that holds today.
+    integration; raises LeaseTakenError at one that is being fetched. Returns how many were applied, and the rows
+    that stay, with the reason that holds today.
     """
     asked: list[int] = []
     found = fetches.quarantined(conn, quarantine_ids)
     conn.commit()
     for integration_id in dict.fromkeys(row["integration_id"] for row in found):
-        with only_one_fetch(conn, integration_id), conn.transaction():
+        with leases.hold(conn, integration_id, "fetch") as lease, conn.transaction():
+            leases.limit_idle_time(conn)
             # What landed after these records must not be overwritten by them; it may even overtake them.
             apply_landed_fetches(conn, integration_id)
             ids = [row["quarantine_id"] for row in found if row["integration_id"] == integration_id]
@@ -253,5 +256,6 @@ def release_records(conn: Connection, quarantine_ids: Sequence[int] | None = Non
                 land_records(conn, integration_id, [row["record"] for row in rows])
                 apply_landed_fetches(conn, integration_id)
             asked += [row["quarantine_id"] for row in rows]
+            lease.confirm(conn)
     staying = fetches.quarantined(conn, asked)
     return len(asked) - len(staying), staying

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 import xxhash
 from isal import igzip
 
-from kombo_pipeline.db.connection import Connection, only_one_fetch
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.statements import fetches, integrations
 from kombo_pipeline.kombo.client import Kombo
@@ -77,15 +79,16 @@ def land_fetch(
     overlap: timedelta,
     full: bool = False,
     dagster_run_id: str | None = None,
+    ended_run: str | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Landed:
     """Traverse GET /ats/jobs for an integration and land each page in a transaction of its own.
 
     A first sync that has not finished is a state, not a failure: it returns with status `waiting`. Raises
-    KomboRefused and KomboUnavailable after noting them as the integration's state, IntegrationBusyError when
-    another process fetches the integration.
+    KomboRefused and KomboUnavailable after noting them as the integration's state, LeaseTakenError when another
+    process fetches the integration, LeaseLostError when another one took it over. A lease of `ended_run` is taken over.
     """
-    with only_one_fetch(conn, integration_id):
+    with leases.hold(conn, integration_id, "fetch", run_id=dagster_run_id, ended_run=ended_run) as lease:
         integrations.register(conn, integration_id)
         integrations.update(conn, integration_id, {"fetch_attempted_at": now()})
         integration = integrations.get(conn, integration_id)
@@ -105,9 +108,10 @@ def land_fetch(
             requested_at=now(),
             dagster_run_id=dagster_run_id,
         )
+        lease.confirm(conn)
         conn.commit()
         try:
-            _refresh_details(conn, kombo, integration_id, read_at=now())
+            _refresh_details(conn, kombo, integration_id, lease, read_at=now())
             with closing(kombo.job_pages(integration_id, updated_after=chosen.updated_after)) as pages:
                 for page in pages:
                     _land(conn, fetch_id, page)
@@ -115,12 +119,16 @@ def land_fetch(
                 _ask_for_absent_jobs(conn, kombo, integration_id, fetch_id, page_number=page.number + 1)
         except KomboError as error:
             conn.rollback()
-            status = _note_failure(conn, integration_id, fetch_id, error)
+            status = _note_failure(conn, integration_id, fetch_id, error, lease)
             if status == "waiting":
                 return Landed("waiting", fetch_id, chosen.kind, str(error), log_url=error.log_url)
             raise
+        except Exception as error:
+            _abandon(conn, fetch_id, error)
+            raise
         fetches.finish(conn, fetch_id, "landed")
         fetch = fetches.newest(conn, integration_id)
+        lease.confirm(conn)
         conn.commit()
     assert fetch is not None
     return Landed("landed", fetch_id, chosen.kind, chosen.why, chosen.updated_after, fetch["pages"], fetch["records"])
@@ -205,7 +213,9 @@ def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
     )
 
 
-def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str, *, read_at: datetime) -> None:
+def _refresh_details(
+    conn: Connection, kombo: Kombo, integration_id: str, lease: leases.Held, *, read_at: datetime
+) -> None:
     try:
         details = kombo.integration(integration_id)
     except KomboProtocolError as error:
@@ -227,10 +237,19 @@ def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str, *, rea
         },
         read_at=read_at,
     )
+    lease.confirm(conn)
     conn.commit()
 
 
-def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: KomboError) -> str:
+def _abandon(conn: Connection, fetch_id: int, error: Exception) -> None:
+    """End a fetch that failed for a reason of ours, so that it does not look like that of a killed process."""
+    with suppress(psycopg.Error, fetches.FetchAbandonedError):
+        conn.rollback()
+        fetches.finish(conn, fetch_id, "abandoned", error=f"{type(error).__name__}: {error}"[:2000])
+        conn.commit()
+
+
+def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: KomboError, lease: leases.Held) -> str:
     if isinstance(error, KomboNotReady):
         status = "waiting"
     else:
@@ -242,5 +261,6 @@ def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: K
         {"fetch_state": status, "fetch_error_code": error.code, "fetch_error": error.message},
     )
     health.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
+    lease.confirm(conn)
     conn.commit()
     return status

@@ -1,12 +1,14 @@
 """What must hold after a run, integration by integration, and once an hour for all of them together."""
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
 from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.orchestration import audits
-from kombo_pipeline.orchestration.assets import integration, job_match_candidates, jobs
+from kombo_pipeline.orchestration.assets import integration, integrations, job_match_candidates, jobs
 from kombo_pipeline.orchestration.metadata import table
 from kombo_pipeline.orchestration.resources import Warehouse
 
@@ -20,8 +22,12 @@ def job_ids_are_unique(context: dg.AssetCheckExecutionContext, warehouse: Wareho
     with warehouse.connect() as conn:
         orphans = audits.orphans(conn, context.partition_key)
         duplicates = audits.remote_id_duplicates(conn, context.partition_key)
+    what = ", ".join(f"{count} in core.{name}" for name, count in orphans.items())
     return dg.AssetCheckResult(
         passed=not orphans,
+        description=f"Nested entries without their job: {what}. Launch full_reconcile for this integration."
+        if orphans
+        else "Each job has one row, and each nested entry its job.",
         metadata={"orphaned_entries": sum(orphans.values()), "open_jobs_sharing_a_remote_id": duplicates},
     )
 
@@ -33,8 +39,17 @@ def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
         state = audits.watermark(conn, context.partition_key)
     waiting = state["fetch_state"] in ("never", "waiting") or state["ended_at"] is not None
     moved = state["watermark"] is not None and state["watermark"] >= state["newest_applied"]
+    if waiting:
+        description = "No fetch is expected: the first sync is pending, or the integration was deleted."
+    elif state["left_behind"]:
+        description = f"{state['left_behind']} landed fetches are not applied. Run sync_integration once more."
+    elif not moved:
+        description = "The watermark is behind the newest applied fetch. Launch full_reconcile for this integration."
+    else:
+        description = "The watermark is that of the newest applied fetch."
     return dg.AssetCheckResult(
         passed=waiting or (moved and not state["left_behind"]),
+        description=description,
         metadata={
             "watermark": str(state["watermark"]),
             "newest_applied_fetch_began": str(state["newest_applied"]),
@@ -50,6 +65,10 @@ def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Wa
         records = audits.quarantined(conn, context.partition_key)
     return dg.AssetCheckResult(
         passed=not records,
+        description=f"{len(records)} records could not be read as a whole: see the reasons, mend the reader, then run "
+        "`kombo-pipeline release records`."
+        if records
+        else "Every record could be read.",
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "records": len(records),
@@ -66,6 +85,7 @@ def sync_is_healthy(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
         state = audits.health(conn, context.partition_key)
     return dg.AssetCheckResult(
         passed=state["who_must_act"] is None and not state["held_jobs"],
+        description=_what_is_wrong(state),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             name: str(state[name] if state[name] is not None else "nobody" if name == "who_must_act" else "-")
@@ -90,10 +110,16 @@ def links_are_sound(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     """
     with warehouse.connect() as conn:
         broken = audits.broken_links(conn, context.partition_key)
-    return dg.AssetCheckResult(passed=not any(broken.values()), metadata={**broken})
+    wrong = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in broken.items() if count)
+    description = (
+        f"Links that must not exist: {wrong}. Look at marts.job_links; a constraint of the database is missing."
+    )
+    return dg.AssetCheckResult(
+        passed=not wrong, description=description if wrong else "Every link keeps the rules.", metadata={**broken}
+    )
 
 
-@dg.asset_check(asset=jobs)
+@dg.asset_check(asset=integrations.key)
 def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every integration was fetched within a day, and Kombo has read its ATS within two.
 
@@ -104,6 +130,10 @@ def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
         total = audits.live_integrations(conn)
     return dg.AssetCheckResult(
         passed=not stale,
+        description=f"{len(stale)} of {total} integrations are stale: see who must act, in the sample and in "
+        "marts.integration_health."
+        if stale
+        else f"All {total} integrations are fresh.",
         metadata={
             "integrations": total,
             "stale": len(stale),
@@ -115,7 +145,7 @@ def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=jobs)
+@dg.asset_check(asset=integrations.key)
 def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
     """No webhook event is dead: each one could be interpreted."""
     with warehouse.connect() as conn:
@@ -123,6 +153,10 @@ def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
         sample = webhook_events.dead(conn, 20)
     return dg.AssetCheckResult(
         passed=not dead,
+        description=f"{dead} events could not be interpreted: read the reasons with `kombo-pipeline events --dead`, mend "
+        "the cause, then `kombo-pipeline replay EVENT_ID`."
+        if dead
+        else "Every event could be interpreted.",
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "dead_events": dead,
@@ -135,3 +169,14 @@ def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
             ),
         },
     )
+
+
+def _what_is_wrong(state: Mapping[str, Any]) -> str:
+    wrong = []
+    if state["who_must_act"] is not None:
+        wrong.append(f"To be mended by: {state['who_must_act']}. {state['what_to_do'] or ''}".strip())
+    if state["held_jobs"]:
+        wrong.append(
+            f"{state['held_jobs']} jobs would close and wait for a person: see `kombo-pipeline release closure`."
+        )
+    return " ".join(wrong) or "Nobody has to act."

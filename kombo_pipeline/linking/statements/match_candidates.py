@@ -34,7 +34,11 @@ def integration(conn: Connection, integration_id: str) -> Row | None:
 
 
 def only_one_matching(conn: Connection, integration_id: str) -> None:
-    """Wait for another matching of the integration to end, and keep others waiting until the transaction ends."""
+    """Wait for another matching of the integration to end, and keep others waiting until the transaction ends.
+
+    The lease keeps runs apart for as long as a process works. This lock is for the one that was taken over and whose
+    transaction the server has not ended yet: who took over waits for that, where it would collide with its rows.
+    """
     conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"kombo_pipeline match {integration_id}",))
 
 
