@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -43,6 +43,8 @@ class Lease:
     acquired_at: datetime
     until: datetime
     attempts: int
+    is_live: bool
+    """Whether it has not expired, by the clock of the database."""
 
 
 class LeaseTakenError(RuntimeError):
@@ -122,9 +124,12 @@ def hold(
 
 def acquire(conn: Connection, held: Held, *, run_id: str | None = None, ended_run: str | None = None) -> None:
     """Take a lease in the caller's transaction; raises LeaseTakenError when another process holds it."""
-    # Whoever is about to commit has its row locked: that takes an instant, or the process stands still.
-    conn.execute("set local lock_timeout = '5s'")
-    taken = None
+    taken = find(conn, held.integration_id, held.work)
+    if taken is not None and taken.is_live and taken.run_id not in {run_id, ended_run} - {None}:
+        raise LeaseTakenError(taken)
+    # The row is locked from here on: for an instant, or the process stands still, which nobody shall wait for.
+    conn.execute("select set_config('lock_timeout', '5s', true)")
+    limit_idle_time(conn, "10s")
     for _ in range(3):
         try:
             with conn.transaction():
@@ -135,10 +140,8 @@ def acquire(conn: Connection, held: Held, *, run_id: str | None = None, ended_ru
             return
         # One that was released in between is free now.
         if (taken := find(conn, held.integration_id, held.work)) is not None:
-            break
-    if taken is None:
-        raise RuntimeError(f"The lease of the {held.work} of {held.integration_id} can neither be taken nor seen")
-    raise LeaseTakenError(taken)
+            raise LeaseTakenError(taken)
+    raise RuntimeError(f"The lease of the {held.work} of {held.integration_id} can neither be taken nor seen")
 
 
 def _insert(conn: Connection, held: Held, *, run_id: str | None, ended_run: str | None) -> dict[str, Any] | None:
@@ -206,7 +209,9 @@ def find(conn: Connection, integration_id: str, work: str) -> Lease | None:
     with conn.cursor(row_factory=class_row(Lease)) as cursor:
         return cursor.execute(
             """
-            select integration_id, work, owner, held_by, run_id, acquired_at, until, attempts
+            select
+                integration_id, work, owner, held_by, run_id, acquired_at, until, attempts,
+                until >= clock_timestamp() as is_live
             from core.leases
             where integration_id = %s
                 and work = %s
@@ -220,7 +225,9 @@ def live(conn: Connection) -> list[Lease]:
     with conn.cursor(row_factory=class_row(Lease)) as cursor:
         return cursor.execute(
             """
-            select integration_id, work, owner, held_by, run_id, acquired_at, until, attempts
+            select
+                integration_id, work, owner, held_by, run_id, acquired_at, until, attempts,
+                until >= clock_timestamp() as is_live
             from core.leases
             where until >= clock_timestamp()
             order by integration_id, work
@@ -238,9 +245,9 @@ def delete_long_expired(conn: Connection) -> int:
     ).rowcount
 
 
-def limit_idle_time(conn: Connection) -> None:
+def limit_idle_time(conn: Connection, limit: str = IDLE_LIMIT) -> None:
     """Let the server end this transaction when the process stands still in it; see IDLE_LIMIT."""
-    conn.execute("select set_config('idle_in_transaction_session_timeout', %s, true)", (IDLE_LIMIT,))
+    conn.execute("select set_config('idle_in_transaction_session_timeout', %s, true)", (limit,))
 
 
 def _renew(parameters: dict[str, Any], held: Held, stop: threading.Event) -> None:
@@ -272,14 +279,14 @@ def _renew(parameters: dict[str, Any], held: Held, stop: threading.Event) -> Non
 
 def _give_back(conn: Connection, held: Held, parameters: dict[str, Any]) -> None:
     """Release a lease whatever has become of the connection; what cannot be released expires by itself."""
+    with suppress(psycopg.Error):
+        conn.rollback()
+        release(conn, held)
+        conn.commit()
+        return
     try:
-        if conn.closed or conn.broken:
-            with _connect(parameters) as another:
-                release(another, held)
-        else:
-            conn.rollback()
-            release(conn, held)
-            conn.commit()
+        with _connect(parameters) as another:
+            release(another, held)
     except psycopg.Error as error:
         logger.warning("The lease of %s could not be given back and expires by itself: %s", held.integration_id, error)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.sandbox.deliveries import Webhook
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline_tests.conftest import copied
-from kombo_pipeline_tests.ingest.crashes import Lost, run
+from kombo_pipeline_tests.ingest.crashes import run
 from kombo_pipeline_tests.ingest.model import (
     NESTED_TABLES,
     OVERLAP,
@@ -225,7 +226,7 @@ class Upstream(RuleBasedStateMachine):
         """Cut off at a point of the connection, if the run has so many."""
         try:
             self.fetch_and_check(full=full, fatal=fatal)
-        except Lost:
+        except psycopg.OperationalError:
             SEEN["runs killed"] += 1
             self.unchanged()
 
@@ -311,7 +312,7 @@ class Upstream(RuleBasedStateMachine):
             assert blocked, error
             self.unchanged()
             return
-        except Lost:
+        except psycopg.OperationalError:
             newest = self.newest_fetch()
             if newest is None or newest["status"] != "applied" or newest["fetch_id"] in self.circumstances:
                 raise
@@ -480,7 +481,7 @@ def test_whatever_happens_upstream_the_copy_tells_what_kombo_tells(
     monkeypatch.setattr(kombo_client, "PAGE_SIZE", 6)
     more = os.environ.get("SYNC_TEST_EXAMPLES")
 
-    @seed(int(os.environ.get("SYNC_TEST_SEED", "2")))  # the same histories at each run, wherever this module stands
+    @seed(int(os.environ.get("SYNC_TEST_SEED", "3")))  # the same histories at each run, wherever this module stands
     def machine() -> Upstream:
         upstream = Upstream()
         upstream.conn, upstream.url, upstream.second_url, upstream.served = conn, warehouse_url, second_url, served
