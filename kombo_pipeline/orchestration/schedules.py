@@ -50,5 +50,5 @@ freshness_hourly = dg.ScheduleDefinition(
 
 
 prune_daily = dg.ScheduleDefinition(
-    name="prune_daily", job=prune, cron_schedule="40 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING
+    name="prune_daily", job=prune, cron_schedule="40 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
 )

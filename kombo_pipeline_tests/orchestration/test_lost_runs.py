@@ -18,12 +18,20 @@ from kombo_pipeline.orchestration.resources import Warehouse
 ACME = "greenhouse:acme"
 
 
-@pytest.fixture
-def instance(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setenv("KOMBO_WAREHOUSE_URL", warehouse_url)
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions("integration", [ACME])
+@pytest.fixture(scope="module")
+def module_instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
         yield instance
+
+
+@pytest.fixture
+def instance(
+    warehouse_url: str, module_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> dg.DagsterInstance:
+    monkeypatch.setenv("KOMBO_WAREHOUSE_URL", warehouse_url)
+    module_instance.wipe()
+    module_instance.add_dynamic_partitions("integration", [ACME])
+    return module_instance
 
 
 def run(instance: dg.DagsterInstance, *, partition: str | None = ACME, status: str = "STARTED") -> dg.DagsterRun:
@@ -70,6 +78,7 @@ def test_the_sensor_ends_lost_runs_and_leaves_those_with_a_lease(
     conn.commit()
     context = dg.build_sensor_context(
         instance=instance,
+        instance_ref=instance.get_ref(),
         repository_def=defs.get_repository_def(),
         resources={"warehouse": Warehouse()},
     )

@@ -21,11 +21,19 @@ LIMIT = due.REQUESTS_A_TICK
 NUMBERS = [0, 1, 2, 500]
 
 
-@pytest.fixture
-def instance(conn: Connection, warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setenv("KOMBO_WAREHOUSE_URL", warehouse_url)
-    with dg.DagsterInstance.ephemeral() as instance:
+@pytest.fixture(scope="module")
+def module_instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
         yield instance
+
+
+@pytest.fixture
+def instance(
+    warehouse_url: str, module_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> dg.DagsterInstance:
+    monkeypatch.setenv("KOMBO_WAREHOUSE_URL", warehouse_url)
+    module_instance.wipe()
+    return module_instance
 
 
 def integrations(conn: Connection, instance: dg.DagsterInstance, number: int) -> list[str]:
@@ -76,6 +84,7 @@ def with_own_jobs(conn: Connection, keys: list[str]) -> None:
 def tick(instance: dg.DagsterInstance, ticked: Any, *, at: datetime = TICK) -> list[dg.RunRequest]:
     common: dict[str, Any] = {
         "instance": instance,
+        "instance_ref": instance.get_ref(),
         "repository_def": defs.get_repository_def(),
         "resources": {"warehouse": Warehouse()},
     }
@@ -123,15 +132,15 @@ def queue(instance: dg.DagsterInstance, ticked: Any, requests: list[dg.RunReques
         instance.run_storage.add_run(run)
 
 
-@ALL
+@pytest.mark.parametrize("what", ["webhooks", "reconcile"])
 def test_a_backlog_is_asked_for_to_its_end_and_nothing_twice_while_it_is_queued(
     conn: Connection, instance: dg.DagsterInstance, what: str
 ) -> None:
     ticked, make_due, _ = BACKLOGS[what]
-    keys = integrations(conn, instance, 2 * LIMIT + 20)
+    keys = integrations(conn, instance, LIMIT + 20)
     make_due(conn, keys)
     asked: list[str | None] = []
-    for number in range(4):
+    for number in range(2):
         requests = tick(instance, ticked, at=TICK + number * timedelta(minutes=10))
         queue(instance, ticked, requests)
         asked += [request.partition_key for request in requests]
@@ -279,6 +288,7 @@ def test_own_jobs_has_a_materialization_from_the_first_tick_so_that_no_launch_wa
 ) -> None:
     context = dg.build_sensor_context(
         instance=instance,
+        instance_ref=instance.get_ref(),
         repository_def=defs.get_repository_def(),
         resources={"warehouse": Warehouse()},
     )
