@@ -74,7 +74,7 @@ class Customer:
         if how == "deleted":
             from kombo_pipeline.ingest import lifecycle
 
-            lifecycle.close_integration(self.conn, integration, datetime.now(UTC))
+            lifecycle.close_integrations(self.conn, {integration: datetime.now(UTC)})
         self.conn.commit()
 
     def own_job(self, own_job_id: str, title: str, **values: str) -> None:
