@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.ingest.statements import integrations, unreadable_fields
+from kombo_pipeline.ingest.statements.unreadable_fields import Share
 from kombo_pipeline.linking import links
 
 
@@ -15,6 +16,10 @@ class Diagnosis(NamedTuple):
     what_to_do: str | None
 
 
+# Both must be exceeded: some odd records are always about, a change of what the ATS sends shows in many.
+ODD_ABOVE_RECORDS = 10
+ODD_ABOVE_SHARE = 0.05
+
 _FINE = Diagnosis(None, None)
 _RECONNECT = Diagnosis(
     "customer",
@@ -23,11 +28,14 @@ _RECONNECT = Diagnosis(
 )
 
 
-def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) -> Diagnosis:
+def diagnose(
+    integration: Mapping[str, Any], fetch_error_by: str | None = None, share: Share | None = None
+) -> Diagnosis:
     """Say who must act on an integration, the most pressing reason first.
 
     The meaning of sync states and setup errors, and whose they are to mend, is Kombo's guide "Handling failing
-    syncs", corrected: FAILED is a critical error. `fetch_error_by` is who must act on a refused fetch.
+    syncs", corrected: FAILED is a critical error. `fetch_error_by` is who must act on a refused fetch, `share`
+    how many of its records cannot be read whole.
     """
     code, fetch_state = integration["fetch_error_code"], integration["fetch_state"]
     if integration["deleted_at"] is not None:
@@ -62,6 +70,8 @@ def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) 
             "us",
             "The jobs model is switched off in the scope configuration. Kombo reports its jobs as deleted.",
         )
+    if share and is_alarming(share):
+        return Diagnosis("us", _unreadable(share))
     return {
         "FAILED": Diagnosis("kombo", "The newest sync failed; Kombo is alerted. The data of the last good one stays."),
         "TIMED_OUT": Diagnosis("kombo", "The newest sync timed out; Kombo restarts it by itself."),
@@ -69,11 +79,29 @@ def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) 
     }.get(integration["last_sync_state"], _FINE)
 
 
+def is_alarming(share: Share) -> bool:
+    """Whether so many records cannot be read whole, now or in the newest fetch, that the reader must be mended."""
+    if share.odd <= ODD_ABOVE_RECORDS:
+        return False
+    of_newest = share.odd_of_newest > max(ODD_ABOVE_RECORDS, ODD_ABOVE_SHARE * share.records_of_newest)
+    return of_newest or share.odd > ODD_ABOVE_SHARE * max(share.jobs, share.odd)
+
+
+def _unreadable(share: Share) -> str:
+    field = f", most often the field {share.field} ({share.jobs_with_field} jobs)" if share.field else ""
+    return (
+        f"{share.odd} records cannot be read whole{field}. Their status and deletion are applied, other fields that "
+        "cannot be read keep their last value. See marts.quarantined_records for the reasons, mend "
+        "kombo_pipeline/kombo/record.py, deploy, then run `kombo-pipeline release records`."
+    )
+
+
 def diagnose_and_store(conn: Connection, integration_id: str, fetch_error_by: str | None = None) -> None:
     """Bring who_must_act and what_to_do of an integration in line with its other columns."""
     integration = integrations.get(conn, integration_id)
     if integration is not None:
-        integrations.update(conn, integration_id, diagnose(integration, fetch_error_by)._asdict())
+        share = unreadable_fields.share(conn, integration_id)
+        integrations.update(conn, integration_id, diagnose(integration, fetch_error_by, share)._asdict())
 
 
 def note(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> None:

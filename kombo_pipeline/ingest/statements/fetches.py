@@ -200,7 +200,7 @@ def quarantine(
     record: bytes,
     reason: str,
 ) -> None:
-    """Set a record aside; one that is in quarantine already stays there once, and is no longer released."""
+    """Keep a record that cannot be read whole; one that is kept already stays once, and is no longer released."""
     conn.execute(
         "insert into raw.quarantined_records "
         "(integration_id, kombo_job_id, fetch_id, page_number, record_hash, record, reason) "
@@ -231,13 +231,28 @@ def mark_released(conn: Connection, quarantine_ids: Sequence[int]) -> None:
 def release_overtaken(conn: Connection, *, integration_id: str, fetch_id: int, shows_all: bool) -> None:
     """Release quarantined records that the fetch being applied has overtaken.
 
-    Those of jobs that it shows in a readable version; all others too when it `shows_all` there is, for then
-    their jobs are gone.
+    Those of jobs that it shows in another version; all others too when it `shows_all` there is, for then their jobs
+    are gone. The version that core.jobs has now stays as long as it cannot be read whole.
     """
     conn.execute(
-        "update raw.quarantined_records set released_at = now() where integration_id = %s and released_at is null "
-        "and fetch_id < %s and (%s or kombo_job_id in (select kombo_job_id from fetched_jobs))",
-        (integration_id, fetch_id, shows_all),
+        """
+        update raw.quarantined_records q
+        set released_at = now()
+        where q.integration_id = %(integration)s
+            and q.released_at is null
+            and q.fetch_id < %(fetch)s
+            and case
+                when q.kombo_job_id in (select kombo_job_id from fetched_jobs) then not exists (
+                    select from core.jobs j
+                    where j.integration_id = q.integration_id
+                        and j.kombo_job_id = q.kombo_job_id
+                        and j.record_hash = q.record_hash
+                        and j.unreadable_fields is not null
+                )
+                else %(shows_all)s
+            end
+        """,
+        {"integration": integration_id, "fetch": fetch_id, "shows_all": shows_all},
     )
 
 
