@@ -39,7 +39,7 @@ def items(text: bytes) -> list[bytes]:
 def cut(text: bytes, *, depth: int) -> tuple[bytes, list[bytes]]:
     """Replace every object and list that begins `depth` levels down by its number in a list: `[7]`.
 
-    Returns the shallow text and the parts that were cut out, as they were.
+    Returns the shallow text and the parts that were cut out, as they were; raises ValueError when a part has no end.
     """
     shallow: list[bytes] = []
     parts: list[bytes] = []
@@ -57,6 +57,8 @@ def cut(text: bytes, *, depth: int) -> tuple[bytes, list[bytes]]:
                 kept_to = found.end()
                 shallow.append(b"[%d]" % len(parts))
                 parts.append(text[begin:kept_to])
+    if level > depth:
+        raise ValueError("JSON is malformed: an object or a list has no end")
     return b"".join([*shallow, text[kept_to:]]), parts
 
 

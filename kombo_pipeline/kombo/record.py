@@ -157,7 +157,10 @@ def read_id(record: msgspec.Raw | bytes) -> str | None:
     try:
         job_id = _job_id.decode(record).id
     except RecursionError:
-        return read_id(nesting.cut(bytes(record), depth=1)[0])
+        try:
+            return read_id(nesting.cut(bytes(record), depth=1)[0])
+        except ValueError:
+            return None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return None if "\0" in job_id else job_id

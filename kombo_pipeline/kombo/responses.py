@@ -194,7 +194,10 @@ def _listing(text: bytes) -> _Listing:
         if not _is_too_deep(error):
             raise
     # A record is nested deeper than the decoder goes. It alone is odd, so the page is read without its depths.
-    shallow, parts = nesting.cut(text, depth=_DEPTH_OF_RECORDS)
+    try:
+        shallow, parts = nesting.cut(text, depth=_DEPTH_OF_RECORDS)
+    except ValueError as error:
+        raise KomboProtocolError(f"not the answer that Kombo documents: {error}", retryable=True) from error
     listing = _data(_Listing, shallow)
     return _Listing(listing.next, [msgspec.Raw(nesting.restored(bytes(each), parts)) for each in listing.results])
 

@@ -44,14 +44,16 @@ def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 
 @dg.asset_check(asset=jobs, partitions_def=integration)
 def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Every record could be read."""
+    """Every record could be read whole."""
     with warehouse.connect() as conn:
         records = audits.quarantined(conn, context.partition_key)
+        fields = audits.unreadable_fields(conn, context.partition_key)
     return dg.AssetCheckResult(
         passed=not records,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "records": len(records),
+            "jobs_by_unreadable_field": fields,
             "what_to_do": "Mend the reader, then `kombo-pipeline release records`." if records else "nothing",
             "sample": table(records[:10], ("quarantine_id", "kombo_job_id", "reason", "quarantined_at")),
         },

@@ -22,6 +22,7 @@ from kombo_pipeline_tests.ingest.model import (
     client,
     stored,
 )
+from kombo_pipeline_tests.ingest.oddities import odd
 
 
 @pytest.fixture
@@ -42,11 +43,6 @@ def settled(customer: Customer) -> Iterator[Customer]:
         customer.world.clock.advance(timedelta(hours=1))
     yield customer
     assert_history_has_no_gap(customer.conn)
-
-
-def odd(record: Record, *, key: str, text: bytes) -> bytes:
-    """A record whose value under `key` is any bytes."""
-    return json.dumps(record | {key: "@@"}).encode().replace(b'"@@"', text)
 
 
 def row_versions(conn: Connection) -> list[dict[str, Any]]:
