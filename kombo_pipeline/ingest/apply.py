@@ -210,9 +210,7 @@ class RecordWriter:
                 self._copy(records[:middle], incoming=incoming)
                 self._copy(records[middle:], incoming=incoming)
         else:
-            for record in records:
-                if record.rows and record.rows.unreadable:
-                    self._quarantine(record, record.rows.unreadable)
+            self._quarantine([(r, r.rows.unreadable) for r in records if r.rows and r.rows.unreadable])
 
     def _copy_what_is_storable(self, record: Record, refusal: str, *, incoming: bool) -> None:
         """Copy a record that Postgres refused: without its odd fields, at the worst with its lifecycle alone."""
@@ -223,8 +221,7 @@ class RecordWriter:
                     self._copy_all([rows], incoming=incoming)
             except (UnreadableRecordError, *_UNSTORABLE):
                 continue
-            if rows.unreadable:
-                self._quarantine(record, rows.unreadable)
+            self._quarantine([(record, rows.unreadable)] if rows.unreadable else [])
             return
         self._set_aside(record, refusal)
 
@@ -241,21 +238,23 @@ class RecordWriter:
 
     def _set_aside(self, record: Record, reason: str) -> None:
         """Keep a record of which nothing can be applied."""
-        self._quarantine(record, {"record": reason})
+        self._quarantine([(record, {"record": reason})])
         self.set_aside += 1
         self.set_aside_unseen += not record.is_known
 
-    def _quarantine(self, record: Record, reasons: Mapping[str, str]) -> None:
-        fetches.quarantine(
-            self._conn,
-            integration_id=self._integration_id,
-            fetch_id=self._fetch_id,
-            page_number=record.page_number,
-            kombo_job_id=read_id(record.raw),
-            record_hash=record.record_hash,
-            record=bytes(record.raw),
-            reason="; ".join(f"{field}: {reason}" for field, reason in reasons.items()),
-        )
+    def _quarantine(self, odd: Sequence[tuple[Record, Mapping[str, str]]]) -> None:
+        """Keep records that could not be read whole, with the reasons by field."""
+        kept = [
+            fetches.Quarantined(
+                page_number=record.page_number,
+                kombo_job_id=read_id(record.raw),
+                record_hash=record.record_hash,
+                record=bytes(record.raw),
+                reason="; ".join(f"{field}: {reason}" for field, reason in reasons.items()),
+            )
+            for record, reasons in odd
+        ]
+        fetches.quarantine(self._conn, kept, integration_id=self._integration_id, fetch_id=self._fetch_id)
 
 
 def release_records(conn: Connection, quarantine_ids: Sequence[int] | None = None) -> tuple[int, list[dict[str, Any]]]:

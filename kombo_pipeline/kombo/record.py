@@ -12,7 +12,8 @@ import msgspec
 from kombo_pipeline.kombo import nesting
 
 # Postgres reads words such as "tomorrow" as instants; only dates that start like ISO 8601 get through.
-Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}")]
+Instant = Annotated[str, msgspec.Meta(pattern=r"^(?!0000)\d{4}-\d{2}-\d{2}")]
+Index = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 # Kombo's have 24 characters; three of these must fit an index entry of Postgres.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Json = msgspec.Raw
@@ -42,7 +43,7 @@ class Stage(_Strict):
     remote_id: str | None = None
     name: str | None = None
     status: str | None = None
-    index: int | None = None
+    index: Index | None = None
     custom_fields: Json = _NULL
     remote_data: Json = _NULL
 
@@ -56,7 +57,7 @@ class ScreeningQuestion(_Strict):
     description: str | None = None
     category: str | None = None
     required: bool | None = None
-    index: int | None = None
+    index: Index | None = None
     format: Json = _NULL
     precondition_question_id: str | None = None
     precondition_options: Json = _NULL

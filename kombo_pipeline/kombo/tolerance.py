@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kombo_pipeline.kombo import nesting
-from kombo_pipeline.kombo.record import NESTED, Instant, Job, Json, Location, UnreadableRecordError, read_id
+from kombo_pipeline.kombo.record import NESTED, Index, Instant, Job, Json, Location, UnreadableRecordError, read_id
 
 LIFECYCLE_FIELDS = ("id", "status", "visibility", "remote_deleted_at", "changed_at")
 """What is applied of every record, whatever else it holds."""
@@ -316,7 +316,7 @@ def _shortened(text: str, length: int) -> str:
 
 def _readers(struct: type[msgspec.Struct]) -> dict[str, Callable[[str], Any]]:
     by_type: list[tuple[Any, Callable[[str], Any]]] = [
-        (Instant | None, _instant), (str | None, _text), (float | None, _number), (int | None, _integer),
+        (Instant | None, _instant), (str | None, _text), (float | None, _number), (Index | None, _integer),
         (bool | None, _boolean), (Json, _json),
     ]  # fmt: skip
     return {

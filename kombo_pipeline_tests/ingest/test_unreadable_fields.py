@@ -329,6 +329,20 @@ def test_release_reads_again_with_the_code_of_today(acme: Customer, monkeypatch:
     assert (job["weekly_hours"], job["unreadable_fields"]) == (40, None)
 
 
+def test_a_release_of_records_does_not_go_round_a_held_closure(conn: Connection, served: Served) -> None:
+    big = Customer(conn, served, jobs=40)
+    big.fetch()
+    big.world.clock.advance(timedelta(hours=1))
+    held = big.open_ids()
+    big.world.enable_jobs_model(big.id, enabled=False)
+    ended = [big.kombo_job(job_id) | ENDINGS["deleted"] | {"weekly_hours": "40"} for job_id in held]
+    big.answer(ended)
+    assert big.fetch().held == len(held) > 10
+    for quarantine_id in [record["quarantine_id"] for record in big.quarantined()] or [1]:
+        release_records(big.conn, [quarantine_id])
+    assert big.open_ids() == held
+
+
 def test_a_job_with_unreadable_fields_does_not_claim_to_be_fresh(acme: Customer) -> None:
     def data_as_of(job_id: str) -> Any:
         return row(acme, "select data_as_of from marts.jobs where kombo_job_id = %s", job_id)["data_as_of"]

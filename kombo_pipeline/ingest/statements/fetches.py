@@ -189,25 +189,50 @@ def read_pages(conn: Connection, fetch_id: int, page_numbers: Sequence[int]) -> 
     return [LandedPage(row["page_number"], row["body"], row["record_hashes"]) for row in rows]
 
 
-def quarantine(
-    conn: Connection,
-    *,
-    integration_id: str,
-    fetch_id: int,
-    page_number: int,
-    kombo_job_id: str | None,
-    record_hash: str,
-    record: bytes,
-    reason: str,
-) -> None:
-    """Keep a record that cannot be read whole; one that is kept already stays once, and is no longer released."""
+class Quarantined(NamedTuple):
+    """A record that cannot be read whole."""
+
+    page_number: int
+    kombo_job_id: str | None
+    record_hash: str
+    record: bytes
+    reason: str
+
+
+def quarantine(conn: Connection, records: Sequence[Quarantined], *, integration_id: str, fetch_id: int) -> None:
+    """Keep records that cannot be read whole; one that is kept already stays once, and is no longer released."""
+    if not records:
+        return
+    conn.cursor().executemany(
+        """
+        insert into raw.quarantined_records (
+            integration_id, fetch_id, page_number, kombo_job_id, record_hash, record, reason
+        )
+        values (%s, %s, %s, %s, %s, %b, %s)
+        on conflict (integration_id, record_hash) do update set
+            fetch_id = excluded.fetch_id,
+            page_number = excluded.page_number,
+            reason = excluded.reason,
+            released_at = null
+        """,
+        [(integration_id, fetch_id, *record) for record in records],
+    )
+
+
+def forget_quarantined(conn: Connection, *, fetch_id: int, kombo_job_ids: Sequence[str]) -> None:
+    """Take records of held jobs out of quarantine: a release, one by one, must not go round the hold.
+
+    Nothing is lost, for the next fetch that shows such a job reads its record again.
+    """
     conn.execute(
-        "insert into raw.quarantined_records "
-        "(integration_id, kombo_job_id, fetch_id, page_number, record_hash, record, reason) "
-        "values (%s, %s, %s, %s, %s, %b, %s) on conflict (integration_id, record_hash) "
-        "do update set fetch_id = excluded.fetch_id, page_number = excluded.page_number, "
-        "reason = excluded.reason, released_at = null",
-        (integration_id, kombo_job_id, fetch_id, page_number, record_hash, record, reason),
+        """
+        update raw.quarantined_records
+        set released_at = now()
+        where fetch_id = %s
+            and kombo_job_id = any(%s)
+            and released_at is null
+        """,
+        (fetch_id, list(kombo_job_ids)),
     )
 
 
