@@ -255,7 +255,7 @@ def release() -> None:
 @release.command("records")
 @click.argument("quarantine_ids", nargs=-1, type=int)
 def release_records(quarantine_ids: Sequence[int]) -> None:
-    """Apply quarantined records that can be read by now: those named, or all."""
+    """Read quarantined records again with today's code: those named, or all."""
     from kombo_pipeline.ingest.apply import release_records as apply_them
 
     with _warehouse() as conn:

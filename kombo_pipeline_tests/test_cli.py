@@ -313,7 +313,8 @@ def test_release_records_applies_what_can_be_read_by_now(world: World, acme: str
     job_id = world.ats_jobs(acme)[0]
     world.set_raw(acme, job_id, lambda record: record | {"stages": 7})
     said("sync", acme)
-    assert len(stored(conn, acme)) == 11
+    assert conn.execute("select unreadable_fields from core.jobs where unreadable_fields is not null").fetchall()
+    conn.commit()
     staying, counted = said("release", "records")
     assert staying.startswith("1 stays: ")
     assert counted == "0 records applied, 1 stay in quarantine."
@@ -322,7 +323,7 @@ def test_release_records_applies_what_can_be_read_by_now(world: World, acme: str
     conn.commit()
     assert said("release", "records", 99) == ["0 records applied, 0 stay in quarantine."]
     assert said("release", "records", 1) == ["1 records applied, 0 stay in quarantine."]
-    assert len(stored(conn, acme)) == 12
+    assert not conn.execute("select from core.jobs where unreadable_fields is not null").fetchall()
 
 
 @pytest.fixture

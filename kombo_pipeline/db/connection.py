@@ -7,7 +7,12 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from kombo_pipeline.db.dates import hold_every_date
+
 Connection = psycopg.Connection[dict[str, Any]]
+
+# For every connection of the process, those of pools included: ATSs send dates such as 9999-12-31T23:59:59-05:00.
+hold_every_date(psycopg.adapters)
 
 _SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
 _NO_URL = (

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import identity
 from kombo_pipeline.ingest.identity import NO_CLAIM, Told
-from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.ingest.statements import integrations, unreadable_fields
+from kombo_pipeline.ingest.statements.unreadable_fields import Share
 from kombo_pipeline.linking import links
 from kombo_pipeline.linking.statements import job_links
 
@@ -19,6 +20,10 @@ class Diagnosis(NamedTuple):
     what_to_do: str | None
 
 
+# Both must be exceeded: some odd records are always about, a change of what the ATS sends shows in many.
+ODD_ABOVE_RECORDS = 10
+ODD_ABOVE_SHARE = 0.05
+
 _FINE = Diagnosis(None, None)
 _RECONNECT = Diagnosis(
     "customer",
@@ -27,11 +32,14 @@ _RECONNECT = Diagnosis(
 )
 
 
-def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) -> Diagnosis:
+def diagnose(
+    integration: Mapping[str, Any], fetch_error_by: str | None = None, share: Share | None = None
+) -> Diagnosis:
     """Say who must act on an integration, the most pressing reason first.
 
     The meaning of sync states and setup errors, and whose they are to mend, is Kombo's guide "Handling failing
-    syncs", corrected: FAILED is a critical error. `fetch_error_by` is who must act on a refused fetch.
+    syncs", corrected: FAILED is a critical error. `fetch_error_by` is who must act on a refused fetch, `share`
+    how many of its records cannot be read whole.
     """
     code, fetch_state = integration["fetch_error_code"], integration["fetch_state"]
     if integration["deleted_at"] is not None:
@@ -75,6 +83,8 @@ def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) 
             "us",
             "The jobs model is switched off in the scope configuration. Kombo reports its jobs as deleted.",
         )
+    if share and is_alarming(share):
+        return Diagnosis("us", _unreadable(share))
     return {
         "FAILED": Diagnosis("kombo", "The newest sync failed; Kombo is alerted. The data of the last good one stays."),
         "TIMED_OUT": Diagnosis("kombo", "The newest sync timed out; Kombo restarts it by itself."),
@@ -93,11 +103,29 @@ def _taken_over(integration: Mapping[str, Any]) -> Diagnosis:
     return Diagnosis(None, f"Taken over by {integration['succeeded_by']}; nothing is fetched any more.")
 
 
+def is_alarming(share: Share) -> bool:
+    """Whether so many records cannot be read whole, now or in the newest fetch, that the reader must be mended."""
+    if share.odd <= ODD_ABOVE_RECORDS:
+        return False
+    of_newest = share.odd_of_newest > max(ODD_ABOVE_RECORDS, ODD_ABOVE_SHARE * share.records_of_newest)
+    return of_newest or share.odd > ODD_ABOVE_SHARE * max(share.jobs, share.odd)
+
+
+def _unreadable(share: Share) -> str:
+    field = f", most often the field {share.field} ({share.jobs_with_field} jobs)" if share.field else ""
+    return (
+        f"{share.odd} records cannot be read whole{field}. Their status and deletion are applied, other fields that "
+        "cannot be read keep their last value. See marts.quarantined_records for the reasons, mend "
+        "kombo_pipeline/kombo/record.py, deploy, then run `kombo-pipeline release records`."
+    )
+
+
 def diagnose_and_store(conn: Connection, integration_id: str, fetch_error_by: str | None = None) -> None:
     """Bring who_must_act and what_to_do of an integration in line with its other columns."""
     integration = integrations.get(conn, integration_id)
     if integration is not None:
-        integrations.update(conn, integration_id, diagnose(integration, fetch_error_by)._asdict())
+        share = unreadable_fields.shares(conn, [integration_id]).get(integration_id)
+        integrations.update(conn, integration_id, diagnose(integration, fetch_error_by, share)._asdict())
 
 
 def note_details(conn: Connection, integration_id: str, values: Mapping[str, Any], *, read_at: datetime) -> None:
@@ -118,7 +146,6 @@ def note_details(conn: Connection, integration_id: str, values: Mapping[str, Any
         has_links = bool(job_links.linked_integrations(conn, [integration_id]))
         after |= identity.changes_by(before, told, has_links=has_links, at=read_at)
         after["details_read_at"] = read_at
-    after |= diagnose(after)._asdict()
     store(conn, [(before, after)])
 
 
@@ -137,7 +164,8 @@ def answer_owner(conn: Connection, integration_id: str, *, customer_id: str, ans
         raise ValueError(f"{integration_id} belongs to {current} or to {claimed}; {customer_id} is neither")
     moves = bool(customer_id == claimed)
     after = {**before, **NO_CLAIM, "customer_id": customer_id, "declined_customer_id": None if moves else claimed}
-    after |= diagnose(after)._asdict()
+    share = unreadable_fields.shares(conn, [integration_id]).get(integration_id)
+    after |= diagnose(after, share=share)._asdict()
     if moves:
         links.retire_other_customer(conn, integration_id, customer_id=customer_id)
     integrations.write_owner_answer(conn, after, answered_by=answered_by)
@@ -146,14 +174,19 @@ def answer_owner(conn: Connection, integration_id: str, *, customer_id: str, ans
 
 
 def store(conn: Connection, changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
-    """Write the rows of integrations, each as it was and as it is to be, and let their links follow.
+    """Write the rows of integrations, each as it was and as it is to be, with who must act; let their links follow.
 
     The rows are locked. Links and matches of another customer end before its name goes, which the database demands.
     """
     for before, after in changes:
         if before["customer_id"] is not None and after["customer_id"] != before["customer_id"]:
             links.retire_other_customer(conn, after["integration_id"], customer_id=after["customer_id"])
-    integrations.write_told(conn, [after for before, after in changes if after != before])
+    shares = unreadable_fields.shares(conn, [after["integration_id"] for _, after in changes])
+    diagnosed = [
+        (before, {**after, **diagnose(after, share=shares.get(after["integration_id"]))._asdict()})
+        for before, after in changes
+    ]
+    integrations.write_told(conn, [after for before, after in diagnosed if after != before])
     for before, after in changes:
         if (before["claimed_customer_id"] is None) != (after["claimed_customer_id"] is None):
             links.follow_jobs(conn, after["integration_id"])

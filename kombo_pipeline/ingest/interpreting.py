@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kombo_pipeline.ingest import health, identity
+from kombo_pipeline.ingest import identity
 from kombo_pipeline.ingest.identity import instant, text
 from kombo_pipeline.ingest.statements.integrations import Issue
 from kombo_pipeline.ingest.statements.webhook_events import LandedEvent
@@ -79,7 +79,6 @@ def interpret(reading: Reading, known: Mapping[str, Any], *, has_links: bool) ->
         case "integration-deleted":
             told = instant(data.get("deleted_at")) or event.received_at
             after["deleted_at"] = after["deleted_at"] or min(told, event.received_at)
-    after |= health.diagnose(after)._asdict()
     starts_fetch = after["deleted_at"] is None and webhooks.is_trigger(event.event_type or "", reading.payload)
     return after, starts_fetch
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.ingest.statements import held_closures, integrations, jobs
+from kombo_pipeline.ingest.statements import fetches, held_closures, integrations, jobs
 from kombo_pipeline.linking import links
 
 # Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
@@ -69,6 +69,7 @@ def _held(conn: Connection, fetch: Mapping[str, Any], reason: str, ending: dict[
     if not is_held(closing=len(ending), open_jobs=open_jobs):
         return {}
     jobs.unstage(conn, list(ending))
+    fetches.forget_quarantined(conn, fetch_id=fetch["fetch_id"], kombo_job_ids=list(ending))
     held_closures.hold(
         conn,
         integration_id=integration_id,

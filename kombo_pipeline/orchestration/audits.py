@@ -58,6 +58,20 @@ def quarantined(conn: Connection, integration_id: str) -> list[dict[str, Any]]:
     ).fetchall()
 
 
+def unreadable_fields(conn: Connection, integration_id: str) -> dict[str, int]:
+    """Return the fields of an integration that could not be read, with the number of jobs, the most frequent first."""
+    row = conn.execute(
+        """
+        select unreadable_fields
+        from marts.integration_health
+        where integration_id = %s
+        """,
+        (integration_id,),
+    ).fetchone()
+    fields = (row["unreadable_fields"] if row else None) or {}
+    return dict(sorted(fields.items(), key=lambda item: (-item[1], item[0])))
+
+
 def health(conn: Connection, integration_id: str) -> dict[str, Any]:
     """Return an integration's row of marts.integration_health; raises LookupError when there is none."""
     row = conn.execute("select * from marts.integration_health where integration_id = %s", (integration_id,)).fetchone()

@@ -60,9 +60,10 @@ def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 
 @dg.asset_check(asset=jobs, partitions_def=integration)
 def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Every record could be read."""
+    """Every record could be read whole."""
     with warehouse.connect() as conn:
         records = audits.quarantined(conn, context.partition_key)
+        fields = audits.unreadable_fields(conn, context.partition_key)
     return dg.AssetCheckResult(
         passed=not records,
         description=f"{len(records)} records could not be read as a whole: see the reasons, mend the reader, then run "
@@ -72,6 +73,7 @@ def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Wa
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "records": len(records),
+            "jobs_by_unreadable_field": fields,
             "what_to_do": "Mend the reader, then `kombo-pipeline release records`." if records else "nothing",
             "sample": table(records[:10], ("quarantine_id", "kombo_job_id", "reason", "quarantined_at")),
         },
@@ -153,8 +155,8 @@ def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
         sample = webhook_events.dead(conn, 20)
     return dg.AssetCheckResult(
         passed=not dead,
-        description=f"{dead} events could not be interpreted: read the reasons with `kombo-pipeline events --dead`, mend "
-        "the cause, then `kombo-pipeline replay EVENT_ID`."
+        description=f"{dead} events could not be interpreted: read the reasons with `kombo-pipeline events --dead`, "
+        "mend the cause, then `kombo-pipeline replay EVENT_ID`."
         if dead
         else "Every event could be interpreted.",
         severity=dg.AssetCheckSeverity.WARN,

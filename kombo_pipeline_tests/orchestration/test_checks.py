@@ -114,11 +114,26 @@ def test_a_record_in_quarantine_is_shown_with_its_reason(
     [row] = result.metadata["sample"].records
     assert row.data["kombo_job_id"] == job_id
     assert "stages" in row.data["reason"]
+    assert result.metadata["jobs_by_unreadable_field"].value == {"stages": 1}
     assert "release records" in result.metadata["what_to_do"].value
     world.set_raw(acme, job_id, None)
     run(acme)
     assert failing(judge) == []
     assert release_records(conn) == (0, [])
+
+
+def test_many_odd_records_are_for_us_to_mend_and_name_the_field(
+    judge: Judge, world: World, run: Callable[..., Any], acme: str
+) -> None:
+    for number, job_id in enumerate(world.ats_jobs(acme)):
+        world.set_raw(acme, job_id, {"weekly_hours": "40"} if number else {"weekly_hours": "40", "job_code": 4711})
+    run(acme)
+    assert failing(judge) == ["nothing_is_quarantined", "sync_is_healthy"]
+    checks = judge()
+    assert checks["sync_is_healthy"].metadata["who_must_act"].value == "us"
+    assert "weekly_hours" in checks["sync_is_healthy"].metadata["what_to_do"].value
+    fields = checks["nothing_is_quarantined"].metadata["jobs_by_unreadable_field"].value
+    assert list(fields.items()) == [("weekly_hours", len(world.ats_jobs(acme))), ("job_code", 1)]
 
 
 @pytest.mark.parametrize("sync", ["AUTHENTICATION_FAILED: customer", "FAILED: kombo", "PARTIALLY_FAILED: kombo"])

@@ -169,8 +169,9 @@ def held_jobs(conn: Connection, hold_id: int, limit: int | None = None) -> list[
 
 _LINKS = sql.SQL(
     "select l.*, o.title as own_title, o.job_code as own_code, o.location as own_place, j.name as ats_title, "
-    "j.job_code as ats_code, core.place(j) as ats_place, j.lifecycle, j.publishable, i.organization_name, i.tool, "
-    "q.why as proposal, n.event_type as told, n.delivered_at, n.dead_at, n.next_attempt_at, n.last_error, "
+    "j.job_code as ats_code, core.place(j) as ats_place, j.lifecycle, j.publishable, j.unreadable_fields, "
+    "i.organization_name, i.tool, q.why as proposal, n.event_type as told, n.delivered_at, n.dead_at, "
+    "n.next_attempt_at, n.last_error, "
     "l.own_seen <> core.seen(o) as own_changed, l.ats_seen <> core.seen(j) as ats_changed "
     "from core.job_links l join core.own_jobs o using (customer_id, own_job_id) "
     "join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id "

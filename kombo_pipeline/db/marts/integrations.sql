@@ -40,8 +40,10 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         coalesce(jobs.total, 0) as jobs, -- Jobs known.
         coalesce(jobs.open, 0) as open_jobs, -- Jobs open in the ATS.
         coalesce(held.jobs, 0) as held_jobs, -- Jobs whose closure waits for a person's decision.
-        coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read.
+        coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read whole, those without a readable id included.
         coalesce(issues.open, 0) as open_issues, -- Problems Kombo has raised and not resolved.
+        coalesce(quarantined.jobs, 0) as unreadable_jobs, -- Jobs with a field that could not be read in their newest record. More than 10 and more than 5 % of them turn the health to "needs attention".
+        unreadable.fields as unreadable_fields, -- Which fields those are, with the number of jobs: {"salary_amount": 12}. Null when there are none.
         i.succeeded_by,
         i.succeeded_at,
         i.claimed_customer_id,
@@ -64,9 +66,26 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         from core.held_closures where decision is null group by integration_id
     ) held using (integration_id)
     left join (
-        select integration_id, count(*) as records
-        from raw.quarantined_records where released_at is null group by integration_id
+        select q.integration_id, count(distinct q.quarantine_id) as records, count(distinct j.kombo_job_id) as jobs
+        from raw.quarantined_records q
+        left join core.jobs j on j.integration_id = q.integration_id
+            and j.kombo_job_id = q.kombo_job_id
+            and j.unreadable_fields is not null
+        where q.released_at is null
+        group by q.integration_id
     ) quarantined using (integration_id)
+    left join (
+        select integration_id, jsonb_object_agg(field, jobs) as fields
+        from (
+            select j.integration_id, field, count(distinct j.kombo_job_id) as jobs
+            from core.jobs j
+            join raw.quarantined_records q using (integration_id, kombo_job_id)
+            cross join lateral jsonb_object_keys(j.unreadable_fields) as field
+            where j.unreadable_fields is not null and q.released_at is null
+            group by j.integration_id, field
+        ) of_fields
+        group by integration_id
+    ) unreadable using (integration_id)
     left join (
         select integration_id, count(*) as open from core.integration_issues where status = 'OPEN' group by integration_id
     ) issues using (integration_id)
@@ -131,7 +150,7 @@ create view marts.held_closures as ( -- Mass closures, waiting and decided, one 
     left join core.jobs j on j.integration_id = h.integration_id and j.kombo_job_id = job.kombo_job_id
 );
 
-create view marts.quarantined_records as ( -- Records that could not be read, without their content.
+create view marts.quarantined_records as ( -- Records that could not be read whole, without their content. What could be read of them was applied.
     select
         i.customer_id,
         q.integration_id,

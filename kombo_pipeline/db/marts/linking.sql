@@ -129,7 +129,11 @@ create view marts.application_targets as ( -- Where applications may be created 
         l.method,
         l.state_since as linked_since, -- Since when the link is active.
         e.exposed_from,
-        i.kombo_last_sync_started_at as data_as_of -- The row shows everything Kombo knew at this instant (its clock).
+        (
+            select m.data_as_of
+            from marts.jobs m
+            where m.integration_id = l.integration_id and m.kombo_job_id = l.kombo_job_id
+        ) as data_as_of -- The row shows everything Kombo knew at this instant (its clock). See marts.jobs.
     from core.job_links l
     join core.own_jobs o using (customer_id, own_job_id)
     join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id

@@ -69,7 +69,11 @@ def ats_jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str]
         "select j.kombo_job_id, j.lifecycle in ('open', 'unknown') as is_proposable, coalesce(j.name, '') as title, "
         "coalesce(core.place(j), '') as place, coalesce(j.department, '') as department, "
         "coalesce(j.employment_type, '') as employment_type, "
-        "coalesce(j.opened_at, j.remote_created_at)::date as posted_on, coalesce(j.job_code, '') as job_code, "
+        # A placeholder such as 0001-01-01 says nothing of when a job was opened.
+        "coalesce(case when j.opened_at >= '1900-01-01' and j.opened_at < '2200-01-01' then j.opened_at end, "
+        "case when j.remote_created_at >= '1900-01-01' and j.remote_created_at < '2200-01-01' "
+        "then j.remote_created_at end)::date as posted_on, "
+        "coalesce(j.job_code, '') as job_code, "
         "coalesce(j.remote_id, '') as remote_id, "
         "array_remove(array[j.post_url, j.remote_url] || p.urls, null) as urls from core.jobs j "
         "left join (select kombo_job_id, array_agg(url order by id) as urls from core.job_postings "

@@ -70,6 +70,11 @@ def customers(backoffice: Backoffice) -> dict[str, Customer]:
             (found["failing"].integration,),
         )
         conn.execute(
+            "insert into core.jobs (integration_id, kombo_job_id, last_fetch_id, unreadable_fields) "
+            "values (%s, 'odd-1', 1, '{\"salary_amount\": \"expected a number, got an object\"}')",
+            (found["failing"].integration,),
+        )
+        conn.execute(
             "insert into core.integration_issues values ('i1', %s, 'integration.authentication_failed', "
             "'Authentication failed', 'OPEN', '**Reconnect** <script>alert(1)</script>', now(), null)",
             (found["invalid"].integration,),
@@ -158,7 +163,9 @@ def test_the_page_of_one_integration_shows_what_it_was_told_and_leads_on(
     text = viewer.get(path(customers["invalid"])).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "javascript:" not in text
-    assert "name is &lt;b&gt;no&lt;/b&gt; text" in viewer.get(path(customers["failing"])).text
+    text = viewer.get(path(customers["failing"])).text
+    assert "name is &lt;b&gt;no&lt;/b&gt; text" in text
+    assert "Fields: <b>salary amount</b> in 1 job." in text
     assert "Deleted in Kombo" in viewer.get(path(customers["gone"])).text
     assert viewer.get("/integrations/personio:nobody").status_code == 404
 
