@@ -153,8 +153,8 @@ def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
         sample = webhook_events.dead(conn, 20)
     return dg.AssetCheckResult(
         passed=not dead,
-        description=f"{dead} events could not be interpreted: read the reasons with `kombo-pipeline events --dead`, mend "
-        "the cause, then `kombo-pipeline replay EVENT_ID`."
+        description=f"{dead} events could not be interpreted: read the reasons with `kombo-pipeline events --dead`, "
+        "mend the cause, then `kombo-pipeline replay EVENT_ID`."
         if dead
         else "Every event could be interpreted.",
         severity=dg.AssetCheckSeverity.WARN,
