@@ -96,7 +96,7 @@ def test_a_materialization_tells_what_a_data_engineer_asks_first(world: World, r
     assert pages["why"] == "changes since the watermark, less the overlap"
     assert pages["fetch_id"] == 3
     counts = ("new", "changed", "unchanged", "closed", "quarantined", "repaired", "held")
-    assert [jobs[name] for name in counts] == [0, 1, 10, 1, 1, 0, 0]
+    assert [jobs[name] for name in counts] == [0, 2, 10, 1, 1, 0, 0]
     assert jobs["fetches_applied"] == "3 (incremental)"
     assert before <= between <= after
     assert (jobs["watermark_before"], jobs["watermark_after"]) == (between.timestamp(), after.timestamp())
