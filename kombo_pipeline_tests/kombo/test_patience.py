@@ -102,9 +102,9 @@ def test_the_pages_of_a_traversal_share_one_total(server, waits):
 
 def test_the_requests_of_a_lookup_share_one_total(server, waits):
     server.script = [BUSY, page(), BUSY, page(), BUSY, page()]
-    with Kombo(api_url=server.url, api_key=KEY, sleep=waits.append, max_total_wait=120) as kombo:
-        with pytest.raises(KomboUnavailable):
-            kombo.find_jobs(ACME, ids=["a"], job_codes=["b"], remote_ids=["c"])
+    kombo = Kombo(api_url=server.url, api_key=KEY, sleep=waits.append, max_total_wait=120)
+    with kombo, pytest.raises(KomboUnavailable):
+        kombo.find_jobs(ACME, ids=["a"], job_codes=["b"], remote_ids=["c"])
     assert len(waits) == 2
 
 
