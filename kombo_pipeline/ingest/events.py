@@ -6,7 +6,7 @@ from typing import Any
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health, lifecycle
-from kombo_pipeline.ingest.statements import integrations, webhook_events
+from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
 from kombo_pipeline.kombo.webhooks import is_trigger
 
 _BROUGHT_DATA = ("SUCCEEDED", "PARTIALLY_FAILED")
@@ -18,6 +18,7 @@ def observe_events(conn: Connection, limit: int = 1000) -> int:
     Registers integrations, notes their state, ends deleted ones, and marks the events that ask for a fetch.
     Events may come late, twice and out of order: what they tell is dated by what is in them.
     """
+    ignored = forgotten.ignore_events(conn)
     found = webhook_events.unseen(conn, limit)
     for event in found:
         if event["integration_id"] is not None and _is_ats(event["payload"]):
@@ -26,7 +27,7 @@ def observe_events(conn: Connection, limit: int = 1000) -> int:
             _observe_issue(conn, event)
             starts_fetch = False
         webhook_events.mark_seen(conn, event["event_seq"], starts_fetch=starts_fetch)
-    return len(found)
+    return ignored + len(found)
 
 
 def _observe(conn: Connection, event: Mapping[str, Any]) -> bool:

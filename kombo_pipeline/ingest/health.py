@@ -62,11 +62,18 @@ def diagnose(integration: Mapping[str, Any], fetch_error_by: str | None = None) 
             "us",
             "The jobs model is switched off in the scope configuration. Kombo reports its jobs as deleted.",
         )
-    return {
+    diagnosis = {
         "FAILED": Diagnosis("kombo", "The newest sync failed; Kombo is alerted. The data of the last good one stays."),
         "TIMED_OUT": Diagnosis("kombo", "The newest sync timed out; Kombo restarts it by itself."),
         "PARTIALLY_FAILED": Diagnosis("kombo", "The newest sync had non-fatal errors; Kombo takes care of them."),
     }.get(integration["last_sync_state"], _FINE)
+    if diagnosis == _FINE and integration["details_error"] is not None:
+        return Diagnosis(
+            integration["details_error_by"],
+            f"{integration['details_error']} Its jobs are fetched all the same; until the details are known, jobs that "
+            "a full fetch does not show stay open, and mass deletions wait.",
+        )
+    return diagnosis
 
 
 def diagnose_and_store(conn: Connection, integration_id: str, fetch_error_by: str | None = None) -> None:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from kombo_pipeline.ingest import events
-from kombo_pipeline.ingest.statements import integrations, webhook_events
+from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.orchestration.assets import integration
 from kombo_pipeline.orchestration.due import due_integrations, rematch_keys, run_key
@@ -25,14 +25,19 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
         conn.commit()
         waiting = webhook_events.waiting_for_fetch(conn)
         known = integrations.registered(conn)
+        gone = {each.integration_id for each in forgotten.forgotten(conn)}
     # Read after the events: a run that is queued by now will see every one of them when it begins.
     due = due_integrations(waiting, in_flight(context.instance))
     partitions = set(context.instance.get_dynamic_partitions(str(integration.name)))
     added = [key for key in known if key not in partitions]
-    if not due and not added:
+    dropped = sorted(gone & partitions)
+    if not due and not added and not dropped:
         return dg.SkipReason(f"{seen} events seen, {len(waiting)} integrations wait for a run in flight")
     return dg.SensorResult(
-        dynamic_partitions_requests=[integration.build_add_request(added)] if added else [],
+        dynamic_partitions_requests=[
+            *([integration.build_add_request(added)] if added else []),
+            *([integration.build_delete_request(dropped)] if dropped else []),
+        ],
         run_requests=[
             dg.RunRequest(
                 partition_key=each["integration_id"], run_key=run_key(each), tags={"kombo/trigger": "webhook"}

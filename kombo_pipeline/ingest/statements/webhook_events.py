@@ -36,7 +36,8 @@ def unseen(conn: Connection, limit: int) -> list[dict[str, Any]]:
     """Return events that nobody has looked at, in order of landing, locked until the transaction ends."""
     return conn.execute(
         "select event_seq, event_type, integration_id, payload, received_at from raw.webhook_events "
-        "where starts_fetch is null order by event_seq limit %s for update",
+        "where starts_fetch is null and (integration_id is null or integration_id not in "
+        "(select f.integration_id from core.forgotten f)) order by event_seq limit %s for update",
         (limit,),
     ).fetchall()
 
@@ -57,6 +58,7 @@ def waiting_for_fetch(conn: Connection) -> list[dict[str, Any]]:
         "i.kombo_last_sync_started_at as watermark, min(e.received_at) as waiting_since "
         "from raw.webhook_events e join core.integrations i using (integration_id) "
         "where e.starts_fetch and e.handled_at is null and i.deleted_at is null "
+        "and i.integration_id not in (select integration_id from core.forgotten) "
         "group by e.integration_id, i.kombo_last_sync_started_at order by min(e.event_seq)"
     ).fetchall()
 
