@@ -77,21 +77,22 @@ def _transaction(url: str) -> Iterator[sa.Connection]:
     # Connected before SQLAlchemy takes over, which would wrap what psycopg says in an error of its own.
     with Session.connect(with_driver(url), name="kombo_pipeline migrate", settings={}) as driver:
         engine = sa.create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=sa.NullPool)
+        user, database = driver.info.user, driver.info.dbname
         try:
             with engine.begin() as connection:
                 yield connection
         except (sa.exc.DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-                raise SchemaError(_missing_right(driver.info, cause)) from error
+                raise SchemaError(_missing_right(user, database, cause)) from error
             raise
 
 
-def _missing_right(info: psycopg.ConnectionInfo, error: psycopg.Error) -> str:
+def _missing_right(user: str, database: str, error: psycopg.Error) -> str:
     return (
-        f"Role {info.user} may not migrate database {info.dbname}: {str(error).partition(chr(10))[0]}. Migrate as the "
-        f"owner of its tables; the first time as a role with: grant create on database {info.dbname} to {info.user}; "
-        f"grant create on schema public to {info.user}. Nothing was changed."
+        f"Role {user} may not migrate database {database}: {str(error).partition(chr(10))[0]}. Migrate as the "
+        f"owner of its tables; the first time as a role with: grant create on database {database} to {user}; "
+        f"grant create on schema public to {user}. Nothing was changed."
     )
 
 
