@@ -86,21 +86,13 @@ def land_fetch(
     """Traverse GET /ats/jobs for an integration and land each page in a transaction of its own.
 
     A first sync that has not finished is a state, not a failure: it returns with status `waiting`. Raises
-    KomboRefused and KomboUnavailable after noting them as the integration's state, IntegrationBusyError when
-    another process fetches the integration, ForgottenError for one that must not come back. An id that Kombo does
-    not know is not kept when this was the first that we heard of it.
+    KomboRefused and KomboUnavailable after noting them as the integration's state, IntegrationBusyError when another
+    process fetches it, ForgottenError when it must not come back. A new id that Kombo does not know is not kept.
     """
     with only_one_fetch(conn, integration_id):
-        forgotten.refuse(conn, integration_id)
-        is_new = integrations.register(conn, integration_id)
-        integrations.update(conn, integration_id, {"fetch_attempted_at": now()})
-        integration = integrations.get(conn, integration_id)
-        assert integration is not None
-        conn.commit()
+        is_new, integration = _registered(conn, kombo, integration_id, now=now)
         if integration["deleted_at"] is not None:
             return Landed("gone", why="the integration was deleted in Kombo")
-        _refresh_details(conn, kombo, integration_id, now=now)
-        integration = integrations.get(conn, integration_id) or integration
         chosen = plan(integration, now=now(), overlap=overlap, full=full)
         fetch_id = fetches.start(
             conn,
@@ -220,6 +212,22 @@ def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
         record_ids=[read_id(record) for record in page.records],
         record_hashes=[hash_record(record) for record in page.records],
     )
+
+
+def _registered(
+    conn: Connection, kombo: Kombo, integration_id: str, *, now: Callable[[], datetime]
+) -> tuple[bool, Mapping[str, Any]]:
+    """Register an integration and bring its details up to date; return whether it is new, and its row."""
+    forgotten.refuse(conn, integration_id)
+    is_new = integrations.register(conn, integration_id)
+    integrations.update(conn, integration_id, {"fetch_attempted_at": now()})
+    integration = integrations.get(conn, integration_id)
+    assert integration is not None
+    conn.commit()
+    if integration["deleted_at"] is None:
+        _refresh_details(conn, kombo, integration_id, now=now)
+        integration = integrations.get(conn, integration_id) or integration
+    return is_new, integration
 
 
 def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str, *, now: Callable[[], datetime]) -> None:

@@ -28,8 +28,16 @@ from kombo_pipeline.kombo.errors import (
     error_from_response,
     seconds,
 )
-from kombo_pipeline.kombo.identifiers import batches, filled, identity_of
-from kombo_pipeline.kombo.patience import LAST_ATTEMPT, MAX_RETRY_WAIT, Patience, error_of, pause_before_retry, within
+from kombo_pipeline.kombo.filters import batches, filled, identity_of, timestamp
+from kombo_pipeline.kombo.patience import (
+    LAST_ATTEMPT,
+    MAX_RETRY_WAIT,
+    Lines,
+    Patience,
+    error_of,
+    pause_before_retry,
+    within,
+)
 from kombo_pipeline.kombo.responses import MAX_BYTES, Answer, Page, first_record_id
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 
@@ -90,6 +98,7 @@ class Kombo:
         self._budget_resets_at = 0.0
         self._timeout = timeout
         self._run = Patience(max_total_wait)
+        self._lines = Lines()
         self._http = httpx.Client(
             base_url=url,
             headers={
@@ -121,7 +130,7 @@ class Kombo:
         status filter, for it would hide closures. The same job may come twice. The next page is fetched while
         the caller handles this one; close the generator to stop early.
         """
-        params = {"updated_after": _timestamp(updated_after)} if updated_after else {}
+        params = {"updated_after": timestamp(updated_after)} if updated_after else {}
         return self._traverse(_checked(integration_id), params)
 
     def find_jobs(
@@ -188,7 +197,7 @@ class Kombo:
                 if size == 1:
                     raise KomboTooLargeError(
                         f"job {error.record_id or 'without a readable id'} alone makes {error.message}; find out what "
-                        "fills it, such as images inside its description, and have it shortened in the ATS",
+                        "fills it, such as images in its description, and have it shortened in the ATS",
                         integration_id=integration_id,
                     ) from error
                 size = max(1, size // 2)
@@ -224,9 +233,9 @@ class Kombo:
             if _is_blank(page.next_cursor):
                 # Nothing can be asked for with it. Kombo's own SDK takes it for the end; a slip is not repeated.
                 page = ask()
-                if _is_blank(page.next_cursor):
-                    log.warning("Integration %s: the cursor after page %d is blank: the end", integration_id, number)
-                    page = replace(page, next_cursor=None)
+            if _is_blank(page.next_cursor):
+                log.warning("Integration %s: the cursor after page %d is blank: the end", integration_id, number)
+                page = replace(page, next_cursor=None)
             return page
 
         # One worker and one page ahead: errors arrive in order and memory holds two pages.
@@ -255,10 +264,8 @@ class Kombo:
         sleep = self._sleep or tenacity.sleep_using_event(closed)
         call = Patience(min(patience.left, self._run.left))
         if call.left <= 0:
-            raise KomboUnavailable(
-                f"Kombo has failed for as long as it is waited for ({self._max_total_wait:.0f} s)",
-                integration_id=request.integration_id,
-            )
+            reason = f"Kombo has failed for as long as it is waited for ({self._max_total_wait:.0f} s)"
+            raise KomboUnavailable(reason, integration_id=request.integration_id)
 
         def pause(seconds: float) -> None:
             began = time.monotonic()
@@ -268,16 +275,7 @@ class Kombo:
             self._run.left -= time.monotonic() - began
 
         def attempt() -> T:
-            if (wait := self._budget_resets_at - time.monotonic()) > 0:
-                if wait > call.left:
-                    raise KomboUnavailable(
-                        f"the rate limit is used up for another {wait:.0f} s",
-                        integration_id=request.integration_id,
-                        retry_after=wait,
-                    )
-                self._budget_resets_at = 0.0
-                call.left -= wait
-                sleep(wait)
+            self._keep_pace(request, call, sleep)
             if closed.is_set():
                 raise _ClosedError
             began = time.monotonic()
@@ -311,6 +309,18 @@ class Kombo:
         )
         return retrying(attempt)
 
+    def _keep_pace(self, request: "_Request", call: Patience, sleep: Callable[[float], None]) -> None:
+        """Wait for a used-up rate limit to be reset; it costs the call, and not the run: others keep the pace too."""
+        wait = self._budget_resets_at - time.monotonic()
+        if wait <= 0:
+            return
+        if wait > call.left:
+            reason = f"the rate limit is used up for another {wait:.0f} s"
+            raise KomboUnavailable(reason, integration_id=request.integration_id, retry_after=wait)
+        self._budget_resets_at = 0.0
+        call.left -= wait
+        sleep(wait)
+
     def _exchange(self, request: "_Request", closed: threading.Event, patience: float) -> Answer:
         """One request and its whole answer; any status but 200 is raised as the KomboError it stands for."""
         requested_at, started = self._now(), time.monotonic()
@@ -318,13 +328,17 @@ class Kombo:
         chunks: list[bytes] = []
         size = 0
         try:
-            with self._http.stream(
-                request.method,
-                request.path,
-                params=request.params,
-                headers=request.headers,
-                timeout=within(self._timeout, patience),
-            ) as response:
+            with (
+                self._lines.cut_after(limit + LAST_ATTEMPT),
+                self._http.stream(
+                    request.method,
+                    request.path,
+                    params=request.params,
+                    headers=request.headers,
+                    timeout=within(self._timeout, patience),
+                    extensions={"trace": self._lines.note},
+                ) as response,
+            ):
                 for chunk in response.iter_raw():
                     chunks.append(chunk)
                     size += len(chunk)
@@ -373,13 +387,6 @@ class _ClosedError(Exception):
 
 def _is_blank(cursor: str | None) -> bool:
     return cursor is not None and not cursor.strip()
-
-
-def _timestamp(at: datetime) -> str:
-    """Kombo's date-time: UTC, cut to the millisecond, as rounding up would skip changes."""
-    if at.tzinfo is None:
-        raise ValueError(f"a time without a time zone: {at}")
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _checked(integration_id: str) -> str:

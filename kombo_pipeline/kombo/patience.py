@@ -1,5 +1,12 @@
 """How long Kombo is waited for: the pauses between attempts, and the total that they and hanging requests share."""
 
+import socket
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
 import httpx
 import tenacity
 
@@ -18,6 +25,40 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
+
+
+class Lines:
+    """The connections of a client, to be cut when an answer takes too long.
+
+    A time-out between two bytes says nothing of an answer, or its headers, that comes a byte at a time.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def note(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note a connection that is made; httpcore's `trace`."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            found = info["return_value"].get_extra_info("socket")
+            if isinstance(found, socket.socket):
+                self._sockets.add(found)
+
+    @contextmanager
+    def cut_after(self, seconds: float) -> Iterator[None]:
+        """Cut the connections when the block takes longer; whoever reads from one gets a transport error."""
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        for each in list(self._sockets):
+            with suppress(OSError):
+                # That of the plain socket: a TLS one would first change what its reader works with.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
 def pause_before_retry(state: tenacity.RetryCallState) -> float:

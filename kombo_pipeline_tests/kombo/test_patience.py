@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -64,23 +65,34 @@ def test_the_details_are_given_up_before_the_jobs_are(deaf, monkeypatch):
         assert seconds_until_unavailable(calls(kombo)["details"]) <= 0.3 + LATE
 
 
-def test_an_answer_that_trickles_is_given_up_within_the_total(server):
+TRICKLES = {
+    "the body, often": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ", 0.05),
+    "the body, seldom": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ", PATIENCE * 0.8),
+    "the headers": (b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.05),
+    "the headers, seldom": (b"HTTP/1.1 200 OK\r\nX: ", b"x", PATIENCE * 0.8),
+    "the status": (b"H", b"", 0.05),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", 0.05),
+}
+
+
+@pytest.mark.parametrize(("begin", "drop", "every"), TRICKLES.values(), ids=TRICKLES)
+def test_an_answer_that_trickles_is_given_up_within_the_total(begin, drop, every):
     """A byte at a time never trips a time-out between two bytes."""
     stop = threading.Event()
+
+    def trickle(client):
+        with client, suppress(OSError):
+            client.sendall(begin)
+            while not stop.wait(every):
+                client.sendall(drop)
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=trickle, args=(listener.accept()[0],), daemon=True).start()
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def trickle():
-            while not stop.is_set():
-                client, _ = listener.accept()
-                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-                try:
-                    while not stop.wait(0.05):
-                        client.sendall(b" ")
-                except OSError:
-                    pass
-                client.close()
-
-        threading.Thread(target=trickle, daemon=True).start()
+        threading.Thread(target=serve, daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         with Kombo(api_url=url, api_key=KEY, max_total_wait=PATIENCE) as kombo:
             assert seconds_until_unavailable(calls(kombo)["pages"]) <= PATIENCE + LATE

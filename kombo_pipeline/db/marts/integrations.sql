@@ -41,7 +41,9 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         coalesce(jobs.open, 0) as open_jobs, -- Jobs open in the ATS.
         coalesce(held.jobs, 0) as held_jobs, -- Jobs whose closure waits for a person's decision.
         coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read.
-        coalesce(issues.open, 0) as open_issues -- Problems Kombo has raised and not resolved.
+        coalesce(issues.open, 0) as open_issues, -- Problems Kombo has raised and not resolved.
+        i.details_read_at,
+        i.details_error
     from core.integrations i
     cross join lateral (
         select

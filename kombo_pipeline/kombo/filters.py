@@ -1,6 +1,7 @@
-"""Identifiers of jobs as filters of Kombo's API."""
+"""What a request of jobs asks for, as filters of Kombo's API."""
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import msgspec
@@ -44,3 +45,10 @@ def identity_of(record: msgspec.Raw) -> str | bytes:
         return msgspec.json.decode(record, type=_Identified).id
     except ValueError:
         return bytes(record)
+
+
+def timestamp(at: datetime) -> str:
+    """Kombo's date-time: UTC, cut to the millisecond, as rounding up would skip changes."""
+    if at.tzinfo is None:
+        raise ValueError(f"a time without a time zone: {at}")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
