@@ -7,19 +7,23 @@ import psycopg
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
 URL = os.environ["BENCH_URL"]
+INTERVAL = int(os.environ["BENCH_SENSOR_SECONDS"])
 
 
 @dg.asset(partitions_def=integration)
-def empty() -> dg.MaterializeResult:
+def empty(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     with psycopg.connect(URL) as conn:
-        conn.execute("update bench.events set done_at = clock_timestamp() where done_at is null")
+        conn.execute(
+            "update bench.events set done_at = clock_timestamp(), run_id = %s where done_at is null",
+            (context.run.run_id,),
+        )
     return dg.MaterializeResult()
 
 
 run_empty = dg.define_asset_job("run_empty", selection=[empty])
 
 
-@dg.sensor(job=run_empty, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(job=run_empty, minimum_interval_seconds=INTERVAL, default_status=dg.DefaultSensorStatus.RUNNING)
 def rows(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     with psycopg.connect(URL) as conn:
         newest = conn.execute("select max(id) from bench.events where done_at is null").fetchone()[0]

@@ -57,7 +57,7 @@ def copy_typed(api: str, integration_id: str, url: str) -> dict[str, Any]:
             for record in page.records:
                 job, _ = read_job(record)
                 key = f"{integration_id}{DELIMITER}{job.id}{DELIMITER}1{DELIMITER}{'0' * 32}"
-                batch.append(escaped(job_row(job, key) + NULL + END_OF_ROW))
+                batch.append(escaped(job_row(job, key) + NULL + DELIMITER + NULL + END_OF_ROW))
             records += len(page.records)
             if len(batch) >= 2000:
                 job_tables.copy_rows(conn, "jobs", JOB_COLUMNS, batch, incoming=False)

@@ -18,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from kombo_pipeline import settings
 from kombo_pipeline.backoffice.commands import customer_link, user
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.ingest.commands import events, release_owner
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.responses import page_text
@@ -235,7 +236,7 @@ def page(fetch_id: int, page: int, job: str | None) -> None:
 @main.command()
 @click.argument("event_ids", nargs=-1)
 def replay(event_ids: Sequence[str]) -> None:
-    """Handle landed webhook events again: those named, or all that no fetch has covered."""
+    """Handle landed webhook events again: those named, or all that no fetch has covered and all that are dead."""
     from kombo_pipeline.ingest.statements import webhook_events
 
     with _warehouse() as conn:
@@ -249,13 +250,13 @@ def replay(event_ids: Sequence[str]) -> None:
 
 @main.group()
 def release() -> None:
-    """Release quarantined records, or a held closure of many jobs."""
+    """Release quarantined records or a held closure of many jobs, or say whose an integration is."""
 
 
 @release.command("records")
 @click.argument("quarantine_ids", nargs=-1, type=int)
 def release_records(quarantine_ids: Sequence[int]) -> None:
-    """Apply quarantined records that can be read by now: those named, or all."""
+    """Read quarantined records again with today's code: those named, or all."""
     from kombo_pipeline.ingest.apply import release_records as apply_them
 
     with _warehouse() as conn:
@@ -325,8 +326,10 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
 
 
 main.add_command(forget)
+main.add_command(events)
 main.add_command(user)
 main.add_command(customer_link)
+release.add_command(release_owner)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 webhook_sensor, poll_silent_integrations ─▶ sync_integration: raw_job_pages ─▶ jobs ─▶ job_match_candidates
 reconcile_weekly ─────────────────────────▶ full_reconcile:   the same, every job                ▲
 own_jobs_sensor ──────────────────────────▶ rematch:                              own_jobs ──────┘
-freshness_hourly ─▶ check_freshness      prune_daily ─▶ prune      by hand ─▶ replay_events
+freshness_hourly ─▶ check_freshness (integrations)      prune_daily ─▶ prune      by hand ─▶ replay_events
+lost_runs_sensor ends runs whose process was killed
 """
 
 import dagster as dg
@@ -12,7 +13,7 @@ from kombo_pipeline.orchestration import assets, checks, jobs, schedules, sensor
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 
 defs = dg.Definitions(
-    assets=[assets.raw_job_pages, assets.jobs, assets.own_jobs, assets.job_match_candidates],
+    assets=[assets.integrations, assets.raw_job_pages, assets.jobs, assets.own_jobs, assets.job_match_candidates],
     asset_checks=[
         checks.job_ids_are_unique,
         checks.watermark_moved,
@@ -20,6 +21,7 @@ defs = dg.Definitions(
         checks.sync_is_healthy,
         checks.links_are_sound,
         checks.every_integration_fresh,
+        checks.every_event_was_understood,
     ],
     jobs=[
         jobs.sync_integration,
@@ -29,7 +31,7 @@ defs = dg.Definitions(
         jobs.replay_events,
         jobs.prune,
     ],
-    sensors=[sensors.webhook_sensor, sensors.own_jobs_sensor],
+    sensors=[sensors.webhook_sensor, sensors.own_jobs_sensor, sensors.lost_runs_sensor],
     schedules=[
         schedules.poll_silent_integrations,
         schedules.reconcile_weekly,

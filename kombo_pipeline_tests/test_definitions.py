@@ -1,6 +1,7 @@
 """The Dagster location as Dagster loads it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,6 @@ import dagster as dg
 import pytest
 import yaml
 
-from kombo_pipeline.db import embedded
 from kombo_pipeline.definitions import defs
 
 REPOSITORY = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ def test_the_location_can_be_loaded() -> None:
 
 def test_asset_keys_and_the_partitions_definition_bear_the_names_of_the_contract() -> None:
     graph = defs.resolve_asset_graph()
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*SYNCED, "own_jobs"}
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*SYNCED, "own_jobs", "integrations"}
     for name in SYNCED:
         partitions = graph.get(dg.AssetKey(name)).partitions_def
         assert isinstance(partitions, dg.DynamicPartitionsDefinition)
@@ -30,6 +30,16 @@ def test_asset_keys_and_the_partitions_definition_bear_the_names_of_the_contract
     assert graph.get(dg.AssetKey("jobs")).parent_keys == {dg.AssetKey("raw_job_pages")}
     assert graph.get(dg.AssetKey("job_match_candidates")).parent_keys == {dg.AssetKey("jobs"), dg.AssetKey("own_jobs")}
     assert graph.get(dg.AssetKey("own_jobs")).partitions_def is None
+
+
+def test_the_check_of_all_integrations_is_on_an_asset_that_no_run_materializes() -> None:
+    """The result of a check is shown as "Not evaluated" as soon as its asset is materialized by a later run."""
+    graph = defs.resolve_asset_graph()
+    [check] = [key for key in graph.asset_check_keys if key.name == "every_integration_fresh"]
+    assert not graph.get(check.asset_key).is_executable
+    for job in ("sync_integration", "full_reconcile", "rematch", "check_freshness"):
+        steps = {node.name for node in defs.resolve_job_def(job).nodes}
+        assert ("integrations_every_integration_fresh" in steps) == (job == "check_freshness")
 
 
 def test_every_asset_says_what_it_is() -> None:
@@ -98,18 +108,21 @@ def test_the_workspace_names_the_location_on_which_sensor_state_hangs() -> None:
     }
 
 
-def test_dagster_validates_the_workspace_with_the_instance_of_the_repository(
-    postgres_server: embedded.Server, tmp_path: Path
+@pytest.mark.parametrize("url", ["", "postgresql://nobody@127.0.0.1:1/nothing"])
+def test_dagster_validates_the_workspace_without_a_server_and_with_the_instance_of_the_repository(
+    url: str, tmp_path: Path
 ) -> None:
-    url = embedded.ensure_database(postgres_server, "validated_dagster")
+    data_dir, home = tmp_path / "data", tmp_path / "home"
+    home.mkdir()
+    shutil.copyfile(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
     done = subprocess.run(
         [str(Path(sys.executable).parent / "dagster"), "definitions", "validate", "-w", "workspace.yaml"],
         cwd=REPOSITORY,
-        env=os.environ | {"KOMBO_DAGSTER_URL": url, "KOMBO_DATA_DIR": str(tmp_path)},
+        env=os.environ | {"KOMBO_DAGSTER_URL": url, "KOMBO_DATA_DIR": str(data_dir), "DAGSTER_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "Validation successful for code location kombo_pipeline" in done.stdout + done.stderr
-    assert not list(tmp_path.iterdir()), "with URLs set nothing embedded starts"
+    assert not data_dir.exists(), "nothing embedded starts"

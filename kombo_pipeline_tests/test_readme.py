@@ -75,6 +75,9 @@ def test_the_command_table_names_every_command_and_every_option():
     for _, words, options in commands_in(README.read_text()):
         command = resolve(words)
         documented.setdefault(str(command.name), set()).update(options)
+    rows = re.findall(r"^\| `kombo-pipeline ([^`]+)` \|", README.read_text(), re.MULTILINE)
+    named = [str(resolve(row.split()).name) for row in rows]
+    assert sorted(named) == sorted(set(named)), "a command stands in the table twice"
     leaves = {str(leaf.name): leaf for leaf in _leaves(main)}
     assert documented.keys() == leaves.keys()
     for name, command in leaves.items():

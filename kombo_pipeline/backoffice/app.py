@@ -33,6 +33,7 @@ from kombo_pipeline.backoffice.pages import (
     picker,
     review,
     sign_in,
+    takeovers,
 )
 from kombo_pipeline.backoffice.passwords import Attempts
 from kombo_pipeline.db.connection import Connection, Session, with_driver
@@ -119,6 +120,7 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
             *paste.routes,
             *own_jobs.routes,
             *integrations.routes,
+            *takeovers.routes,
             *holds.routes,
             *links.routes,
             *feed.routes,

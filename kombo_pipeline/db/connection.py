@@ -1,4 +1,4 @@
-"""Connections to the warehouse, and the lock that keeps one fetch an integration at a time.
+"""Connections to the warehouse.
 
 Every connection is opened here, with all the settings that the statements rely on, whatever the environment, the
 database or the role says.
@@ -6,8 +6,7 @@ database or the role says.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
@@ -15,7 +14,12 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from kombo_pipeline.db.dates import hold_every_date
+
 Connection = psycopg.Connection[dict[str, Any]]
+
+# For every connection of the process, those of pools included: ATSs send dates such as 9999-12-31T23:59:59-05:00.
+hold_every_date(psycopg.adapters)
 
 OLDEST_POSTGRES: Final = 15
 SESSION: Final[Mapping[str, str]] = {
@@ -193,29 +197,3 @@ def _corrections(info: psycopg.ConnectionInfo) -> str:
     return "; ".join(
         f"set {name} = '{value}'" for name, value in _REPORTED.items() if info.parameter_status(name) != value
     )
-
-
-class IntegrationBusyError(RuntimeError):
-    """Another process is fetching or applying this integration; ask again in some seconds."""
-
-
-@contextmanager
-def only_one_fetch(conn: Connection, integration_id: str) -> Iterator[None]:
-    """Hold the integration's lock for a block that may span several transactions.
-
-    Two overlapping fetches would let the slower one write older data. Dagster's tag limit already keeps
-    runs apart; this lock also covers the command line, partition ranges and runs outside the queue.
-    Raises IntegrationBusyError when somebody else holds the lock.
-    """
-    key = f"kombo_pipeline fetch {integration_id}"
-    row = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0)) as locked", (key,)).fetchone()
-    conn.commit()
-    if row is None or not row["locked"]:
-        raise IntegrationBusyError(f"{integration_id} is being fetched by another process")
-    try:
-        yield
-    finally:
-        if not conn.closed:
-            conn.rollback()
-            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (key,))
-            conn.commit()

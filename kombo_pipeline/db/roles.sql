@@ -10,14 +10,14 @@ revoke all on all functions in schema core
     from kombo_receiver, kombo_backoffice, kombo_pipeline_loader, kombo_analyst;
 revoke all on function core.seen_since from public;
 
--- The receiver stands in the internet: it can add events, and not even read them.
+-- The receiver stands in the internet: it can add events and counts of what it refused, and not even read them.
 grant usage on schema raw to kombo_receiver;
-grant insert on raw.webhook_events to kombo_receiver;
+grant insert on raw.webhook_events, raw.refused_deliveries to kombo_receiver;
 
 -- Runs and commands. What a person answered is added to, never changed.
 grant usage on schema raw, core, marts to kombo_pipeline_loader;
 grant select, insert, update, delete on all tables in schema raw, core to kombo_pipeline_loader;
-revoke update, delete on core.link_decisions from kombo_pipeline_loader;
+revoke update, delete on core.link_decisions, core.carried_decisions from kombo_pipeline_loader;
 grant select on all tables in schema marts to kombo_pipeline_loader;
 grant execute on function core.seen_since to kombo_pipeline_loader;
 
@@ -38,7 +38,18 @@ grant update (decision, decided_at, decided_by) on core.held_closures to kombo_b
 grant update (remote_deleted_at, vanished_at, status, record_hash, last_fetch_id) on core.jobs to kombo_backoffice;
 grant update (job_hash) on core.matchable_jobs to kombo_backoffice;
 grant insert on core.job_changes to kombo_backoffice;
+-- Letting a connection take over from another one, and taking that back.
+grant select, update on core.successions to kombo_backoffice;
+grant select, insert, update on core.carried_links to kombo_backoffice;
+grant select, insert on core.carried_decisions to kombo_backoffice;
+grant update (succeeded_by, succeeded_at, matched_with, who_must_act, what_to_do) on core.integrations to kombo_backoffice;
+grant update (integration_gone_at) on core.jobs to kombo_backoffice;
+grant update (own_hash) on core.own_job_matches to kombo_backoffice;
 grant execute on function core.seen_since to kombo_backoffice;
+-- Saying whose an integration is.
+grant update (customer_id, claimed_customer_id, claimed_at, declined_customer_id, owner_answered_by, owner_answered_at,
+    who_must_act, what_to_do) on core.integrations to kombo_backoffice;
+grant delete on core.own_job_matches to kombo_backoffice;
 
 grant usage on schema marts to kombo_analyst;
 grant select on all tables in schema marts to kombo_analyst;

@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
 
-from kombo_pipeline.db.connection import Connection, only_one_fetch
-from kombo_pipeline.ingest import health, lifecycle
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import health, lifecycle, successions
 from kombo_pipeline.ingest.fetch import land_records
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
-from kombo_pipeline.ingest.statements import fetches, integrations, jobs, webhook_events
+from kombo_pipeline.ingest.statements import fetches, integrations, jobs, unreadable_fields, webhook_events
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
 from kombo_pipeline.kombo.responses import read_page
 from kombo_pipeline.linking import links
@@ -53,6 +55,8 @@ def apply_landed_fetches(conn: Connection, integration_id: str) -> list[Applied]
     for fetch in fetches.landed(conn, integration_id):
         if integration["deleted_at"] is not None:
             fetches.abandon(conn, fetch["fetch_id"], "The integration was deleted in Kombo.")
+        elif integration["succeeded_by"] is not None:
+            fetches.abandon(conn, fetch["fetch_id"], f"{integration['succeeded_by']} has taken over from it.")
         else:
             applied.append(_apply(conn, integration, fetch))
     return applied
@@ -65,6 +69,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
     records = RecordWriter(conn, integration_id=integration_id, fetch_id=fetch_id)
     unidentified = _write_pages(conn, records, fetch_id)
     jobs.record_creations(conn, integration_id=integration_id, fetch_id=fetch_id)
+    unreadable_fields.keep_stored_values(conn)
     held = lifecycle.hold_implausible_closures(conn, integration, fetch, emptied=records.emptied_tombstones)
     records.merge_changes()
     repaired, notes = 0, []
@@ -79,23 +84,27 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
     links.follow_jobs(conn, integration_id, fetch_id=None if fetch["kind"] == "full" else fetch_id)
     fetches.release_overtaken(conn, integration_id=integration_id, fetch_id=fetch_id, shows_all=shows_all)
     counts = {
-        "new": sorted_jobs["new"] - records.quarantined_unseen,
+        "new": sorted_jobs["new"] - records.set_aside_unseen,
         "changed": jobs.changed_by(conn, fetch_id),
         "unchanged": sorted_jobs["unchanged"],
         "closed": jobs.closed_by(conn, fetch_id),
-        "quarantined": records.quarantined,
+        "quarantined": records.set_aside + unreadable_fields.shown_by_fetch(conn, integration_id),
         "repaired": repaired,
     }
     fetches.mark_applied(conn, fetch_id, counts)
     if fetch["kind"] != "release":
         integrations.mark_fetched(conn, integration_id=integration_id, fetch=fetch)
-        health.diagnose_and_store(conn, integration_id)
         webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
+        taken_over = successions.judge(
+            conn, integration_id, after_full_fetch=fetch["kind"] == "full", has_new_jobs=counts["new"] > 0
+        )
+        notes += [f"It has taken over from {older}, whose links and answers follow." for older in taken_over]
+    health.diagnose_and_store(conn, integration_id)
     return Applied(fetch_id=fetch_id, kind=fetch["kind"], held=held, notes=notes, **counts)
 
 
 class Record(NamedTuple):
-    """A record of a page on its way to the tables; `rows` is None when it could not be read."""
+    """A record of a page on its way to the tables; `rows` is None when it has no readable id."""
 
     raw: msgspec.Raw | bytes
     record_hash: str
@@ -124,7 +133,11 @@ def _write_pages(conn: Connection, writer: "RecordWriter", fetch_id: int) -> int
 
 
 class RecordWriter:
-    """Writes records: those of unseen jobs to core, those of known jobs to staging tables, odd ones to quarantine."""
+    """Writes records: those of unseen jobs to core, those of known jobs to staging tables.
+
+    A record with fields that cannot be read is written without them and kept in quarantine for a later release;
+    one without a readable id is kept there whole.
+    """
 
     def __init__(self, conn: Connection, *, integration_id: str, fetch_id: int) -> None:
         self._conn = conn
@@ -132,8 +145,8 @@ class RecordWriter:
         self._fetch_id = fetch_id
         self._rows = RowWriter(integration_id, fetch_id)
         self.emptied_tombstones: dict[str, datetime] = {}
-        self.quarantined = 0
-        self.quarantined_unseen = 0
+        self.set_aside = 0
+        self.set_aside_unseen = 0
         jobs.prepare_incoming(conn)
 
     def decode(self, page: fetches.LandedPage, places: jobs.Places) -> Iterator[Record]:
@@ -153,12 +166,12 @@ class RecordWriter:
         return Record(raw, record_hash, page_number, is_known, rows)
 
     def write(self, records: Sequence[Record]) -> None:
-        """Write records; each one that cannot be stored goes to quarantine alone."""
+        """Write records; each one that cannot be written goes to quarantine alone."""
         unseen: list[Record] = []
         known: list[Record] = []
         for record in records:
             if record.rows is None:
-                self._quarantine(record, record.reason)
+                self._set_aside(record, record.reason)
             elif record.is_known and record.rows.emptied_at is not None:
                 self.emptied_tombstones[record.rows.kombo_job_id] = record.rows.emptied_at
             else:
@@ -198,11 +211,26 @@ class RecordWriter:
                 self._copy_all([record.rows for record in records if record.rows], incoming=incoming)
         except _UNSTORABLE as error:
             if len(records) == 1:
-                self._quarantine(records[0], str(error).splitlines()[0])
+                self._copy_what_is_storable(records[0], str(error).splitlines()[0], incoming=incoming)
             else:
                 middle = len(records) // 2
                 self._copy(records[:middle], incoming=incoming)
                 self._copy(records[middle:], incoming=incoming)
+        else:
+            self._quarantine([(r, r.rows.unreadable) for r in records if r.rows and r.rows.unreadable])
+
+    def _copy_what_is_storable(self, record: Record, refusal: str, *, incoming: bool) -> None:
+        """Copy a record that Postgres refused: without its odd fields, at the worst with its lifecycle alone."""
+        for read in (self._rows.tolerant_rows, partial(self._rows.lifecycle_rows, reason=refusal)):
+            try:
+                rows = read(record.raw, record.record_hash)
+                with self._conn.transaction():
+                    self._copy_all([rows], incoming=incoming)
+            except (UnreadableRecordError, *_UNSTORABLE):
+                continue
+            self._quarantine([(record, rows.unreadable)] if rows.unreadable else [])
+            return
+        self._set_aside(record, refusal)
 
     def _copy_all(self, rows: Sequence[JobRows], *, incoming: bool) -> None:
         jobs.copy_rows(self._conn, "jobs", JOB_COLUMNS, [row.job for row in rows], incoming=incoming)
@@ -212,40 +240,52 @@ class RecordWriter:
         if incoming:
             untold = [(row.kombo_job_id, field) for row in rows for field, text in row.children.items() if text is None]
             jobs.note_untold_lists(self._conn, untold)
+            left_out = [(row.kombo_job_id, list(row.left_out)) for row in rows if row.left_out]
+            unreadable_fields.note_left_out(self._conn, left_out)
 
-    def _quarantine(self, record: Record, reason: str) -> None:
-        fetches.quarantine(
-            self._conn,
-            integration_id=self._integration_id,
-            fetch_id=self._fetch_id,
-            page_number=record.page_number,
-            kombo_job_id=read_id(record.raw),
-            record_hash=record.record_hash,
-            record=bytes(record.raw),
-            reason=reason,
-        )
-        self.quarantined += 1
-        self.quarantined_unseen += not record.is_known
+    def _set_aside(self, record: Record, reason: str) -> None:
+        """Keep a record of which nothing can be applied."""
+        self._quarantine([(record, {"record": reason})])
+        self.set_aside += 1
+        self.set_aside_unseen += not record.is_known
+
+    def _quarantine(self, odd: Sequence[tuple[Record, Mapping[str, str]]]) -> None:
+        """Keep records that could not be read whole, with the reasons by field."""
+        kept = [
+            fetches.Quarantined(
+                page_number=record.page_number,
+                kombo_job_id=read_id(record.raw),
+                record_hash=record.record_hash,
+                record=bytes(record.raw),
+                reason="; ".join(f"{field}: {reason}" for field, reason in reasons.items()),
+            )
+            for record, reasons in odd
+        ]
+        fetches.quarantine(self._conn, kept, integration_id=self._integration_id, fetch_id=self._fetch_id)
 
 
 def release_records(conn: Connection, quarantine_ids: Sequence[int] | None = None) -> tuple[int, list[dict[str, Any]]]:
-    """Apply quarantined records once the code can read them (all of them when no ids are given).
+    """Read quarantined records with today's code and apply what it can read (all of them when no ids are given).
 
     They are landed as a fetch of their own and go the way of every record. Commits integration by
-    integration. Returns how many were applied, and the rows that stay, with the reason that holds today.
+    integration; raises LeaseTakenError at one that is being fetched. Returns how many were applied, and the rows
+    that stay, with the reason that holds today.
     """
     asked: list[int] = []
     found = fetches.quarantined(conn, quarantine_ids)
     conn.commit()
     for integration_id in dict.fromkeys(row["integration_id"] for row in found):
-        with only_one_fetch(conn, integration_id), conn.transaction():
+        with leases.hold(conn, integration_id, "fetch") as lease, conn.transaction():
+            leases.limit_idle_time(conn)
             # What landed after these records must not be overwritten by them; it may even overtake them.
             apply_landed_fetches(conn, integration_id)
             ids = [row["quarantine_id"] for row in found if row["integration_id"] == integration_id]
             if rows := fetches.quarantined(conn, ids):
                 fetches.mark_released(conn, ids)
+                unreadable_fields.read_again(conn, integration_id, [row["record_hash"] for row in rows])
                 land_records(conn, integration_id, [row["record"] for row in rows])
                 apply_landed_fetches(conn, integration_id)
             asked += [row["quarantine_id"] for row in rows]
+            lease.confirm(conn)
     staying = fetches.quarantined(conn, asked)
     return len(asked) - len(staying), staying

@@ -1,129 +1,149 @@
-"""Interprets landed webhooks: registers integrations, notes their state, marks the events that ask for a fetch."""
+"""Looks at landed webhooks: registers integrations, notes their state, marks the events that ask for a fetch.
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+Events stand alone. A batch is interpreted in memory and written with a few statements; a batch that fails is halved
+until the odd event stands alone, and that one goes to a dead letter (raw.dead_events) that people see.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health, lifecycle
+from kombo_pipeline.ingest.interpreting import Reading, UninterpretableError, interpret, read
 from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
-from kombo_pipeline.kombo.webhooks import is_trigger
+from kombo_pipeline.ingest.statements.webhook_events import LandedEvent, Seen
+from kombo_pipeline.linking.statements import job_links
 
-_BROUGHT_DATA = ("SUCCEEDED", "PARTIALLY_FAILED")
+BATCH: Final = 1000
+BATCH_BYTES: Final = 32 * 1024 * 1024
+"""Of bodies, so that a batch of the largest ones fits into memory."""
+MAX_REASON: Final = 300
+# What Postgres says of a value that it cannot store: data, integrity, limits of the program, a trigger's exception.
+_REFUSED_VALUES: Final = ("22", "23", "54", "P0")
+
+log = logging.getLogger(__name__)
 
 
-def observe_events(conn: Connection, limit: int = 1000) -> int:
+def work_off(conn: Connection, *, seconds: float, limit: int = BATCH) -> int:
+    """Look at what has landed, batch after batch, for about so many seconds; commit each and return how many."""
+    until, seen = time.monotonic() + seconds, 0
+    while True:
+        found = observe_events(conn, limit, until=until)
+        conn.commit()
+        seen += found
+        if not found or time.monotonic() >= until:
+            return seen
+
+
+def observe_events(conn: Connection, limit: int = BATCH, *, until: float | None = None) -> int:
     """Look at landed events nobody has looked at, in the caller's transaction; return how many there were.
 
-    Registers integrations, notes their state, ends deleted ones, and marks the events that ask for a fetch.
-    Events may come late, twice and out of order: what they tell is dated by what is in them.
+    Registers integrations, notes their state, ends deleted ones, and marks the events that ask for a fetch. When many
+    of them are odd it stops at `until` (time.monotonic) and leaves the rest to the next call. A database that fails
+    raises psycopg.OperationalError, and nothing is lost.
     """
-    ignored = forgotten.ignore_events(conn)
-    found = webhook_events.unseen(conn, limit)
-    for event in found:
-        if event["integration_id"] is not None and _is_ats(event["payload"]):
-            starts_fetch = _observe(conn, event)
+    forgotten.ignore_events(conn)
+    waiting: list[Sequence[LandedEvent]] = [webhook_events.unseen(conn, limit, max_bytes=BATCH_BYTES)]
+    seen = 0
+    while waiting and (seen == 0 or until is None or time.monotonic() < until):
+        batch = waiting.pop()
+        if not batch:
+            continue
+        try:
+            with conn.transaction():
+                _observe(conn, batch)
+        except Exception as error:
+            if not _is_fault_of_an_event(error):
+                raise
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                waiting += [batch[middle:], batch[:middle]]
+                continue
+            _bury(conn, batch[0], error)
+        seen += len(batch)
+    return seen
+
+
+def _observe(conn: Connection, batch: Sequence[LandedEvent]) -> None:
+    seen: list[Seen] = []
+    readings: list[Reading] = []
+    for event in batch:
+        try:
+            readings.append(read(event))
+        except Exception as error:
+            seen.append(Seen(event.event_seq, starts_fetch=False, dead_reason=_reason(event, error)))
+    before = _integrations(conn, {reading.integration_id for reading in readings if reading.integration_id is not None})
+    linked = job_links.linked_integrations(conn, list(before)) if before else set()
+    after = dict(before)
+    understood: list[Reading] = []
+    for reading in readings:
+        integration_id, starts_fetch = reading.integration_id, False
+        try:
+            if integration_id is not None and integration_id in after:
+                after[integration_id], starts_fetch = interpret(
+                    reading, after[integration_id], has_links=integration_id in linked
+                )
+        except Exception as error:
+            seen.append(Seen(reading.event.event_seq, starts_fetch=False, dead_reason=_reason(reading.event, error)))
         else:
-            _observe_issue(conn, event)
-            starts_fetch = False
-        webhook_events.mark_seen(conn, event["event_seq"], starts_fetch=starts_fetch)
-    return ignored + len(found)
+            understood.append(reading)
+            seen.append(Seen(reading.event.event_seq, starts_fetch))
+    health.store(conn, [(before[key], after[key]) for key in before])
+    integrations.upsert_issues(conn, [reading.issue for reading in understood if reading.issue is not None])
+    webhook_events.mark_seen(conn, seen)
+    _end_deleted(conn, before, after, up_to=batch[-1].event_seq)
 
 
-def _observe(conn: Connection, event: Mapping[str, Any]) -> bool:
-    integration_id, data = event["integration_id"], _mapping(event["payload"]).get("data")
-    data = _mapping(data)
-    integrations.register(conn, integration_id)
-    integration = integrations.get(conn, integration_id, lock=True)
-    assert integration is not None
-    values: dict[str, Any] = _owner(data)
-    match event["event_type"]:
-        case "sync-finished":
-            values |= _sync(integration, data, event["received_at"])
-        case "data-changed":
-            values["last_data_changed_at"] = event["received_at"]
-        case "integration-state-changed":
-            updated_at = instant(data.get("updated_at")) or event["received_at"]
-            if integration["state_updated_at"] is None or updated_at >= integration["state_updated_at"]:
-                values |= {name: _text(data.get(name)) for name in ("state", "setup_status", "qa_status")}
-                values["state_updated_at"] = updated_at
-        case "integration-deleted":
-            lifecycle.close_integration(conn, integration_id, instant(data.get("deleted_at")) or event["received_at"])
-        case "issue-status-changed":
-            _observe_issue(conn, event)
-    health.note(conn, integration_id, values)
-    health.diagnose_and_store(conn, integration_id)
-    if integration["deleted_at"] is not None or event["event_type"] == "integration-deleted":
-        # No fetch will ever cover what it still announced.
-        webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=event["event_seq"])
+def _integrations(conn: Connection, integration_ids: set[str]) -> dict[str, dict[str, Any]]:
+    """Register integrations that are new, lock all, and return their rows."""
+    if not integration_ids:
+        return {}
+    found = integrations.lock_all(conn, integration_ids)
+    if len(found) < len(integration_ids):
+        integrations.register_all(conn, integration_ids - found.keys())
+        found = integrations.lock_all(conn, integration_ids)
+    return found
+
+
+def _end_deleted(
+    conn: Connection, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]], *, up_to: int
+) -> None:
+    deleted: dict[str, datetime] = {key: row["deleted_at"] for key, row in after.items() if row["deleted_at"]}
+    if not deleted:
+        return
+    lifecycle.close_integrations(conn, {key: at for key, at in deleted.items() if before[key]["deleted_at"] is None})
+    # No fetch will ever cover what they still announced.
+    webhook_events.cover_all(conn, list(deleted), up_to=up_to)
+
+
+def _bury(conn: Connection, event: LandedEvent, error: Exception) -> None:
+    webhook_events.mark_seen(conn, [Seen(event.event_seq, starts_fetch=False, dead_reason=_reason(event, error))])
+
+
+def _is_fault_of_an_event(error: Exception) -> bool:
+    """Whether another batch may succeed where this one failed; a database that is down or not migrated fails all."""
+    if isinstance(error, MemoryError):
         return False
-    return is_trigger(event["event_type"], event["payload"])
+    if not isinstance(error, psycopg.Error):
+        return True
+    if error.sqlstate is None:
+        # psycopg's own: a value that it cannot send, or a connection that is lost.
+        return isinstance(error, psycopg.DataError | psycopg.ProgrammingError | psycopg.NotSupportedError)
+    return error.sqlstate.startswith(_REFUSED_VALUES)
 
 
-def _sync(integration: Mapping[str, Any], data: Mapping[str, Any], received_at: datetime) -> dict[str, Any]:
-    state, ended_at = _text(data.get("sync_state")), instant(data.get("sync_ended_at")) or received_at
-    values: dict[str, Any] = {}
-    if integration["last_sync_ended_at"] is None or ended_at >= integration["last_sync_ended_at"]:
-        values = {
-            "last_sync_id": _text(data.get("sync_id")),
-            "last_sync_state": state,
-            "last_sync_ended_at": ended_at,
-            "last_sync_log_url": _text(data.get("log_url")),
-        }
-    if state in _BROUGHT_DATA:
-        values["last_sync_succeeded_at"] = max(ended_at, integration["last_sync_succeeded_at"] or ended_at)
-    return values
-
-
-def _owner(data: Mapping[str, Any]) -> dict[str, Any]:
-    end_user = _mapping(data.get("end_user"))
-    told = {
-        "customer_id": _text(end_user.get("origin_id")),
-        "organization_name": _text(end_user.get("organization_name")),
-        "tool": _text(data.get("integration_tool") or data.get("tool")),
-        "category": _text(data.get("integration_category") or data.get("category")),
-    }
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _observe_issue(conn: Connection, event: Mapping[str, Any]) -> None:
-    issue = _mapping(_mapping(_mapping(event["payload"]).get("data")).get("issue"))
-    issue_id = _text(issue.get("id"))
-    if event["event_type"] == "issue-status-changed" and issue_id:
-        integrations.upsert_issue(
-            conn,
-            {
-                "issue_id": issue_id,
-                "integration_id": event["integration_id"],
-                "issue_type": _text(issue.get("type")),
-                "title": _text(issue.get("title")),
-                "status": _text(issue.get("status")),
-                "message": _text(issue.get("markdown_message")),
-                "first_observed_at": instant(issue.get("first_observed_at")),
-                "resolved_at": instant(issue.get("resolved_at")),
-            },
-        )
-
-
-def _is_ats(payload: Any) -> bool:
-    """Whether an event speaks of an ATS integration; one without a category may."""
-    data = _mapping(_mapping(payload).get("data"))
-    category = data.get("integration_category") or data.get("category")
-    return category is None or str(category).upper() == "ATS"
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def instant(value: Any) -> datetime | None:
-    """Return a timestamp of a payload, None when it is missing or unreadable."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _reason(event: LandedEvent, error: Exception) -> str:
+    """Return in one line why an event is dead; log what is our own mistake, with the place."""
+    lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, UninterpretableError):
+        told = lines[0]
+    else:
+        log.error("event %d cannot be interpreted", event.event_seq, exc_info=error)
+        told = f"{type(error).__name__}: {lines[0]}"
+    printable = "".join(character if character.isprintable() else " " for character in told)
+    return printable if len(printable) <= MAX_REASON else f"{printable[:MAX_REASON]}..."

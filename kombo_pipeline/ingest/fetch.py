@@ -1,16 +1,18 @@
 """Fetches an integration's jobs and lands the pages as received."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 import xxhash
 from isal import igzip
 
-from kombo_pipeline.db.connection import Connection, only_one_fetch
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.statements import fetches, forgotten, integrations
 from kombo_pipeline.kombo.client import Kombo
@@ -57,7 +59,7 @@ def plan(integration: Mapping[str, Any], *, now: datetime, overlap: timedelta, f
 
 @dataclass(frozen=True)
 class Landed:
-    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (integration deleted).
+    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (deleted, or taken over).
 
     `details_error` says why the details of the integration are not known, None where they are.
     """
@@ -81,18 +83,23 @@ def land_fetch(
     overlap: timedelta,
     full: bool = False,
     dagster_run_id: str | None = None,
+    ended_run: str | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Landed:
     """Traverse GET /ats/jobs for an integration and land each page in a transaction of its own.
 
     A first sync that has not finished is a state, not a failure: it returns with status `waiting`. Raises
-    KomboRefused and KomboUnavailable after noting them as the integration's state, IntegrationBusyError when another
-    process fetches it, ForgottenError when it must not come back. A new id that Kombo does not know is not kept.
+    KomboRefused and KomboUnavailable after noting them as the integration's state, LeaseTakenError when another
+    process fetches it, LeaseLostError when another one took it over, ForgottenError when it must not come back. A
+    new id that Kombo does not know is not kept. A lease of `ended_run` is taken over.
     """
-    with only_one_fetch(conn, integration_id):
-        is_new, integration = _registered(conn, kombo, integration_id, now=now)
+    with leases.hold(conn, integration_id, "fetch", run_id=dagster_run_id, ended_run=ended_run) as lease:
+        is_new, integration = _registered(conn, kombo, integration_id, lease, now=now)
         if integration["deleted_at"] is not None:
             return Landed("gone", why="the integration was deleted in Kombo")
+        if integration["succeeded_by"] is not None:
+            conn.commit()
+            return Landed("gone", why=f"{integration['succeeded_by']} has taken over from it")
         chosen = plan(integration, now=now(), overlap=overlap, full=full)
         fetch_id = fetches.start(
             conn,
@@ -102,6 +109,7 @@ def land_fetch(
             requested_at=now(),
             dagster_run_id=dagster_run_id,
         )
+        lease.confirm(conn)
         conn.commit()
         try:
             with closing(kombo.job_pages(integration_id, updated_after=chosen.updated_after)) as pages:
@@ -115,12 +123,16 @@ def land_fetch(
                 integrations.unregister(conn, integration_id)
                 conn.commit()
                 raise
-            status = _note_failure(conn, integration_id, fetch_id, error)
+            status = _note_failure(conn, integration_id, fetch_id, error, lease)
             if status == "waiting":
                 return Landed("waiting", fetch_id, chosen.kind, str(error), log_url=error.log_url)
             raise
+        except Exception as error:
+            _abandon(conn, fetch_id, error)
+            raise
         fetches.finish(conn, fetch_id, "landed")
         fetch = fetches.newest(conn, integration_id)
+        lease.confirm(conn)
         conn.commit()
     assert fetch is not None
     return Landed(
@@ -215,7 +227,7 @@ def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
 
 
 def _registered(
-    conn: Connection, kombo: Kombo, integration_id: str, *, now: Callable[[], datetime]
+    conn: Connection, kombo: Kombo, integration_id: str, lease: leases.Held, *, now: Callable[[], datetime]
 ) -> tuple[bool, Mapping[str, Any]]:
     """Register an integration and bring its details up to date; return whether it is new, and its row."""
     forgotten.refuse(conn, integration_id)
@@ -224,30 +236,29 @@ def _registered(
     integration = integrations.get(conn, integration_id)
     assert integration is not None
     conn.commit()
-    if integration["deleted_at"] is None:
-        _refresh_details(conn, kombo, integration_id, now=now)
+    if integration["deleted_at"] is None and integration["succeeded_by"] is None:
+        _refresh_details(conn, kombo, integration_id, lease, read_at=now())
         integration = integrations.get(conn, integration_id) or integration
     return is_new, integration
 
 
-def _refresh_details(conn: Connection, kombo: Kombo, integration_id: str, *, now: Callable[[], datetime]) -> None:
+def _refresh_details(
+    conn: Connection, kombo: Kombo, integration_id: str, lease: leases.Held, *, read_at: datetime
+) -> None:
     """Bring what Kombo tells of the integration up to date; where it tells nothing, the older details hold."""
     try:
         details = kombo.integration(integration_id)
     except KomboError as error:
         who = None if isinstance(error, KomboUnavailable | KomboNotReady) else error.who_must_act
-        values: dict[str, Any] = {
-            "details_error": f"Kombo does not give the details of the integration: {error}.",
-            "details_error_by": who,
-        }
+        reason = f"Kombo does not give the details of the integration: {error}."
+        integrations.update(conn, integration_id, {"details_error": reason, "details_error_by": who})
+        health.diagnose_and_store(conn, integration_id)
     else:
-        values = _known(details) | {"details_read_at": now(), "details_error": None, "details_error_by": None}
-        if details.unreadable:
-            values |= {
-                "details_error": f"Kombo's details of the integration are odd in {', '.join(details.unreadable)}.",
-                "details_error_by": "kombo",
-            }
-    health.note(conn, integration_id, values)
+        odd = f"Kombo's details of the integration are odd in {', '.join(details.unreadable)}."
+        error_by = {"details_error": odd, "details_error_by": "kombo"}
+        integrations.update(conn, integration_id, error_by if details.unreadable else dict.fromkeys(error_by))
+        health.note_details(conn, integration_id, _known(details), read_at=read_at)
+    lease.confirm(conn)
     conn.commit()
 
 
@@ -273,7 +284,15 @@ def _is_unknown(error: KomboError) -> bool:
     return error.code == "PLATFORM.INTEGRATION_NOT_FOUND" or (error.code is None and error.status == 404)
 
 
-def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: KomboError) -> str:
+def _abandon(conn: Connection, fetch_id: int, error: Exception) -> None:
+    """End a fetch that failed for a reason of ours, so that it does not look like that of a killed process."""
+    with suppress(psycopg.Error, fetches.FetchAbandonedError):
+        conn.rollback()
+        fetches.finish(conn, fetch_id, "abandoned", error=f"{type(error).__name__}: {error}"[:2000])
+        conn.commit()
+
+
+def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: KomboError, lease: leases.Held) -> str:
     if isinstance(error, KomboNotReady):
         status = "waiting"
     else:
@@ -285,5 +304,6 @@ def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: K
         {"fetch_state": status, "fetch_error_code": error.code, "fetch_error": error.message},
     )
     health.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
+    lease.confirm(conn)
     conn.commit()
     return status

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from kombo_pipeline.db.connection import Connection, IntegrationBusyError, only_one_fetch
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import forgotten
 
 WAIT_SECONDS = 60.0
@@ -41,15 +43,17 @@ def forget(
     """Keep an integration away from now on and delete all its rows; commits.
 
     Waits for a fetch that is running. It is kept away first, in a transaction of its own, so that nothing of it
-    comes while the rows go; killed in between, the command can be repeated. Raises IntegrationBusyError when the
+    comes while the rows go; killed in between, the command can be repeated. Raises LeaseTakenError when the
     fetch does not end, NotAllowedError when people have answered about its jobs and the role is not the owner.
     """
     until = time.monotonic() + wait_seconds
     while True:
         try:
-            with only_one_fetch(conn, integration_id):
+            with ExitStack() as work:
+                for name in ("fetch", "apply", "rematch"):
+                    work.enter_context(leases.hold(conn, integration_id, name))
                 return _forget(conn, integration_id, forgotten_by=forgotten_by, reason=reason)
-        except IntegrationBusyError:
+        except leases.LeaseTakenError:
             if time.monotonic() >= until:
                 raise
             sleep(1)

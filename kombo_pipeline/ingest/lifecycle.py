@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.ingest.statements import held_closures, integrations, jobs
+from kombo_pipeline.ingest.statements import fetches, held_closures, integrations, jobs
 from kombo_pipeline.linking import links
 
 # Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
@@ -75,6 +75,7 @@ def _held(conn: Connection, fetch: Mapping[str, Any], reason: str, ending: dict[
     if not is_held(closing=len(ending), open_jobs=open_jobs):
         return {}
     jobs.unstage(conn, list(ending))
+    fetches.forget_quarantined(conn, fetch_id=fetch["fetch_id"], kombo_job_ids=list(ending))
     held_closures.hold(
         conn,
         integration_id=integration_id,
@@ -147,15 +148,14 @@ def absence_doubts(integration: Mapping[str, Any]) -> list[str]:
     return doubts
 
 
-def close_integration(conn: Connection, integration_id: str, deleted_at: datetime) -> None:
-    """End an integration that was deleted in Kombo: its jobs go with it, for no tombstones will come.
+def close_integrations(conn: Connection, deleted_at: Mapping[str, datetime]) -> None:
+    """End the jobs of integrations that were deleted in Kombo: they go with them, for no tombstones will come.
 
     Deletion is final; connecting anew gives another integration and other job ids (Kombo's documentation).
     """
-    integrations.register(conn, integration_id)
-    integrations.update(conn, integration_id, {"deleted_at": deleted_at})
-    jobs.mark_integration_gone(conn, integration_id=integration_id, gone_at=deleted_at)
-    links.follow_jobs(conn, integration_id)
+    for integration_id in integrations.with_live_jobs(conn, list(deleted_at)):
+        jobs.mark_integration_gone(conn, integration_id=integration_id, gone_at=deleted_at[integration_id])
+        links.follow_jobs(conn, integration_id)
 
 
 def release_closure(conn: Connection, hold_id: int, *, decided_by: str, refuse: bool = False) -> int | None:

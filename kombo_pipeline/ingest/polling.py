@@ -32,7 +32,7 @@ def is_silent(state: Mapping[str, Any], *, now: datetime) -> bool:
     has covered for as long was lost with its run, one that could not be launched for example.
     """
     attempted_at, fetch_state = state["fetch_attempted_at"], state["fetch_state"]
-    if state["deleted_at"] is not None:
+    if state["deleted_at"] is not None or state["succeeded_by"] is not None:
         return False
     if attempted_at is None:
         return True
@@ -48,4 +48,6 @@ def is_silent(state: Mapping[str, Any], *, now: datetime) -> bool:
 def full_fetch_is_due(state: Mapping[str, Any], *, now: datetime) -> bool:
     """Whether an integration's newest full fetch is a week old; one that was never fetched awaits its first."""
     full_fetched_at = state["full_fetched_at"]
-    return state["deleted_at"] is None and full_fetched_at is not None and now - full_fetched_at >= FULL_FETCH_EVERY
+    if state["deleted_at"] is not None or state["succeeded_by"] is not None:
+        return False
+    return full_fetched_at is not None and now - full_fetched_at >= FULL_FETCH_EVERY

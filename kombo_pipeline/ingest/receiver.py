@@ -18,14 +18,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kombo_pipeline.db.connection import connect_async, with_driver
+from kombo_pipeline.ingest.refusals import CountRefusals, Refusals
 from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH
 
+WEBHOOKS_PATH = "/webhooks/kombo"
 MAX_BODY_BYTES = 256 * 1024
 """A longer body is answered 413; Kombo's samples have about 1 kB."""
 BODY_SECONDS = 10
@@ -55,7 +57,7 @@ def app(*, warehouse_url: str, secrets: Sequence[str]) -> Starlette:
             f"KOMBO_WEBHOOK_SECRETS needs at least one secret, and {MINIMUM_SECRET_LENGTH} characters or more in "
             "each; copy it from the webhook's page in the Kombo dashboard"
         )
-    writer = Writer(warehouse_url)
+    writer, refusals = Writer(warehouse_url), Refusals(warehouse_url)
 
     async def receive(request: Request) -> Response:
         try:
@@ -71,21 +73,27 @@ def app(*, warehouse_url: str, secrets: Sequence[str]) -> Starlette:
         return _answer(await writer.land(_delivery(raw, secret_index)))
 
     async def healthz(_: Request) -> Response:
-        return _answer(await writer.land())
+        healthy = await writer.land()
+        told = {"status": "ok" if healthy else "unavailable", "refused_last_hour": refusals.of_last_hour()}
+        return JSONResponse(told) if healthy else JSONResponse(told, 503, {"Retry-After": "5"})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        writing = asyncio.create_task(writer.run())
+        running = [asyncio.create_task(task.run()) for task in (writer, refusals)]
         yield
-        writing.cancel()
-        await asyncio.wait([writing])
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
 
     application = Starlette(
         routes=[
-            Route("/webhooks/kombo", receive, methods=["POST"]),
+            Route(WEBHOOKS_PATH, receive, methods=["POST"]),
             Route("/healthz", healthz, methods=["GET"]),
         ],
-        middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)],
+        middleware=[
+            Middleware(CountRefusals, refusals=refusals, path=WEBHOOKS_PATH),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES),
+        ],
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False

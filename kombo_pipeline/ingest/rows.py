@@ -5,7 +5,7 @@ occur in JSON text and escaped as a whole, instead of field by field.
 """
 
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from kombo_pipeline.kombo.record import (
     UnreadableRecordError,
     read_job,
 )
+from kombo_pipeline.kombo.tolerance import TolerantJob, read_lifecycle, read_tolerantly
 
 # fmt: off
 JOB_COLUMNS = (
@@ -31,7 +32,7 @@ JOB_COLUMNS = (
     "location_state", "location_street_1", "location_street_2", "location_zip_code",
     "custom_fields", "integration_fields", "remote_url", "opened_at", "closed_at",
     "remote_created_at", "remote_updated_at", "contact_id", "remote_data", "changed_at",
-    "remote_deleted_at", "unknown_fields",
+    "remote_deleted_at", "unknown_fields", "unreadable_fields",
 )
 _KEY = ("integration_id", "kombo_job_id", "position", "id", "remote_id")
 CHILD_TABLES = {
@@ -67,6 +68,8 @@ class JobRows(NamedTuple):
     job: str  # the row of core.jobs
     children: dict[str, str | None]  # nested list -> its rows; None where the record does not tell
     emptied_at: datetime | None  # when a job was deleted whose record Kombo has emptied since
+    unreadable: dict[str, str] | None = None  # field -> reason; None when all could be read
+    left_out: tuple[str, ...] = ()  # columns without a value here, of which the stored one stays
 
 
 class RowWriter:
@@ -77,14 +80,67 @@ class RowWriter:
         self._fetch_id = fetch_id
 
     def rows(self, record: msgspec.Raw | bytes, record_hash: str) -> JobRows:
-        """Return the rows of a record; raises UnreadableRecordError when it cannot be read."""
-        job, unknown = read_job(record)
-        job_id, holds_delimiters = job.id, b"\\u001" in bytes(record)
+        """Return the rows of a record: the quick way first, field by field where that fails.
+
+        Raises UnreadableRecordError when the record has no usable id.
+        """
+        text = bytes(record)
+        has_escapes = b"\\u00" in text
+        if has_escapes and b"\\u0000" in text:
+            return self.tolerant_rows(record, record_hash)
+        try:
+            job, unknown = read_job(record)
+            return self._rows(
+                job,
+                record_hash,
+                unknown=unknown,
+                emptied_at=_emptied_at(job),
+                holds_delimiters=has_escapes and b"\\u001" in text,
+            )
+        except (UnreadableRecordError, UnicodeDecodeError):
+            return self.tolerant_rows(record, record_hash)
+
+    def tolerant_rows(self, record: msgspec.Raw | bytes, record_hash: str) -> JobRows:
+        """Return the rows of a record with every field that can be read, and the names of the others."""
+        return self._rows_of(read_tolerantly(record), record, record_hash)
+
+    def lifecycle_rows(self, record: msgspec.Raw | bytes, record_hash: str, reason: str) -> JobRows:
+        """Return the rows of a record with its identity and lifecycle alone; the other fields are left out."""
+        return self._rows_of(read_lifecycle(record, reason), record, record_hash)
+
+    def _rows_of(self, read: TolerantJob, record: msgspec.Raw | bytes, record_hash: str) -> JobRows:
+        emptied_at = None
+        if not read.left_out & {"name", "remote_id"}:
+            try:
+                emptied_at = _emptied_at(read.job)
+            except UnreadableRecordError:  # 24:00 or a leap second, which Python does not know
+                emptied_at = datetime.fromisoformat(str(read.job.remote_deleted_at)[:10])
+        rows = self._rows(
+            read.job,
+            record_hash,
+            unknown=read.unknown,
+            unreadable=read.unreadable,
+            emptied_at=emptied_at,
+            holds_delimiters=b"\\u001" in bytes(record),
+        )
+        return rows._replace(unreadable=read.unreadable or None, left_out=_columns_left_out(read))
+
+    def _rows(
+        self,
+        job: Job,
+        record_hash: str,
+        *,
+        unknown: dict[str, Any] | None,
+        unreadable: dict[str, str] | None = None,
+        emptied_at: datetime | None,
+        holds_delimiters: bool,
+    ) -> JobRows:
+        job_id = job.id
         if holds_delimiters:
             _put_away(job)
         key = f"{self._integration_id}\x1f{job.id}\x1f"
         line = job_row(job, f"{key}{self._fetch_id}\x1f{record_hash}")
-        line += NULL if unknown is None else msgspec.json.encode(unknown).decode()
+        line += f"{_json_or_null(unknown)}\x1f{_json_or_null(unreadable)}\x1e"
         children: dict[str, str | None] = {
             "stages": None if job.stages is None else _stage_rows(key, job.stages),
             "screening_questions": (
@@ -96,13 +152,12 @@ class RowWriter:
         for field, text in children.items():
             if text:
                 children[field] = escaped(text, holds_delimiters=holds_delimiters)
-        row = escaped(line + END_OF_ROW, holds_delimiters=holds_delimiters)
-        return JobRows(job_id, row, children, _emptied_at(job))
+        return JobRows(job_id, escaped(line, holds_delimiters=holds_delimiters), children, emptied_at)
 
 
 # fmt: off
 def job_row(job: Job, start: str) -> str:
-    """Return the columns of core.jobs after `start`, unescaped, up to the delimiter before the last one."""
+    """Return the columns of core.jobs after `start`, unescaped, up to the delimiter before the last two."""
     place = job.location or _NOWHERE
     return "\x1f".join([
         start,
@@ -208,12 +263,22 @@ def _emptied_at(job: Job) -> datetime | None:
         raise UnreadableRecordError(f"{error} - at `$.remote_deleted_at`") from None
 
 
+def _columns_left_out(read: TolerantJob) -> tuple[str, ...]:
+    parts = Location.__struct_fields__ if "location" in read.left_out else read.location_left_out
+    columns = [field for field in read.left_out if field != "location" and field not in CHILD_TABLES]
+    return tuple(sorted([*columns, *(f"location_{part}" for part in parts)]))
+
+
 def _distinct(entries: list[_Entry]) -> list[_Entry]:
     """Keep the last of entries that share an id: (job, id) is the key of the child tables."""
     if len(entries) < 2:
         return entries
     by_id = {entry.id: entry for entry in entries}
     return entries if len(by_id) == len(entries) else list(by_id.values())
+
+
+def _json_or_null(value: dict[str, Any] | None) -> str:
+    return msgspec.json.encode(value).decode() if value else NULL
 
 
 def _json(value: msgspec.Raw) -> str:

@@ -9,8 +9,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from kombo_pipeline.kombo import nesting
+
 # Postgres reads words such as "tomorrow" as instants; only dates that start like ISO 8601 get through.
-Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}")]
+Instant = Annotated[str, msgspec.Meta(pattern=r"^(?!0000)\d{4}-\d{2}-\d{2}")]
+Index = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 # Kombo's have 24 characters; three of these must fit an index entry of Postgres.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Json = msgspec.Raw
@@ -40,7 +43,7 @@ class Stage(_Strict):
     remote_id: str | None = None
     name: str | None = None
     status: str | None = None
-    index: int | None = None
+    index: Index | None = None
     custom_fields: Json = _NULL
     remote_data: Json = _NULL
 
@@ -54,7 +57,7 @@ class ScreeningQuestion(_Strict):
     description: str | None = None
     category: str | None = None
     required: bool | None = None
-    index: int | None = None
+    index: Index | None = None
     format: Json = _NULL
     precondition_question_id: str | None = None
     precondition_options: Json = _NULL
@@ -132,7 +135,7 @@ class Job(_Strict):
 
 
 class UnreadableRecordError(ValueError):
-    """The record cannot be stored; the message names the place inside it."""
+    """The record, or a field of it, cannot be stored; the message names the place inside it."""
 
 
 class _JobId(msgspec.Struct, gc=False):
@@ -141,18 +144,24 @@ class _JobId(msgspec.Struct, gc=False):
 
 _job_id = msgspec.json.Decoder(_JobId)
 _job = msgspec.json.Decoder(Job)
-_NESTED = {
+NESTED: dict[str, type[msgspec.Struct]] = {
     "stages": Stage,
     "screening_questions": ScreeningQuestion,
     "job_postings": Posting,
     "hiring_team": TeamMember,
 }
+"""Nested list of a job -> what its entries are."""
 
 
 def read_id(record: msgspec.Raw | bytes) -> str | None:
     """Return the Kombo id of a record; None where it has no usable one (Postgres keeps no NUL in a text)."""
     try:
         job_id = _job_id.decode(record).id
+    except RecursionError:
+        try:
+            return read_id(nesting.cut(bytes(record), depth=1)[0])
+        except ValueError:
+            return None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return None if "\0" in job_id else job_id
@@ -161,20 +170,21 @@ def read_id(record: msgspec.Raw | bytes) -> str | None:
 def read_job(record: msgspec.Raw | bytes) -> tuple[Job, dict[str, Any] | None]:
     """Decode a record; the second value holds what stood under keys that no field knows, None if nothing did.
 
-    Raises UnreadableRecordError when a value has a shape that cannot be stored.
+    Raises UnreadableRecordError when a value has a shape that is not Kombo's; `tolerance` reads the rest of such a
+    record.
     """
     try:
         return _job.decode(record), None
     except msgspec.ValidationError as error:
         if "unknown field" not in str(error):
             raise UnreadableRecordError(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRecordError(str(error)) from None
     try:
         content = msgspec.json.decode(record)
         unknown = _take_unknown(content)
         return _job.decode(msgspec.json.encode(content)), unknown
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRecordError(str(error)) from None
 
 
@@ -183,8 +193,9 @@ def _take_unknown(content: dict[str, Any]) -> dict[str, Any]:
     unknown = _take(content, Job)
     if isinstance(content.get("location"), dict) and (found := _take(content["location"], Location)):
         unknown["location"] = found
-    for name, struct in _NESTED.items():
-        entries = [entry for entry in content.get(name) or [] if isinstance(entry, dict)]
+    for name, struct in NESTED.items():
+        listed = content.get(name)
+        entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
         if found_entries := [{"id": entry.get("id"), **found} for entry in entries if (found := _take(entry, struct))]:
             unknown[name] = found_entries
     return unknown

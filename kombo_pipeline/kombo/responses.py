@@ -10,6 +10,7 @@ import httpx
 import msgspec
 from isal import igzip, isal_zlib
 
+from kombo_pipeline.kombo import nesting
 from kombo_pipeline.kombo.errors import KomboProtocolError, KomboTooLargeError, http_date
 
 T = TypeVar("T")
@@ -117,6 +118,7 @@ class _Listing(msgspec.Struct):
     results: list[msgspec.Raw]
 
 
+_DEPTH_OF_RECORDS = 3  # the envelope, its data, the list of records
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 )
@@ -125,12 +127,29 @@ _ESCAPE = re.compile(
 def _listing(text: bytes) -> _Listing:
     try:
         return _data(_Listing, text)
-    except KomboProtocolError:
+    except KomboProtocolError as error:
         # JavaScript writes half an emoji of a truncated title as a lone surrogate escape: no Unicode text, fit
         # for no database, enough to make a whole page unreadable. It becomes U+FFFD; the landed page keeps it.
-        if rb"\ud" not in text and rb"\uD" not in text:
+        if rb"\ud" in text or rb"\uD" in text:
+            text = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
+        elif not _is_too_deep(error):
             raise
-        return _data(_Listing, _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text))
+    try:
+        return _data(_Listing, text)
+    except KomboProtocolError as error:
+        if not _is_too_deep(error):
+            raise
+    # A record is nested deeper than the decoder goes. It alone is odd, so the page is read without its depths.
+    try:
+        shallow, parts = nesting.cut(text, depth=_DEPTH_OF_RECORDS)
+    except ValueError as error:
+        raise KomboProtocolError(f"not the answer that Kombo documents: {error}", retryable=True) from error
+    listing = _data(_Listing, shallow)
+    return _Listing(listing.next, [msgspec.Raw(nesting.restored(bytes(each), parts)) for each in listing.results])
+
+
+def _is_too_deep(error: KomboProtocolError) -> bool:
+    return isinstance(error.__cause__, RecursionError)
 
 
 def _data(kind: type[T], text: bytes) -> T:

@@ -78,12 +78,14 @@ def parse(raw: bytes) -> Event | None:
         return None
     if not isinstance(body, dict) or not _is_name(body.get("id")) or not _is_name(body.get("type")):
         return None
-    integration_id = _integration_id(body["type"], body)
+    integration_id = told_integration_id(body["type"], body)
     category = _category(body)
     return Event(
         event_id=body["id"],
         event_type=body["type"],
-        integration_id=integration_id if integration_id and valid_integration_id(integration_id) else None,
+        integration_id=integration_id
+        if isinstance(integration_id, str) and valid_integration_id(integration_id)
+        else None,
         category=category if _is_name(category) else None,
         payload=body,
     )
@@ -113,8 +115,7 @@ def is_trigger(event_type: str, payload: Mapping[str, Any] | None) -> bool:
     In doubt (a state, model or payload nobody knows) the answer is yes: an incremental fetch is harmless.
     """
     data = _mapping(_mapping(payload).get("data"))
-    category = _category(_mapping(payload))
-    if isinstance(category, str) and category.upper() != "ATS":
+    if not is_ats(payload):
         return False
     match event_type:
         case "sync-finished":
@@ -133,21 +134,27 @@ def valid_integration_id(integration_id: str) -> bool:
     return _INTEGRATION_ID.fullmatch(integration_id) is not None
 
 
-def _integration_id(event_type: str, body: Mapping[str, Any]) -> str | None:
-    data = _mapping(body.get("data"))
+def told_integration_id(event_type: str, payload: Mapping[str, Any] | None) -> Any:
+    """The integration that a body names, whatever stands there; None where it names none."""
+    data = _mapping(_mapping(payload).get("data"))
     # Elsewhere `data.id` is something else, an order for example.
     own_id = data.get("id") if event_type in {"integration-created", "integration-deleted"} else None
     candidates = (data.get("integration_id"), own_id, _mapping(data.get("integration")).get("id"))
-    return next((value for value in candidates if isinstance(value, str)), None)
+    told = [value for value in candidates if value is not None]
+    return next((value for value in told if isinstance(value, str)), told[0] if told else None)
+
+
+def is_ats(payload: Mapping[str, Any] | None) -> bool:
+    """Whether an event speaks of an ATS integration; one without a readable category may."""
+    category = _category(_mapping(payload))
+    return not isinstance(category, str) or category.strip().upper() == "ATS"
 
 
 def _category(body: Mapping[str, Any]) -> Any:
     data = _mapping(body.get("data"))
-    candidates = (data.get("integration_category"), data.get("category"))
-    return next(
-        (value for value in candidates if value is not None),
-        _mapping(data.get("integration")).get("category"),
-    )
+    candidates = (data.get("integration_category"), data.get("category"), _mapping(data.get("integration")))
+    told = [value.get("category") if isinstance(value, Mapping) else value for value in candidates]
+    return next((value for value in told if value), None)
 
 
 def _shows_in_jobs(model: object) -> bool:

@@ -111,17 +111,22 @@ def undo(
     """Take an answer or a whole batch back, in the caller's transaction, and return the decisions undone.
 
     The rows stay; a new one says that they do not hold. A link that the answer made is retired, one that it
-    ended lives again, candidates are untouched. What was undone already is left alone.
+    ended lives again, candidates are untouched. What was undone already is left alone. What carries an answer on in a
+    connection that has taken over is taken back with it.
     """
     decisions = link_decisions.standing_of(conn, answer_id=answer_id, batch_id=batch_id)
-    new_answer = uuid4()
+    taken_back: dict[str | None, list[UUID]] = {}
+    new_answers = [uuid4() for _ in decisions]
     for decision in decisions:
+        # One answer takes all back, but says a thing of an ATS job once.
+        before = taken_back.setdefault(decision["kombo_job_id"], [])
+        before.append(new_answers[len(before)])
         link_decisions.insert_decision(
             conn,
             {
                 **{name: decision[name] for name in ("customer_id", "own_job_id", "integration_id", "kombo_job_id")},
                 **{name: decision[name] for name in ("own_seen", "ats_seen", "batch_id")},
-                "answer_id": new_answer,
+                "answer_id": before[-1],
                 "decision": "undone",
                 "undoes": decision["decision_id"],
                 "decided_by": undone_by,
@@ -171,9 +176,7 @@ def _unlink(conn: Connection, decision: dict[str, Any]) -> None:
         else:
             job_links.forget_look(conn, link["link_id"])
     if link is None and (ended := job_links.ended_with(conn, decision, ("superseded", "rejected"))):
-        is_open = ended["lifecycle"] == "open"
-        job_links.set_state(
-            conn, ended["link_id"], "active" if is_open else "suspended", None if is_open else ended["lifecycle"]
-        )
+        reason = ended["suspended_by"]
+        job_links.set_state(conn, ended["link_id"], "suspended" if reason else "active", reason)
     if live := job_links.live_link(conn, **key):
         job_links.mark_for_another_look(conn, decision["integration_id"], job_links.which(link_ids=[live["link_id"]]))

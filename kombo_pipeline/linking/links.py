@@ -23,7 +23,8 @@ class NewLink:
 def make(conn: Connection, integration_id: str, new: Sequence[NewLink]) -> None:
     """Link pairs of one integration, in the caller's transaction, and let the links follow their jobs at once.
 
-    A link to an ATS job that is not open, or of an own job that is withdrawn, is suspended from the start.
+    A link to an ATS job that is not open, of an own job that is withdrawn, or in an integration whose owner is in doubt
+    is suspended from the start.
     """
     link_ids = [job_links.insert_link(conn, {**asdict(link), "integration_id": integration_id}) for link in new]
     follow_jobs(conn, integration_id, link_ids=link_ids)
@@ -50,9 +51,10 @@ def follow_jobs(
 ) -> None:
     """Bring the links of an integration in line with its jobs, in the transaction that changed them.
 
-    A job that is not open suspends its link: applications must stop at once. A job that opens again resumes
-    nothing by itself, a person is asked (marts.review_queue), as when a linked job is not what it was. `link_ids` are
-    the only links, `fetch_id` the fetch whose jobs are the only ones, that may have fallen behind.
+    A job that is not open suspends its link: applications must stop at once; so does a doubt about the integration's
+    owner, until it ends. A job that opens again resumes nothing by itself, a person is asked (marts.review_queue), as
+    when a linked job is not what it was. `link_ids` are the only links, `fetch_id` the fetch whose jobs are the only
+    ones, that may have fallen behind.
     """
     narrowed = job_links.which(link_ids=link_ids, fetch_id=fetch_id)
     job_links.follow_lifecycle(conn, integration_id, narrowed)

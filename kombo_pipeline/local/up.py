@@ -220,6 +220,10 @@ def _watch(
             counts = shown
             with suppress(embedded.EmbeddedPostgresError):  # tried again at the next look
                 urls.warehouse_url(settings)  # starts the embedded server again, where it was
+        except psycopg.Error as error:
+            # A summary is no reason to stop everything: a lock or a migration may have been in its way.
+            console.print(f"The summary failed and is tried again: {str(error).splitlines()[0]}", highlight=False)
+            counts = shown
         if counts != shown and counts[0]:
             shown = counts
             text = "{} integrations, {:,} jobs, {:,} own jobs, {:,} changes, {:,} fetches".format(*counts)

@@ -10,20 +10,32 @@ from typing import Any
 import dagster as dg
 
 from kombo_pipeline import settings
-from kombo_pipeline.db.connection import Connection, IntegrationBusyError
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.apply import Applied, apply_landed_fetches
 from kombo_pipeline.ingest.fetch import Landed, land_fetch
-from kombo_pipeline.ingest.statements import fetches, integrations
+from kombo_pipeline.ingest.statements import fetches
+from kombo_pipeline.ingest.statements import integrations as integration_tables
 from kombo_pipeline.ingest.statements import jobs as job_tables
 from kombo_pipeline.ingest.statements.forgotten import ForgottenError
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.identifiers import IN_WORDS
+from kombo_pipeline.orchestration import in_work
 from kombo_pipeline.orchestration.metadata import column_schema, histogram, kombo_log, moment, table
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 from kombo_pipeline.own_jobs import statements as own_job_tables
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
+
+# What is said of all integrations together is said here: no run materializes it, so that what its check found stays
+# to be seen, and no run of one integration pays for that check.
+integrations = dg.AssetSpec(
+    "integrations",
+    description="Every customer's connection, in core.integrations. Its check says whether all copies are fresh.",
+    group_name="kombo_pipeline",
+    kinds={"postgres"},
+)
 
 # For what nobody foresaw, such as a database that restarts. Kombo's outages are waited for in the client
 # (seconds) and by the poll (minutes, hours): a run that waits keeps its slot from other integrations.
@@ -52,16 +64,17 @@ def raw_job_pages(
                 context.partition_key,
                 overlap=overlap,
                 full=config.full,
-                dagster_run_id=context.run_id,
+                dagster_run_id=context.op_execution_context.run_id,
+                ended_run=in_work.ended_run(context, conn, "fetch"),
             )
         except KomboError as error:
             # The client has repeated what may pass; the poll asks again, later still where a person must act.
             raise dg.Failure(_what_to_do(error), metadata=kombo_log(error.log_url), allow_retries=False) from error
         except ForgottenError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        except IntegrationBusyError as error:
-            raise dg.RetryRequested(max_retries=10, seconds_to_wait=15) from error
-        state = integrations.get(conn, context.partition_key)
+        except leases.LeaseTakenError as error:
+            raise in_work.ask_again(context, error) from error
+        state = integration_tables.get(conn, context.partition_key)
     assert state is not None
     if landed.status == "waiting":
         context.log.info("Waiting for the first sync: %s", landed.why)
@@ -98,11 +111,16 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
     started = time.monotonic()
     integration_id = context.partition_key
     with warehouse.connect() as conn:
-        before = integrations.get(conn, integration_id) or {}
+        before = integration_tables.get(conn, integration_id) or {}
         conn.commit()
-        with conn.transaction():
-            applied = apply_landed_fetches(conn, integration_id)
-        after = integrations.get(conn, integration_id) or {}
+        try:
+            with in_work.hold(context, conn, "apply") as lease, conn.transaction():
+                leases.limit_idle_time(conn)
+                applied = apply_landed_fetches(conn, integration_id)
+                lease.confirm(conn)
+        except leases.LeaseTakenError as error:
+            raise in_work.ask_again(context, error) from error
+        after = integration_tables.get(conn, integration_id) or {}
         metadata = {
             **_counts(applied),
             "watermark_before": moment(before.get("kombo_last_sync_started_at")),
@@ -124,18 +142,20 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
 def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
     """Jobs of your own database, however they came: by SQL, import, multiposter or hand. Shows what there is."""
     with warehouse.connect() as conn:
-        counts = own_job_tables.counts(conn)
-        schema = column_schema(conn, "core", "own_jobs")
+        return dg.MaterializeResult(metadata=own_jobs_metadata(conn))
+
+
+def own_jobs_metadata(conn: Connection) -> dict[str, Any]:
+    """Return what a materialization of own_jobs shows."""
+    counts = own_job_tables.counts(conn)
     columns = ("customer_id", "source", "own_jobs", "withdrawn", "newest_import")
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": sum(row["own_jobs"] + row["withdrawn"] for row in counts),
-            "dagster/table_name": "core.own_jobs",
-            "dagster/column_schema": schema,
-            "customers": len({row["customer_id"] for row in counts}),
-            "by_customer_and_source": table(counts[:100], columns),
-        }
-    )
+    return {
+        "dagster/row_count": sum(row["own_jobs"] + row["withdrawn"] for row in counts),
+        "dagster/table_name": "core.own_jobs",
+        "dagster/column_schema": column_schema(conn, "core", "own_jobs"),
+        "customers": len({row["customer_id"] for row in counts}),
+        "by_customer_and_source": table(counts[:100], columns),
+    }
 
 
 @dg.asset(
@@ -148,13 +168,19 @@ def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
 def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
     """Which ATS job each own job of the customer is: linked where an identifier decides, else the likeliest five."""
     # Half a CPU-second of numpy and scipy that the code server and other runs do without.
-    from kombo_pipeline.linking.candidates import match_integration  # noqa: PLC0415
+    from kombo_pipeline.linking.candidates import Matched, match_integration  # noqa: PLC0415
 
     started = time.monotonic()
     integration_id = context.partition_key
     with warehouse.connect() as conn:
-        with conn.transaction():
-            matched = match_integration(conn, integration_id)
+        try:
+            with in_work.hold(context, conn, "rematch") as lease, conn.transaction():
+                leases.limit_idle_time(conn)
+                matched = match_integration(conn, integration_id)
+                lease.confirm(conn)
+        except leases.LeaseTakenError as error:
+            # What it does not see any more is matched by the next run: own_jobs_sensor asks for it.
+            matched = Matched(why=f"matched elsewhere: {error}")
         summary = match_candidates.summary(conn, integration_id)
         bands = {f"candidates_{name}": summary["bands"].get(name, 0) for name in ("strong", "possible", "weak")}
         examples = match_candidates.examples(conn, integration_id, limit=12)

@@ -39,14 +39,14 @@ def remote_id_duplicates(conn: Connection, integration_id: str) -> int:
 def watermark(conn: Connection, integration_id: str) -> dict[str, Any]:
     """Return an integration's watermark, the start of its newest applied fetch, and how many landed ones wait."""
     row = conn.execute(
-        "select kombo_last_sync_started_at as watermark, fetch_state, deleted_at, "
+        "select kombo_last_sync_started_at as watermark, fetch_state, coalesce(deleted_at, succeeded_at) as ended_at, "
         "(select max(started_at) from raw.fetches f where f.integration_id = i.integration_id "
         "and status = 'applied') as newest_applied, (select count(*) from raw.fetches f "
         "where f.integration_id = i.integration_id and status = 'landed') as left_behind "
         "from core.integrations i where integration_id = %s",
         (integration_id,),
     ).fetchone()
-    return row or dict.fromkeys(("watermark", "fetch_state", "deleted_at", "newest_applied", "left_behind"))
+    return row or dict.fromkeys(("watermark", "fetch_state", "ended_at", "newest_applied", "left_behind"))
 
 
 def quarantined(conn: Connection, integration_id: str) -> list[dict[str, Any]]:
@@ -56,6 +56,20 @@ def quarantined(conn: Connection, integration_id: str) -> list[dict[str, Any]]:
         "where integration_id = %s and released_at is null order by quarantine_id desc",
         (integration_id,),
     ).fetchall()
+
+
+def unreadable_fields(conn: Connection, integration_id: str) -> dict[str, int]:
+    """Return the fields of an integration that could not be read, with the number of jobs, the most frequent first."""
+    row = conn.execute(
+        """
+        select unreadable_fields
+        from marts.integration_health
+        where integration_id = %s
+        """,
+        (integration_id,),
+    ).fetchone()
+    fields = (row["unreadable_fields"] if row else None) or {}
+    return dict(sorted(fields.items(), key=lambda item: (-item[1], item[0])))
 
 
 def health(conn: Connection, integration_id: str) -> dict[str, Any]:
@@ -96,5 +110,10 @@ def stale_integrations(conn: Connection) -> list[dict[str, Any]]:
 
 
 def live_integrations(conn: Connection) -> int:
-    """Return how many integrations have not been deleted in Kombo."""
-    return number(conn, "select count(*) as n from core.integrations where deleted_at is null")
+    """Return how many integrations are fetched: neither deleted in Kombo nor taken over by another one."""
+    return number(conn, "select count(*) as n from core.integrations where deleted_at is null and succeeded_by is null")
+
+
+def dead_events(conn: Connection) -> int:
+    """Return how many events could not be interpreted."""
+    return number(conn, "select count(*) as n from raw.dead_events")

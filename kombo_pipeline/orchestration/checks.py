@@ -1,11 +1,14 @@
 """What must hold after a run, integration by integration, and once an hour for all of them together."""
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
+from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.orchestration import audits
-from kombo_pipeline.orchestration.assets import integration, job_match_candidates, jobs
+from kombo_pipeline.orchestration.assets import integration, integrations, job_match_candidates, jobs
 from kombo_pipeline.orchestration.metadata import table
 from kombo_pipeline.orchestration.resources import Warehouse
 
@@ -19,8 +22,12 @@ def job_ids_are_unique(context: dg.AssetCheckExecutionContext, warehouse: Wareho
     with warehouse.connect() as conn:
         orphans = audits.orphans(conn, context.partition_key)
         duplicates = audits.remote_id_duplicates(conn, context.partition_key)
+    what = ", ".join(f"{count} in core.{name}" for name, count in orphans.items())
     return dg.AssetCheckResult(
         passed=not orphans,
+        description=f"Nested entries without their job: {what}. Launch full_reconcile for this integration."
+        if orphans
+        else "Each job has one row, and each nested entry its job.",
         metadata={"orphaned_entries": sum(orphans.values()), "open_jobs_sharing_a_remote_id": duplicates},
     )
 
@@ -30,10 +37,19 @@ def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     """The watermark is that of the newest applied fetch, and no landed fetch is left behind."""
     with warehouse.connect() as conn:
         state = audits.watermark(conn, context.partition_key)
-    waiting = state["fetch_state"] in ("never", "waiting") or state["deleted_at"] is not None
+    waiting = state["fetch_state"] in ("never", "waiting") or state["ended_at"] is not None
     moved = state["watermark"] is not None and state["watermark"] >= state["newest_applied"]
+    if waiting:
+        description = "No fetch is expected: the first sync is pending, or the integration was deleted."
+    elif state["left_behind"]:
+        description = f"{state['left_behind']} landed fetches are not applied. Run sync_integration once more."
+    elif not moved:
+        description = "The watermark is behind the newest applied fetch. Launch full_reconcile for this integration."
+    else:
+        description = "The watermark is that of the newest applied fetch."
     return dg.AssetCheckResult(
         passed=waiting or (moved and not state["left_behind"]),
+        description=description,
         metadata={
             "watermark": str(state["watermark"]),
             "newest_applied_fetch_began": str(state["newest_applied"]),
@@ -44,14 +60,20 @@ def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 
 @dg.asset_check(asset=jobs, partitions_def=integration)
 def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Every record could be read."""
+    """Every record could be read whole."""
     with warehouse.connect() as conn:
         records = audits.quarantined(conn, context.partition_key)
+        fields = audits.unreadable_fields(conn, context.partition_key)
     return dg.AssetCheckResult(
         passed=not records,
+        description=f"{len(records)} records could not be read as a whole: see the reasons, mend the reader, then run "
+        "`kombo-pipeline release records`."
+        if records
+        else "Every record could be read.",
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "records": len(records),
+            "jobs_by_unreadable_field": fields,
             "what_to_do": "Mend the reader, then `kombo-pipeline release records`." if records else "nothing",
             "sample": table(records[:10], ("quarantine_id", "kombo_job_id", "reason", "quarantined_at")),
         },
@@ -65,6 +87,7 @@ def sync_is_healthy(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
         state = audits.health(conn, context.partition_key)
     return dg.AssetCheckResult(
         passed=state["who_must_act"] is None and not state["held_jobs"],
+        description=_what_is_wrong(state),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             name: str(state[name] if state[name] is not None else "nobody" if name == "who_must_act" else "-")
@@ -75,6 +98,7 @@ def sync_is_healthy(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
                 "last_sync_state",
                 "fetch_state",
                 "held_jobs",
+                "dead_events",
             )
         },
     )
@@ -88,10 +112,16 @@ def links_are_sound(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     """
     with warehouse.connect() as conn:
         broken = audits.broken_links(conn, context.partition_key)
-    return dg.AssetCheckResult(passed=not any(broken.values()), metadata={**broken})
+    wrong = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in broken.items() if count)
+    description = (
+        f"Links that must not exist: {wrong}. Look at marts.job_links; a constraint of the database is missing."
+    )
+    return dg.AssetCheckResult(
+        passed=not wrong, description=description if wrong else "Every link keeps the rules.", metadata={**broken}
+    )
 
 
-@dg.asset_check(asset=jobs)
+@dg.asset_check(asset=integrations.key)
 def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every integration was fetched within a day, and Kombo has read its ATS within two.
 
@@ -102,6 +132,10 @@ def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
         total = audits.live_integrations(conn)
     return dg.AssetCheckResult(
         passed=not stale,
+        description=f"{len(stale)} of {total} integrations are stale: see who must act, in the sample and in "
+        "marts.integration_health."
+        if stale
+        else f"All {total} integrations are fresh.",
         metadata={
             "integrations": total,
             "stale": len(stale),
@@ -111,3 +145,40 @@ def every_integration_fresh(warehouse: Warehouse) -> dg.AssetCheckResult:
             ),
         },
     )
+
+
+@dg.asset_check(asset=integrations.key)
+def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No webhook event is dead: each one could be interpreted."""
+    with warehouse.connect() as conn:
+        dead = audits.dead_events(conn)
+        sample = webhook_events.dead(conn, 20)
+    return dg.AssetCheckResult(
+        passed=not dead,
+        description=f"{dead} events could not be interpreted: read the reasons with `kombo-pipeline events --dead`, "
+        "mend the cause, then `kombo-pipeline replay EVENT_ID`."
+        if dead
+        else "Every event could be interpreted.",
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "dead_events": dead,
+            "what_to_do": "Read the reasons (`kombo-pipeline events --dead`), mend the cause, then "
+            "`kombo-pipeline replay EVENT_ID`."
+            if dead
+            else "nothing",
+            "sample": table(
+                sample, ("event_id", "event_type", "integration_id", "customer_id", "reason", "received_at", "died_at")
+            ),
+        },
+    )
+
+
+def _what_is_wrong(state: Mapping[str, Any]) -> str:
+    wrong = []
+    if state["who_must_act"] is not None:
+        wrong.append(f"To be mended by: {state['who_must_act']}. {state['what_to_do'] or ''}".strip())
+    if state["held_jobs"]:
+        wrong.append(
+            f"{state['held_jobs']} jobs would close and wait for a person: see `kombo-pipeline release closure`."
+        )
+    return " ".join(wrong) or "Nobody has to act."

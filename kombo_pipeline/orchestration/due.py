@@ -1,35 +1,73 @@
 """Which integrations are to be run, decided from the state of the tables; nothing here knows Dagster."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
+
+from kombo_pipeline.orchestration.backlog import Asked
+
+REQUESTS_A_TICK: Final = 100
+"""Dagster checks each request on its own and gives a tick 60 seconds. What is left out comes with the next tick."""
 
 
 def run_key(waiting: Mapping[str, Any]) -> str:
     """Return the key under which one state of an integration's backlog is run once.
 
     Dagster drops a request whose key it has seen, however that run ended. A failed run is therefore asked
-    for again only by something that changes the key: a newer event, a moved watermark, or a replay; the poll,
-    which has no key, is the last resort.
+    for again only by something that changes the key: a newer event, a moved watermark, a replay, or work that was
+    cut off because its process was killed; the poll, whose keys tell the time, is the last resort.
     """
     watermark = waiting["watermark"]
     since = watermark.isoformat() if watermark else "first"
-    return f"{waiting['integration_id']}@{since}@{waiting['newest_event']}.{waiting['replays']}"
+    key = f"{waiting['integration_id']}@{since}@{waiting['newest_event']}.{waiting['replays']}"
+    return f"{key}#{waiting['interrupted']}" if waiting.get("interrupted") else key
 
 
-def rematch_keys(waiting: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def rematch_keys(waiting: Iterable[Mapping[str, Any]], interrupted: Iterable[Mapping[str, Any]] = ()) -> dict[str, str]:
     """Return the key under which one state of an integration's own jobs is matched once; see `run_key`.
 
     A failed run is asked for again by the next own job, and by every sync, which matches as well.
     """
-    return {
+    keys = {
         each["integration_id"]: f"{each['integration_id']}@{each['matched_at']}@{each['state']}" for each in waiting
     }
+    for each in interrupted:
+        key = keys.get(each["integration_id"]) or f"{each['integration_id']}@{each['matched_at']}@"
+        keys[each["integration_id"]] = f"{key}#{each['interrupted']}"
+    return keys
 
 
-def due_integrations(waiting: Iterable[Mapping[str, Any]], in_flight: Collection[str]) -> list[Mapping[str, Any]]:
-    """Return the integrations to run for their waiting events: those without a run in flight.
+def with_interrupted(
+    waiting: Iterable[Mapping[str, Any]], interrupted: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return what waits for a fetch: work that was cut off first, for it is the oldest, then by its oldest event."""
+    cut_off = {each["integration_id"]: each for each in interrupted}
+    waiting = [{**each, "interrupted": cut_off.get(each["integration_id"], {}).get("interrupted")} for each in waiting]
+    with_events = {each["integration_id"] for each in waiting}
+    return [
+        *(each for each in cut_off.values() if each["integration_id"] not in with_events),
+        *(each for each in waiting if each["interrupted"]),
+        *(each for each in waiting if not each["interrupted"]),
+    ]
 
-    However many events wait, one run covers them. An event that lands while a run is in flight is covered
-    by it if the run has not begun to fetch, and is still waiting afterwards if it had.
+
+def due_integrations(waiting: Iterable[Mapping[str, Any]], in_work: Collection[str]) -> list[Mapping[str, Any]]:
+    """Return the integrations to run for their waiting events: those that are not in work.
+
+    However many events wait, one run covers them. An event that lands while a fetch is in work is covered
+    by it if it landed before the fetch began, and is still waiting afterwards if it did not.
     """
-    return [each for each in waiting if each["integration_id"] not in in_flight]
+    return [each for each in waiting if each["integration_id"] not in in_work]
+
+
+def next_requests(
+    run_keys: Mapping[str, str], asked: Mapping[str, Asked], *, limit: int = REQUESTS_A_TICK
+) -> dict[str, str]:
+    """Return the requests of one tick, so that nobody starves: those not asked for yet, then the longest ago.
+
+    Within each the order is that of `run_keys`, the oldest first. To ask again for a key that Dagster has seen costs
+    it a look and starts nothing; but a request that got lost on its way is made up for so.
+    """
+    new = [key for key in run_keys if key not in asked or asked[key].run_key != run_keys[key]]
+    is_new = set(new)
+    again = sorted((key for key in run_keys if key not in is_new), key=lambda key: asked[key].requested_at)
+    return {key: run_keys[key] for key in [*new, *again][:limit]}

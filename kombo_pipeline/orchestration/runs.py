@@ -1,11 +1,15 @@
-"""Runs as Dagster has them: those in flight, those to request, and one in this process."""
+"""Runs as Dagster has them: those in work or queued, those to request, and one in this process."""
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 import dagster as dg
+from dagster._check import CheckError
 
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 from kombo_pipeline.orchestration.assets import (
@@ -13,54 +17,75 @@ from kombo_pipeline.orchestration.assets import (
     integration,
     job_match_candidates,
     jobs,
-    own_jobs,
     raw_job_pages,
 )
+from kombo_pipeline.orchestration.due import REQUESTS_A_TICK
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-_PARTITION = "dagster/partition"
+PRIORITIES: Final = {"by hand": 10, "webhook": 0, "poll": -5, "own jobs": -7, "weekly reconcile": -10}
+"""What is started first when runs queue, by what asks for them. A job started by hand bears the tag of its job."""
+FETCHING_JOBS: Final = ("sync_integration", "full_reconcile")
+_PRIORITY, _PARTITION = "dagster/priority", "dagster/partition"
+_NOT_BEGUN = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
 
 
-def in_flight(instance: dg.DagsterInstance) -> set[str]:
-    """Return the integrations with a run that is queued or has not ended."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-    return {run.tags[_PARTITION] for run in runs if _PARTITION in run.tags}
+def in_work(conn: Connection, *works: str) -> set[str]:
+    """Return the integrations of which a live lease tells that one of `works` is being done; fetch includes apply."""
+    wanted = {*works, "apply"} if "fetch" in works else set(works)
+    return {lease.integration_id for lease in leases.live(conn) if lease.work in wanted}
 
 
-def requests(
-    instance: dg.DagsterInstance, keys: Iterable[str], *, trigger: str, run_keys: Mapping[str, str] | None = None
+def queued(instance: dg.DagsterInstance, jobs: Collection[str], *, at_least: int) -> set[str]:
+    """Return the integrations with a run of one of `jobs` that has not begun: it has no lease yet, and will see all.
+
+    One of a lower priority than `at_least` does not count, so that nothing urgent waits behind it. What Dagster
+    calls started does not count either: its process may be gone, and only a lease tells.
+    """
+    runs = instance.get_runs(dg.RunsFilter(statuses=_NOT_BEGUN))
+    return {
+        run.tags[_PARTITION]
+        for run in runs
+        if run.job_name in jobs and _PARTITION in run.tags and _priority(run) >= at_least
+    }
+
+
+def requests(run_keys: Mapping[str, str], *, trigger: str) -> list[dg.RunRequest]:
+    """Request a run for each integration, under its key."""
+    tags = {"kombo/trigger": trigger, _PRIORITY: str(PRIORITIES[trigger])}
+    return [dg.RunRequest(partition_key=key, run_key=run_key, tags=tags) for key, run_key in run_keys.items()]
+
+
+def scheduled_requests(
+    context: dg.ScheduleEvaluationContext,
+    conn: Connection,
+    due: Iterable[str],
+    *,
+    trigger: str,
+    jobs: Collection[str],
 ) -> list[dg.RunRequest]:
-    """Request the keys that are partitions (an unknown one would fail the whole tick) and have no run in flight."""
-    partitions = set(instance.get_dynamic_partitions(str(integration.name)))
-    running = in_flight(instance)
-    return [
-        dg.RunRequest(partition_key=key, run_key=(run_keys or {}).get(key), tags={"kombo/trigger": trigger})
-        for key in keys
-        if key in partitions and key not in running
-    ]
+    """Request the integrations that are due, the first hundred that are neither in work nor queued.
+
+    They must be partitions, for an unknown one would fail the whole tick. Each has a run key, without which Dagster
+    accepts no more than one request; the time in it lets the next tick ask again for a run that failed.
+    """
+    partitions = set(context.instance.get_dynamic_partitions(str(integration.name)))
+    held_up = in_work(conn, "fetch") | queued(context.instance, jobs, at_least=PRIORITIES[trigger])
+    chosen = [key for key in due if key in partitions and key not in held_up][:REQUESTS_A_TICK]
+    return requests({key: f"{key}@{_tick_time(context)}" for key in chosen}, trigger=trigger)
 
 
-def newest_runs(instance: dg.DagsterInstance) -> set[str]:
-    """Return the runs that last materialized an asset in a partition."""
-    newest: set[str] = set()
-    for asset in (raw_job_pages, jobs, own_jobs, job_match_candidates):
-        latest = instance.event_log_storage.get_latest_storage_id_by_partition(
-            asset.key, dg.DagsterEventType.ASSET_MATERIALIZATION
-        )
-        if latest:
-            records = instance.fetch_materializations(
-                dg.AssetRecordsFilter(asset_key=asset.key, storage_ids=list(latest.values())),
-                limit=len(latest),
-            ).records
-            newest |= {record.run_id for record in records}
-    return newest
+def _tick_time(context: dg.ScheduleEvaluationContext) -> str:
+    try:
+        return context.scheduled_execution_time.astimezone(UTC).isoformat()
+    except CheckError:  # evaluated by hand
+        return datetime.now(UTC).isoformat()
+
+
+def _priority(run: dg.DagsterRun) -> int:
+    try:
+        return int(run.tags.get(_PRIORITY, "0"))
+    except ValueError:
+        return 0
 
 
 def drop_partition(instance: dg.DagsterInstance, integration_id: str) -> None:
@@ -76,7 +101,7 @@ class Outcome(NamedTuple):
 
 
 def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
-    """Materialize an integration's partition here and now; the lock keeps it apart from queued runs.
+    """Materialize an integration's partition here and now; leases keep it apart from other runs.
 
     It shows in the Dagster UI when DAGSTER_HOME is set. Raises ValueError for an id that cannot be one.
     """

@@ -8,21 +8,21 @@ from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent
 from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.orchestration.jobs import check_freshness, full_reconcile, prune, sync_integration
 from kombo_pipeline.orchestration.resources import Warehouse
-from kombo_pipeline.orchestration.runs import requests
+from kombo_pipeline.orchestration.runs import FETCHING_JOBS, scheduled_requests
 
 
 @dg.schedule(
     job=sync_integration,
-    cron_schedule="*/10 * * * *",
+    cron_schedule="*/5 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Asks integrations that are silent longer than their rhythm: webhooks can be lost.",
 )
 def poll_silent_integrations(context: dg.ScheduleEvaluationContext, warehouse: Warehouse) -> list[dg.RunRequest]:
-    """Run the integrations that have been silent too long; without a run key, so a failed one is asked again."""
+    """Run the integrations that have been silent too long, those first that were not asked for the longest time."""
     now = datetime.now(UTC)
     with warehouse.connect() as conn:
         silent = [each["integration_id"] for each in integrations.rhythms(conn) if is_silent(each, now=now)]
-    return requests(context.instance, silent, trigger="poll")
+        return scheduled_requests(context, conn, silent, trigger="poll", jobs=FETCHING_JOBS)
 
 
 @dg.schedule(
@@ -32,11 +32,13 @@ def poll_silent_integrations(context: dg.ScheduleEvaluationContext, warehouse: W
     description="Fetches every integration in full once a week, each when its own week is over.",
 )
 def reconcile_weekly(context: dg.ScheduleEvaluationContext, warehouse: Warehouse) -> list[dg.RunRequest]:
-    """Run the full reconcile of the integrations whose newest full fetch is a week old."""
+    """Run the full reconcile of the integrations whose newest full fetch is a week old, the oldest first."""
     now = datetime.now(UTC)
     with warehouse.connect() as conn:
-        due = [each["integration_id"] for each in integrations.rhythms(conn) if full_fetch_is_due(each, now=now)]
-    return requests(context.instance, due, trigger="weekly reconcile")
+        due = [each for each in integrations.rhythms(conn) if full_fetch_is_due(each, now=now)]
+        due.sort(key=lambda each: each["full_fetched_at"])
+        keys = [each["integration_id"] for each in due]
+        return scheduled_requests(context, conn, keys, trigger="weekly reconcile", jobs=(full_reconcile.name,))
 
 
 freshness_hourly = dg.ScheduleDefinition(
@@ -48,5 +50,5 @@ freshness_hourly = dg.ScheduleDefinition(
 
 
 prune_daily = dg.ScheduleDefinition(
-    name="prune_daily", job=prune, cron_schedule="40 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING
+    name="prune_daily", job=prune, cron_schedule="40 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
 )

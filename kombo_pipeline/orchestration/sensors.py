@@ -1,15 +1,29 @@
 """Sensors: what has landed or changed in the tables asks for runs."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
+from kombo_pipeline.db import leases
 from kombo_pipeline.ingest import events
 from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
 from kombo_pipeline.linking.statements import match_candidates
-from kombo_pipeline.orchestration.assets import integration
-from kombo_pipeline.orchestration.due import due_integrations, rematch_keys, run_key
+from kombo_pipeline.orchestration import backlog
+from kombo_pipeline.orchestration.assets import integration, own_jobs, own_jobs_metadata
+from kombo_pipeline.orchestration.due import (
+    due_integrations,
+    next_requests,
+    rematch_keys,
+    run_key,
+    with_interrupted,
+)
 from kombo_pipeline.orchestration.jobs import rematch, sync_integration
+from kombo_pipeline.orchestration.lost_runs import lost_runs
 from kombo_pipeline.orchestration.resources import Warehouse
-from kombo_pipeline.orchestration.runs import in_flight, requests
+from kombo_pipeline.orchestration.runs import FETCHING_JOBS, PRIORITIES, in_work, queued, requests
+
+_LOOKING_SECONDS = 20
+"""How long a tick looks at events that wait; Dagster ends a tick after 60."""
 
 
 @dg.sensor(
@@ -21,29 +35,26 @@ from kombo_pipeline.orchestration.runs import in_flight, requests
 def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
     """Keep no cursor: what is due follows from the events that no completed fetch covers."""
     with warehouse.connect() as conn:
-        seen = events.observe_events(conn)
-        conn.commit()
-        waiting = webhook_events.waiting_for_fetch(conn)
+        seen = events.work_off(conn, seconds=_LOOKING_SECONDS)
+        waiting = with_interrupted(webhook_events.waiting_for_fetch(conn), backlog.interrupted_fetches(conn))
         known = integrations.registered(conn)
+        # Read after the events: a fetch that begins after this look sees every one of them.
+        held_up = in_work(conn, "fetch") | queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["webhook"])
+        due = {each["integration_id"]: run_key(each) for each in due_integrations(waiting, held_up)}
+        chosen = next_requests(due, backlog.asked(conn, "fetch"))
+        backlog.note_asked(conn, "fetch", chosen)
         gone = {each.integration_id for each in forgotten.forgotten(conn)}
-    # Read after the events: a run that is queued by now will see every one of them when it begins.
-    due = due_integrations(waiting, in_flight(context.instance))
     partitions = set(context.instance.get_dynamic_partitions(str(integration.name)))
     added = [key for key in known if key not in partitions]
     dropped = sorted(gone & partitions)
-    if not due and not added and not dropped:
+    if not chosen and not added and not dropped:
         return dg.SkipReason(f"{seen} events seen, {len(waiting)} integrations wait for a run in flight")
     return dg.SensorResult(
         dynamic_partitions_requests=[
             *([integration.build_add_request(added)] if added else []),
             *([integration.build_delete_request(dropped)] if dropped else []),
         ],
-        run_requests=[
-            dg.RunRequest(
-                partition_key=each["integration_id"], run_key=run_key(each), tags={"kombo/trigger": "webhook"}
-            )
-            for each in due
-        ],
+        run_requests=requests(chosen, trigger="webhook"),
     )
 
 
@@ -55,12 +66,40 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
 )
 def own_jobs_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
     """Keep no cursor: an own job waits as long as it is not matched as it is now, however it was written."""
+    partitions = set(context.instance.get_dynamic_partitions(str(integration.name)))
     with warehouse.connect() as conn:
-        waiting = match_candidates.own_jobs_waiting(conn)
-    run_keys = rematch_keys(waiting)
-    run_requests = requests(context.instance, run_keys, trigger="own jobs", run_keys=run_keys)
-    if not run_requests:
+        waiting = rematch_keys(match_candidates.own_jobs_waiting(conn), backlog.interrupted_matchings(conn))
+        # A sync that is in work, or queued, matches as well.
+        held_up = in_work(conn, "fetch", "rematch") | queued(
+            context.instance, (*FETCHING_JOBS, rematch.name), at_least=PRIORITIES["own jobs"]
+        )
+        due = {key: waiting[key] for key in waiting if key in partitions and key not in held_up}
+        chosen = next_requests(due, backlog.asked(conn, "rematch"))
+        backlog.note_asked(conn, "rematch", chosen)
+        first_look = []
+        if context.instance.get_latest_materialization_event(own_jobs.key) is None:
+            # Until then Dagster warns of a missing input before every run that is started by hand.
+            first_look = [dg.AssetMaterialization(own_jobs.key, metadata=own_jobs_metadata(conn))]
+    if not chosen and not first_look:
         return dg.SkipReason(
             f"{len(waiting)} integrations with own jobs to match, all of them running or not fetched yet"
         )
-    return dg.SensorResult(run_requests=run_requests)
+    return dg.SensorResult(run_requests=requests(chosen, trigger="own jobs"), asset_events=first_look)
+
+
+@dg.sensor(
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends runs whose process was killed: Dagster calls them started for hours, and they keep a slot.",
+)
+def lost_runs_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SkipReason:
+    """Fail the runs that hold no lease and have logged nothing for a while; what they left is asked for again."""
+    with warehouse.connect() as conn:
+        working = {lease.run_id for lease in leases.live(conn) if lease.run_id}
+        leases.delete_long_expired(conn)
+    lost = lost_runs(context.instance, working, now=datetime.now(UTC))
+    for run in lost:
+        context.instance.report_run_failed(
+            run, "The process of this run is gone: it renews no lease and logs nothing. Its work is asked for again."
+        )
+    return dg.SkipReason(f"{len(lost)} runs ended: {', '.join(run.run_id for run in lost)}" if lost else "No lost run")

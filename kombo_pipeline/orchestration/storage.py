@@ -1,13 +1,21 @@
 """Dagster's own storage, as dagster.yaml names it."""
 
+import atexit
+import os
+import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
 from kombo_pipeline import settings
 from kombo_pipeline.db import urls
+
+_VALIDATION: Final = "DAGSTER_IS_DEFS_VALIDATION_CLI"
+"""Set by `dagster definitions validate` before it loads dagster.yaml."""
 
 
 class PipelineStorage(DagsterPostgresStorage):
@@ -23,10 +31,18 @@ class PipelineStorage(DagsterPostgresStorage):
         return {}
 
     @classmethod
-    def from_config_value(
+    def from_config_value(  # type: ignore[override]
         cls,
         inst_data: ConfigurableClassData | None,
         config_value: Mapping[str, Any],  # noqa: ARG003
-    ) -> "PipelineStorage":
-        """Build the storage that dagster.yaml names."""
+    ) -> DagsterStorage:
+        """Build the storage that dagster.yaml names.
+
+        `dagster definitions validate` only loads code: it gets an empty storage that vanishes with it, so that no
+        server is started and none needs to be reachable.
+        """
+        if os.environ.get(_VALIDATION):
+            nowhere = tempfile.TemporaryDirectory(prefix="dagster-validate-")
+            atexit.register(nowhere.cleanup)
+            return DagsterSqliteStorage(nowhere.name, inst_data=inst_data)
         return cls(urls.dagster_url(settings.load()), inst_data=inst_data)

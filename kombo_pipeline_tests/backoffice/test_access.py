@@ -79,6 +79,9 @@ ROUTES: dict[tuple[str, str], Guarded] = {
     ("POST", "/integrations/{integration_id}/customer-link"): Guarded(
         "admin", path=_ONE_INTEGRATION, form={"days": "7"}
     ),
+    ("POST", "/integrations/{integration_id}/takeover"): Guarded(
+        "admin", path=_ONE_INTEGRATION, form={"predecessor": "{integration}", "decision": "refuse"}
+    ),
     ("GET", "/holds"): Guarded("viewer"),
     ("GET", "/holds/{hold_id}"): Guarded("viewer", path={"hold_id": "{hold}"}),
     ("POST", "/holds/{hold_id}"): Guarded("admin", path={"hold_id": "{hold}"}, form={"decision": "refuse"}),

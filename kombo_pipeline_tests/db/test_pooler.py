@@ -31,7 +31,7 @@ from kombo_pipeline_tests.ingest.model import stored
 from kombo_pipeline_tests.ingest.test_receiver import event, serving
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-SESSIONS = 1
+SESSIONS = 4
 """Sessions of the pool."""
 pytestmark = [
     pytest.mark.slow,

@@ -30,30 +30,38 @@ BACKOFFICE = {
     "core.held_closures": "select",
     "core.own_jobs": "select insert update",
     "core.matchable_jobs": "select",
-    "core.own_job_matches": "select",
+    "core.own_job_matches": "select delete",
     "core.job_match_candidates": "select",
     "core.job_links": "select insert update",
     "core.link_decisions": "select insert",
     "core.exposed_jobs": "select insert update",
     "core.link_notices": "select insert update",
+    "core.successions": "select update",
+    "core.carried_links": "select insert update",
+    "core.carried_decisions": "select insert",
     "core.backoffice_users": "select",
     "core.backoffice_sessions": "select insert update delete",
 }
 BACKOFFICE_COLUMNS = {
     "core.held_closures": "decided_at decided_by decision",
-    "core.jobs": "last_fetch_id record_hash remote_deleted_at status vanished_at",
+    "core.jobs": "integration_gone_at last_fetch_id record_hash remote_deleted_at status vanished_at",
+    "core.integrations": "claimed_at claimed_customer_id customer_id declined_customer_id matched_with "
+    "owner_answered_at owner_answered_by succeeded_at succeeded_by what_to_do who_must_act",
     "core.matchable_jobs": "job_hash",
+    "core.own_job_matches": "own_hash",
 }
+
+ADDED_TO_ONLY = ("core.link_decisions", "core.carried_decisions")
 
 
 def expected(relations: list[str]) -> set[tuple[str, str, str]]:
     """(role, relation, privilege) of everything that is granted."""
-    grid = {("kombo_receiver", "raw.webhook_events", "insert")}
+    grid = {("kombo_receiver", f"raw.{table}", "insert") for table in ("webhook_events", "refused_deliveries")}
     for relation in relations:
         if relation.startswith("marts."):
             grid |= {(role, relation, "select") for role in ROLES if role != "kombo_receiver"}
             continue
-        writes = {"insert"} if relation == "core.link_decisions" else {"insert", "update", "delete"}
+        writes = {"insert"} if relation in ADDED_TO_ONLY else {"insert", "update", "delete"}
         grid |= {("kombo_pipeline_loader", relation, privilege) for privilege in {"select"} | writes}
     for relation, privileges in BACKOFFICE.items():
         grid |= {("kombo_backoffice", relation, privilege) for privilege in privileges.split()}
@@ -75,7 +83,7 @@ def test_the_grid_of_roles_tables_and_privileges_is_this_one(conn: Connection) -
     assert granted == expected(relations)
 
 
-def test_single_columns_are_granted_only_for_releasing_a_closure(conn: Connection) -> None:
+def test_single_columns_are_granted_only_for_closures_owners_and_successions(conn: Connection) -> None:
     found = conn.execute(
         "select r.role, a.attrelid::regclass::text as relation, p.privilege, "
         "string_agg(a.attname, ' ' order by a.attname) as columns from pg_attribute a "
@@ -128,6 +136,9 @@ def test_the_receiver_needs_no_more_than_its_role(conn: Connection, warehouse_ur
         assert [kombo.deliver(raw), kombo.deliver(raw)] == [200, 200]
         assert kombo.post(b"{}", {"X-Kombo-Signature": sign("wrong", b"{}")}).status_code == 401
         assert kombo.post(b"no json", signed(b"no json", NEW)).status_code == 200
+    assert conn.execute("select reason, deliveries from marts.refused_deliveries").fetchall() == [
+        {"reason": "wrong_signature", "deliveries": 1}
+    ]
     assert rows(conn)[0] == "evt-1"
     assert len(rows(conn)) == 2
     with connect(as_member("kombo_receiver", warehouse_url)) as stolen:
@@ -136,6 +147,8 @@ def test_the_receiver_needs_no_more_than_its_role(conn: Connection, warehouse_ur
             "update raw.webhook_events set handled_at = now()",
             "delete from raw.webhook_events",
             "truncate raw.webhook_events",
+            "select * from raw.refused_deliveries",
+            "update raw.refused_deliveries set deliveries = 1",
             "select * from raw.job_pages",
             "select * from core.jobs",
             "select * from marts.jobs",
@@ -287,6 +300,9 @@ def test_runs_and_commands_need_no_more_than_the_loader(
         ["replay"],
         ["release", "records"],
         ["release", "closure"],
+        ["release", "owner"],
+        ["events"],
+        ["events", "--dead"],
         ["user", "add", "ana", "--role", "viewer", "--no-password"],
         ["user", "disable", "ana"],
     ):

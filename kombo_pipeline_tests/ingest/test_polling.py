@@ -36,6 +36,7 @@ def state_of(**values: Any) -> dict[str, Any]:
         "fetch_attempted_at": NOW,
         "fetch_state": "current",
         "deleted_at": None,
+        "succeeded_by": None,
         "event_times": [],
         "waiting_since": None,
         "full_fetched_at": NOW,

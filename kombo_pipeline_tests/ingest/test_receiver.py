@@ -499,3 +499,71 @@ def test_a_warehouse_url_of_another_kind_is_refused_without_its_password():
     with pytest.raises(ValueError, match="postgresql://") as refusal:
         receiver.app(warehouse_url="mysql://root:hunter2hunter2@host/db", secrets=[NEW])
     assert "hunter2" not in str(refusal.value)
+
+
+# What was refused is counted
+
+
+def refused(conn: Connection) -> dict[str, int]:
+    found = conn.execute("select reason, sum(deliveries)::int as n from raw.refused_deliveries group by reason")
+    counts = {row["reason"]: row["n"] for row in found}
+    conn.commit()
+    return counts
+
+
+@pytest.fixture
+def written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kombo_pipeline.ingest.refusals.FLUSH_SECONDS", 0.1)
+
+
+def test_refused_deliveries_are_counted_by_reason_and_signed_ones_are_not(written_at_once, kombo, conn, monkeypatch):
+    monkeypatch.setattr(receiver, "BODY_SECONDS", 0.2)
+    for _ in range(3):
+        assert kombo.deliver(event("evt"), "a-secret-of-another-webhook") == 401
+    assert kombo.post(event("evt")).status_code == 401
+    too_long = b"x" * (256 * 1024 + 1)
+    assert kombo.deliver(too_long) == 413
+    with kombo.begin(b"{", f"X-Kombo-Signature: {sign(NEW, b'{}')}", "Content-Length: 2") as slow:
+        assert b" 408 " in slow.recv(1000)
+    with kombo.begin(b"{", f"X-Kombo-Signature: {sign(NEW, b'{}')}", "Content-Length: 2"):
+        pass
+    assert kombo.deliver(event("evt-good")) == 200
+    assert kombo.client.get("/webhooks/kombo").status_code == 405
+    assert kombo.client.post("/elsewhere").status_code == 404
+    expected = {"wrong_signature": 3, "no_signature": 1, "too_large": 1, "too_slow": 1, "cut_off": 1}
+    until(lambda: refused(conn) == expected)
+    health = kombo.client.get("/healthz")
+    assert health.status_code == 200
+    assert health.json() == {"status": "ok", "refused_last_hour": expected}
+    assert rows(conn) == ["evt-good"]
+
+
+def test_a_flood_without_signatures_writes_few_rows_and_a_line_without_its_bodies(
+    warehouse_url, conn, monkeypatch, caplog
+):
+    monkeypatch.setattr("kombo_pipeline.ingest.refusals.FLUSH_SECONDS", 0.5)
+    with serving(warehouse_url) as kombo:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: kombo.deliver(b"a secret body", "another-secret-than-ours"), range(400)))
+        assert set(answers) == {401}
+        until(lambda: refused(conn) == {"wrong_signature": 400})
+    [written] = conn.execute("select count(*) as n from raw.refused_deliveries").fetchall()
+    assert written["n"] < 30
+    lines = [line for line in caplog.messages if line.startswith("refused")]
+    # One at once, one at the end.
+    assert 1 <= len(lines) <= 2
+    assert "KOMBO_WEBHOOK_SECRETS" in lines[0]
+    assert "body" not in lines[0].replace("their body", "")
+
+
+def test_refusals_are_counted_while_the_warehouse_is_away_and_written_when_it_is_back(written_at_once, kombo, conn):
+    conn.execute("alter table raw.refused_deliveries rename to away")
+    conn.commit()
+    try:
+        assert kombo.deliver(event("evt"), "another-secret-than-ours") == 401
+        time.sleep(0.5)
+        assert kombo.deliver(event("evt")) == 200
+    finally:
+        conn.execute("alter table raw.away rename to refused_deliveries")
+        conn.commit()
+    until(lambda: refused(conn) == {"wrong_signature": 1})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.sandbox.deliveries import Webhook
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline_tests.conftest import copied
-from kombo_pipeline_tests.ingest.crashes import Lost, run
+from kombo_pipeline_tests.ingest.crashes import run
 from kombo_pipeline_tests.ingest.model import (
     NESTED_TABLES,
     OVERLAP,
@@ -50,6 +51,8 @@ ACTS = st.sampled_from((
 LISTS = st.sampled_from(list(NESTED_TABLES))
 EDITED = {"stages": "name", "screening_questions": "title", "job_postings": "title", "hiring_team": "last_name"}
 ODDITIES: list[Record] = [{"name": 7}, {"description": "\0"}, {"stages": [{"name": "no id"}]}, {"opened_at": "soon"}]
+# What is stored of such a field; of the others the last readable value stays.
+ODD_VALUES = {"description": "", "stages": []}
 SYNC_STATES = (
     *["SUCCEEDED"] * 8,
     "PARTIALLY_FAILED",
@@ -225,7 +228,7 @@ class Upstream(RuleBasedStateMachine):
         """Cut off at a point of the connection, if the run has so many."""
         try:
             self.fetch_and_check(full=full, fatal=fatal)
-        except Lost:
+        except psycopg.OperationalError:
             SEEN["runs killed"] += 1
             self.unchanged()
 
@@ -276,8 +279,10 @@ class Upstream(RuleBasedStateMachine):
 
     # The model
 
-    def odd(self) -> set[str]:
-        return {id_ for id_, row in self.world.integration(self.id).mirror.rows.items() if row.mutate is not None}
+    def odd(self) -> dict[str, str]:
+        """The jobs that are sent with a field that cannot be read, and which field it is."""
+        rows = self.world.integration(self.id).mirror.rows
+        return {id_: next(iter(row.mutate({}))) for id_, row in rows.items() if row.mutate is not None}
 
     def pending(self) -> list[Record]:
         return self.conn.execute("select * from raw.fetches where status = 'landed' order by fetch_id").fetchall()
@@ -311,7 +316,7 @@ class Upstream(RuleBasedStateMachine):
             assert blocked, error
             self.unchanged()
             return
-        except Lost:
+        except psycopg.OperationalError:
             newest = self.newest_fetch()
             if newest is None or newest["status"] != "applied" or newest["fetch_id"] in self.circumstances:
                 raise
@@ -325,7 +330,7 @@ class Upstream(RuleBasedStateMachine):
         SEEN[f"{fetch['kind']} fetch applied"] += 1
         SEEN["fetches that had landed before"] += len(pending)
         SEEN["jobs held"] += self.acme.hold() is not None
-        self.check_jobs(fetch, integration, full_was_pending=any(p["kind"] == "full" for p in pending))
+        self.check_jobs(fetch, integration, pending)
         at = integration["kombo_last_sync_started_at"]
         assert at <= began
         assert self.watermark is None or at >= self.watermark
@@ -347,8 +352,9 @@ class Upstream(RuleBasedStateMachine):
             (since,) = {query.get("updated_after", "") for query in queries}
             assert datetime.fromisoformat(since) == self.watermark - OVERLAP
 
-    def check_jobs(self, fetch: Record, integration: Record, *, full_was_pending: bool) -> None:
+    def check_jobs(self, fetch: Record, integration: Record, pending: list[Record]) -> None:
         full = fetch["kind"] == "full"
+        fetches_were_pending, full_was_pending = bool(pending), any(p["kind"] == "full" for p in pending)
         self.vanished_before = set(self.vanished)
         kombo, after, odd = self.world.kombo_jobs(self.id), stored(self.conn, self.id), self.odd()
         model_off = not integration["jobs_model_enabled"] or integration["data_expired_at"] is not None
@@ -357,13 +363,15 @@ class Upstream(RuleBasedStateMachine):
         without_status = {j for hold in holds if hold["reason"] == "status_off" for j in hold["kombo_job_ids"]}
         for job_id, record in kombo.items():
             was, is_ = self.before.get(job_id), after.get(job_id)
-            if job_id in odd:
-                if not full_was_pending:
-                    assert is_ == was, "an odd record changed something"
-                continue
             assert is_ is not None, "a job did not arrive"
             wanted = as_stored(record, is_)
+            if field := odd.get(job_id):
+                # A pending fetch may have brought a value that was readable.
+                last_readable = is_ if fetches_were_pending else was or {}
+                wanted[field] = ODD_VALUES.get(field, last_readable.get(field))
+                wanted["unreadable_fields"] = is_["unreadable_fields"]
             is_emptied = record["remote_deleted_at"] and record["name"] is None and record["remote_id"] is None
+            is_emptied = is_emptied and field != "name"
             if is_emptied and (was or full_was_pending):
                 # A pending fetch may have brought the job before Kombo emptied it, and so may have its date.
                 known = was or is_
@@ -373,10 +381,11 @@ class Upstream(RuleBasedStateMachine):
                 continue
             if job_id in without_status and record["status"] is None and is_ == was:
                 continue
+            assert is_emptied or list(is_["unreadable_fields"] or ()) == ([field] if field else []), job_id
             self.assert_told(job_id, is_, wanted, full=full)
             self.vanished.discard(job_id)
         self.check_absent(fetch, integration, after, full_was_pending=full_was_pending)
-        self.check_quarantine(fetch, integration, odd, kombo.keys())
+        self.check_quarantine(fetch, integration, odd, kombo, held | without_status)
         self.before, self.in_kombo = after, set(kombo)
 
     def assert_told(self, job_id: str, is_: Record, wanted: Record, *, full: bool) -> None:
@@ -426,11 +435,19 @@ class Upstream(RuleBasedStateMachine):
             or integration["last_sync_state"] not in (None, "SUCCEEDED")
         )
 
-    def check_quarantine(self, fetch: Record, integration: Record, odd: set[str], kombo: Any) -> None:
+    def check_quarantine(
+        self, fetch: Record, integration: Record, odd: dict[str, str], kombo: dict[str, Record], held: set[str]
+    ) -> None:
         aside = {row["kombo_job_id"] for row in self.acme.quarantined()}
-        assert aside & set(kombo) == odd
+        # Of an emptied tombstone only the date is read, once the job is known: what else is odd in it does not matter.
+        emptied = {
+            job_id
+            for job_id in odd.keys() & kombo.keys()
+            if kombo[job_id]["name"] is None and kombo[job_id]["remote_id"] is None and odd[job_id] != "name"
+        }
+        assert odd.keys() - emptied - held <= aside & kombo.keys() <= odd.keys() | held
         if fetch["kind"] == "full" and not self.doubtful(integration) and self.acme.hold() is None:
-            assert aside == odd
+            assert odd.keys() - emptied - held <= aside <= odd.keys() | held
 
     def note_circumstances(self) -> None:
         row = self.acme.integration()
@@ -480,7 +497,7 @@ def test_whatever_happens_upstream_the_copy_tells_what_kombo_tells(
     monkeypatch.setattr(kombo_client, "PAGE_SIZE", 6)
     more = os.environ.get("SYNC_TEST_EXAMPLES")
 
-    @seed(int(os.environ.get("SYNC_TEST_SEED", "2")))  # the same histories at each run, wherever this module stands
+    @seed(int(os.environ.get("SYNC_TEST_SEED", "3")))  # the same histories at each run, wherever this module stands
     def machine() -> Upstream:
         upstream = Upstream()
         upstream.conn, upstream.url, upstream.second_url, upstream.served = conn, warehouse_url, second_url, served

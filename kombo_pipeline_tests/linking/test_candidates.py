@@ -446,3 +446,17 @@ def test_nothing_new_writes_nothing(acme: Customer) -> None:
     before = acme.conn.execute("select xmin::text, matched_at from core.own_job_matches").fetchall()
     assert acme.match().scored == 0
     assert acme.conn.execute("select xmin::text, matched_at from core.own_job_matches").fetchall() == before
+
+
+@pytest.mark.parametrize(
+    "opened_at",
+    ["0001-12-31 22:00:00+00 BC", "10000-01-01 04:59:59+00", "-infinity", "infinity", "0001-01-01", "9999-12-31"],
+)
+def test_no_date_of_a_job_stops_matching_or_counts_as_the_day_of_its_opening(acme: Customer, opened_at: str) -> None:
+    acme.ats("odd", "Data Engineer", opened_at=opened_at, remote_created_at="2026-09-01")
+    acme.ats("none", "Nurse", opened_at=opened_at, remote_created_at=opened_at)
+    acme.own("own", "Data Engineer", posted_at="2026-09-02")
+    assert acme.match().scored == 1
+    rows = acme.conn.execute("select kombo_job_id, posted_on from core.matchable_jobs").fetchall()
+    assert {row["kombo_job_id"]: str(row["posted_on"]) for row in rows} == {"odd": "2026-09-01", "none": "None"}
+    assert acme.outcome("own")[0] == "candidates"

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import events, health
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
 from kombo_pipeline.sandbox.world import World
@@ -164,36 +165,173 @@ def test_answers_cannot_be_changed_or_deleted(acme: Any, conn: Connection) -> No
         conn.rollback()
 
 
-def test_what_kombo_tells_of_the_integration_moves_its_links_only_with_another_customer(
+def owner(conn: Connection) -> tuple[str | None, str | None]:
+    """Whose the integration is, and whose Kombo says that it is now, while that is in doubt."""
+    row = conn.execute("select customer_id, claimed_customer_id from core.integrations").fetchone()
+    assert row is not None
+    return row["customer_id"], row["claimed_customer_id"]
+
+
+def details_name(conn: Connection, world: World, run: Run, integration: str, origin: str | None) -> None:
+    world.integration(integration).origin_id = origin
+    assert run(integration).success
+    conn.rollback()
+
+
+def event_names(conn: Connection, integration: str, origin: object, **data: Any) -> None:
+    """An event of now that tells whose the integration is."""
+    conn.execute(
+        "insert into raw.webhook_events (event_id, event_type, integration_id, payload) values "
+        "(gen_random_uuid()::text, 'data-changed', %s, %s)",
+        (
+            integration,
+            psycopg.types.json.Jsonb(
+                {"data": {"end_user": {"origin_id": origin}, "integration_id": integration} | data}
+            ),
+        ),
+    )
+    assert events.observe_events(conn) == 1
+    conn.commit()
+
+
+def test_another_owner_in_the_details_suspends_the_links_and_its_return_lets_them_stand_again(
+    acme: Any, world: World, run: Run, conn: Connection
+) -> None:
+    job = acme[1][0]
+    say(conn, acme, "accepted", job)
+    conn.commit()
+    for origin, expected, link in (
+        (None, ("acme", None), ("active", None)),
+        ("other", ("acme", "other"), ("suspended", "owner_in_doubt")),
+        ("other", ("acme", "other"), ("suspended", "owner_in_doubt")),
+        ("", ("acme", "other"), ("suspended", "owner_in_doubt")),
+        ("acme", ("acme", None), ("active", None)),
+    ):
+        details_name(conn, world, run, acme[0], origin)
+        assert owner(conn) == expected
+        assert state(conn) == [(job, *link)]
+        assert bool(targets(conn)) == (link[0] == "active")
+    assert notices(conn) == ["link.started", "link.suspended", "link.resumed"]
+
+
+def test_another_owner_in_an_event_is_a_question_and_an_event_that_names_the_known_one_ends_it(
+    acme: Any, conn: Connection
+) -> None:
+    say(conn, acme, "accepted", acme[1][0])
+    event_names(conn, acme[0], "other")
+    assert owner(conn) == ("acme", "other")
+    assert state(conn) == [(acme[1][0], "suspended", "owner_in_doubt")]
+    assert targets(conn) == []
+    row = conn.execute("select health, who_must_act, what_to_do from marts.integration_health").fetchone()
+    assert row is not None
+    assert (row["health"], row["who_must_act"]) == ("needs attention", "us")
+    assert "release owner" in row["what_to_do"]
+    event_names(conn, acme[0], " acme\t")
+    assert owner(conn) == ("acme", None)
+    assert state(conn) == [(acme[1][0], "active", None)]
+    assert len(targets(conn)) == 1
+    assert conn.execute("select who_must_act from marts.integration_health").fetchall() == [{"who_must_act": None}]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["", " ", "\u00a0\u2003", "\u200b", "\n\t", None, 7, True, ["other"], {"id": "other"}, "x" * 501, "acme ", " acme"],
+)
+def test_what_is_no_other_customer_raises_no_question(acme: Any, conn: Connection, origin: object) -> None:
+    say(conn, acme, "accepted", acme[1][0])
+    event_names(conn, acme[0], origin)
+    assert owner(conn) == ("acme", None)
+    assert state(conn) == [(acme[1][0], "active", None)]
+
+
+def test_without_live_links_the_owner_changes_at_once(acme: Any, conn: Connection) -> None:
+    say(conn, acme, "rejected", acme[1][0])
+    event_names(conn, acme[0], "other")
+    assert owner(conn) == ("other", None)
+    assert conn.execute("select from core.own_job_matches").fetchall() == []
+    assert len(conn.execute("select from core.link_decisions").fetchall()) == 1
+
+
+def test_while_the_owner_is_in_doubt_nothing_makes_an_active_link(
+    acme: Any, world: World, run: Run, conn: Connection
+) -> None:
+    """Not an answer, not one that is taken back, not a job that opens, not a matching."""
+    first, second = acme[1][:2]
+    say(conn, acme, "accepted", first)
+    event_names(conn, acme[0], "other")
+    for act in (
+        lambda: say(conn, acme, "accepted", first),
+        lambda: say(conn, acme, "accepted", second),
+        lambda: decisions.undo(conn, undone_by="ana", answer_id=say(conn, acme, "accepted", first)),
+        lambda: links.follow_jobs(conn, acme[0]),
+    ):
+        act()
+        conn.commit()
+        live = conn.execute("select reason from core.job_links where state <> 'retired'").fetchall()
+        assert live == [{"reason": "owner_in_doubt"}]
+        assert targets(conn) == []
+    assert "link.resumed" not in notices(conn)
+    world.integration(acme[0]).origin_id = "other"
+    world.sync(acme[0])
+    assert run(acme[0]).success
+    conn.rollback()
+    assert targets(conn) == []
+    assert waiting(conn).get("own-1") is None
+
+
+def test_a_job_that_closes_during_the_doubt_keeps_its_link_suspended_afterwards(
+    acme: Any, world: World, run: Run, conn: Connection
+) -> None:
+    job = acme[1][0]
+    say(conn, acme, "accepted", job)
+    event_names(conn, acme[0], "other")
+    for status in ("CLOSED", "OPEN"):
+        world.set_status(acme[0], job, status)
+        world.integration(acme[0]).origin_id = "other"
+        world.sync(acme[0])
+        assert run(acme[0]).success
+        conn.rollback()
+        assert state(conn) == [(job, "suspended", "closed")]
+    details_name(conn, world, run, acme[0], "acme")
+    assert owner(conn) == ("acme", None)
+    assert state(conn) == [(job, "suspended", "closed")]
+    assert waiting(conn)["own-1"] == "reopened"
+
+
+def test_a_person_who_says_that_it_is_still_theirs_is_not_asked_again(
     acme: Any, world: World, run: Run, conn: Connection
 ) -> None:
     say(conn, acme, "accepted", acme[1][0])
-    for origin, customer, expected in (
-        (None, "acme", ("active", None)),
-        ("other", "other", ("retired", "customer_changed")),
-    ):
-        world.integration(acme[0]).origin_id = origin
-        assert run(acme[0]).success
-        conn.rollback()
-        assert conn.execute("select customer_id from core.integrations").fetchone() == {"customer_id": customer}
-        assert state(conn) == [(acme[1][0], *expected)]
+    event_names(conn, acme[0], "other")
+    assert not health.answer_owner(conn, acme[0], customer_id="acme", answered_by="ana")
+    conn.commit()
+    assert state(conn) == [(acme[1][0], "active", None)]
+    event_names(conn, acme[0], "other")
+    details_name(conn, world, run, acme[0], "other")
+    assert owner(conn) == ("acme", None)
+    assert state(conn) == [(acme[1][0], "active", None)]
+    event_names(conn, acme[0], "a third one")
+    assert owner(conn) == ("acme", "a third one")
 
 
-def test_an_integration_that_becomes_another_customers_loses_its_links(
-    acme: Any, world: World, conn: Connection
+def test_a_person_who_says_that_it_is_the_others_now_ends_the_links_and_keeps_the_answers(
+    acme: Any, world: World, run: Run, conn: Connection
 ) -> None:
-    from kombo_pipeline.ingest import events
-    from kombo_pipeline.ingest.statements import webhook_events
-
     say(conn, acme, "accepted", acme[1][0])
-    conn.execute(
-        "insert into raw.webhook_events (event_id, event_type, integration_id, payload) values ('e1', 'data-changed', "
-        "%s, %s)",
-        (acme[0], psycopg.types.json.Jsonb({"data": {"end_user": {"origin_id": "other"}, "integration_id": acme[0]}})),
-    )
-    assert events.observe_events(conn) == 1
+    event_names(conn, acme[0], "other")
+    with pytest.raises(ValueError, match="neither"):
+        health.answer_owner(conn, acme[0], customer_id="a stranger", answered_by="ana")
+    assert health.answer_owner(conn, acme[0], customer_id="other", answered_by="ana")
+    conn.commit()
+    assert owner(conn) == ("other", None)
     assert state(conn) == [(acme[1][0], "retired", "customer_changed")]
-    assert webhook_events.unseen(conn, 1) == []
+    assert conn.execute("select from core.own_job_matches").fetchall() == []
+    assert len(conn.execute("select from core.link_decisions").fetchall()) == 1
+    with pytest.raises(LookupError, match="not in doubt"):
+        health.answer_owner(conn, acme[0], customer_id="acme", answered_by="ana")
+    conn.rollback()
+    details_name(conn, world, run, acme[0], "other")
+    assert owner(conn) == ("other", None)
 
 
 def waiting(conn: Connection) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from kombo_pipeline.db.connection import Connection, only_one_fetch
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.orchestration.assets import FetchConfig, raw_job_pages
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
@@ -300,7 +301,7 @@ def import_own(conn: Connection, customer: str, jobs: list[tuple[str, str, str |
 
 def test_an_integration_that_another_process_fetches_is_asked_again_later(world: World, conn: Connection) -> None:
     acme = world.add_integration(jobs=1)
-    with only_one_fetch(conn, acme), pytest.raises(dg.RetryRequested) as raised:
+    with leases.hold(conn, acme, "fetch"), pytest.raises(dg.RetryRequested) as raised:
         raw_job_pages(
             dg.build_asset_context(partition_key=acme), FetchConfig(), warehouse=Warehouse(), kombo=KomboApi()
         )

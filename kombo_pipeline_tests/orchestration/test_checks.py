@@ -39,7 +39,10 @@ def judge(acme: str) -> Judge:
     """Asks every check, about the customer and about all integrations, and runs no asset."""
 
     def ask() -> dict[str, dg.AssetCheckResult]:
-        results = {"every_integration_fresh": checks.every_integration_fresh(warehouse=Warehouse())}
+        results = {
+            "every_integration_fresh": checks.every_integration_fresh(warehouse=Warehouse()),
+            "every_event_was_understood": checks.every_event_was_understood(warehouse=Warehouse()),
+        }
         for check in PARTITIONED:
             # `build_asset_check_context` takes no partition.
             context = DirectAssetCheckExecutionContext(dg.build_op_context(partition_key=acme))
@@ -111,11 +114,26 @@ def test_a_record_in_quarantine_is_shown_with_its_reason(
     [row] = result.metadata["sample"].records
     assert row.data["kombo_job_id"] == job_id
     assert "stages" in row.data["reason"]
+    assert result.metadata["jobs_by_unreadable_field"].value == {"stages": 1}
     assert "release records" in result.metadata["what_to_do"].value
     world.set_raw(acme, job_id, None)
     run(acme)
     assert failing(judge) == []
     assert release_records(conn) == (0, [])
+
+
+def test_many_odd_records_are_for_us_to_mend_and_name_the_field(
+    judge: Judge, world: World, run: Callable[..., Any], acme: str
+) -> None:
+    for number, job_id in enumerate(world.ats_jobs(acme)):
+        world.set_raw(acme, job_id, {"weekly_hours": "40"} if number else {"weekly_hours": "40", "job_code": 4711})
+    run(acme)
+    assert failing(judge) == ["nothing_is_quarantined", "sync_is_healthy"]
+    checks = judge()
+    assert checks["sync_is_healthy"].metadata["who_must_act"].value == "us"
+    assert "weekly_hours" in checks["sync_is_healthy"].metadata["what_to_do"].value
+    fields = checks["nothing_is_quarantined"].metadata["jobs_by_unreadable_field"].value
+    assert list(fields.items()) == [("weekly_hours", len(world.ats_jobs(acme))), ("job_code", 1)]
 
 
 @pytest.mark.parametrize("sync", ["AUTHENTICATION_FAILED: customer", "FAILED: kombo", "PARTIALLY_FAILED: kombo"])
@@ -167,8 +185,24 @@ def test_a_deleted_integration_is_never_stale(judge: Judge, conn: Connection) ->
     assert judge()["every_integration_fresh"].passed
 
 
-def test_the_hourly_job_runs_only_the_check_of_all_integrations(run: Callable[..., Any], acme: str) -> None:
+def test_the_hourly_job_runs_only_the_checks_of_all_integrations(run: Callable[..., Any], acme: str) -> None:
     result = run(job="check_freshness")
-    assert [(check.check_name, check.partition, check.passed) for check in result.get_asset_check_evaluations()] == [
-        ("every_integration_fresh", None, True)
+    evaluations = result.get_asset_check_evaluations()
+    assert sorted((check.check_name, check.partition, check.passed) for check in evaluations) == [
+        ("every_event_was_understood", None, True),
+        ("every_integration_fresh", None, True),
     ]
+
+
+def test_a_dead_event_is_counted_and_shown_with_its_reason(judge: Judge, conn: Connection) -> None:
+    change(
+        conn,
+        "with landed as (insert into raw.webhook_events (event_id, event_type, starts_fetch) "
+        "values ('e1', 'data-changed', false) returning event_seq) "
+        "insert into raw.dead_events (event_seq, reason) select event_seq, 'it names no integration' from landed",
+    )
+    assert failing(judge) == ["every_event_was_understood"]
+    metadata = judge()["every_event_was_understood"].metadata
+    assert metadata["dead_events"].value == 1
+    assert "events --dead" in str(metadata["what_to_do"].value)
+    assert "it names no integration" in str(metadata["sample"].value)

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from kombo_pipeline.cli import main
-from kombo_pipeline.db.connection import Connection, connect, only_one_fetch
+from kombo_pipeline.db import leases
+from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.ingest import forget as forgetting
 from kombo_pipeline.ingest.statements import forgotten, integrations
 from kombo_pipeline.kombo import webhooks
@@ -270,7 +271,7 @@ def test_forgetting_twice_is_no_mistake(acme: str, conn: Connection) -> None:
 def test_a_fetch_that_is_running_is_waited_for(acme: str, conn: Connection, warehouse_url: str) -> None:
     slept: list[float] = []
     with connect(warehouse_url) as rival, connect(warehouse_url) as ours:
-        running = only_one_fetch(rival, acme)
+        running = leases.hold(rival, acme, "fetch")
         running.__enter__()
 
         def sleep(seconds: float) -> None:
@@ -285,8 +286,8 @@ def test_a_fetch_that_is_running_is_waited_for(acme: str, conn: Connection, ware
 
 def test_a_fetch_that_does_not_end_is_not_broken_off(acme: str, conn: Connection, warehouse_url: str) -> None:
     before = rows(conn, acme)
-    with connect(warehouse_url) as rival, connect(warehouse_url) as ours, only_one_fetch(rival, acme):  # noqa: SIM117
-        with pytest.raises(RuntimeError, match="being fetched"):
+    with connect(warehouse_url) as rival, connect(warehouse_url) as ours, leases.hold(rival, acme, "fetch"):  # noqa: SIM117
+        with pytest.raises(RuntimeError, match="in work elsewhere"):
             forgetting.forget(ours, acme, forgotten_by="jana", wait_seconds=0)
     assert rows(conn, acme) == before
 

@@ -12,6 +12,7 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
+from kombo_pipeline.db import leases
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.definitions import defs
 from kombo_pipeline.ingest import events
@@ -46,7 +47,14 @@ def test_one_state_of_the_backlog_has_one_run_key() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"newest_event": 8}, {"watermark": NOW + MINUTE}, {"watermark": None}, {"replays": 1}, {"integration_id": "b"}],
+    [
+        {"newest_event": 8},
+        {"watermark": NOW + MINUTE},
+        {"watermark": None},
+        {"replays": 1},
+        {"integration_id": "b"},
+        {"interrupted": "lease 1"},
+    ],
 )
 def test_whatever_may_change_the_outcome_changes_the_run_key(change: dict[str, Any]) -> None:
     assert due.run_key(backlog(**change)) != due.run_key(backlog())
@@ -56,7 +64,7 @@ def test_replays_and_events_are_told_apart_in_the_run_key() -> None:
     assert due.run_key(backlog(newest_event=1, replays=11)) != due.run_key(backlog(newest_event=11, replays=1))
 
 
-def test_only_integrations_without_a_run_in_flight_are_due() -> None:
+def test_only_integrations_that_are_not_in_work_are_due() -> None:
     waiting = [{"integration_id": name} for name in "abc"]
     assert due.due_integrations(waiting, {"b", "z"}) == [{"integration_id": "a"}, {"integration_id": "c"}]
     assert due.due_integrations(waiting, set()) == waiting
@@ -196,21 +204,82 @@ def test_a_tick_without_events_adds_no_partition_and_says_what_it_saw(pipeline: 
     assert data.skip_message == "0 events seen, 0 integrations wait for a run in flight"
 
 
-def test_while_a_run_is_unfinished_no_second_one_is_requested(pipeline: Pipeline) -> None:
+def add_run(pipeline: Pipeline, integration_id: str, job: str = "sync_integration", **options: Any) -> dg.DagsterRun:
+    """A run as the daemon would have it, of which no process exists."""
+    location = RegisteredCodeLocationOrigin("kombo_pipeline")
+    run = dg.DagsterRun(
+        job,
+        status=options.get("status", dg.DagsterRunStatus.QUEUED),
+        tags={"dagster/partition": integration_id} | options.get("tags", {}),
+        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job),
+    )
+    pipeline.instance.run_storage.add_run(run)
+    return run
+
+
+def test_while_a_run_has_not_begun_no_second_one_is_requested(pipeline: Pipeline) -> None:
     acme = pipeline.world.add_integration(jobs=2)
     pipeline.deliver()
     assert pipeline.requested().keys() == {acme}
-    location = RegisteredCodeLocationOrigin("kombo_pipeline")
-    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), "sync_integration")
-    statuses = dg.DagsterRunStatus
-    for status in (statuses.QUEUED, statuses.NOT_STARTED, statuses.STARTING, statuses.STARTED, statuses.CANCELING):
-        run = dg.DagsterRun(
-            "sync_integration", status=status, tags={"dagster/partition": acme}, remote_job_origin=origin
-        )
-        pipeline.instance.run_storage.add_run(run)
+    for status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING):
+        run = add_run(pipeline, acme, status=status)
+        pipeline.land(integration_id=acme)  # however many events come meanwhile
         assert pipeline.requested() == {}
         pipeline.instance.delete_run(run.run_id)
     assert pipeline.requested().keys() == {acme}
+
+
+@pytest.mark.parametrize(
+    ("job", "tags"),
+    [
+        ("rematch", {}),
+        ("full_reconcile", {"dagster/priority": "-10"}),
+        ("sync_integration", {"dagster/priority": "-5"}),
+    ],
+)
+def test_a_queued_run_that_does_not_fetch_or_is_less_urgent_holds_up_no_webhook(
+    pipeline: Pipeline, job: str, tags: dict[str, str]
+) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    run = add_run(pipeline, acme, job, tags=tags)
+    assert pipeline.requested().keys() == {acme}
+    pipeline.instance.delete_run(run.run_id)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+def test_what_dagster_calls_started_is_in_work_only_as_long_as_its_lease_holds(
+    pipeline: Pipeline, status: dg.DagsterRunStatus
+) -> None:
+    acme = pipeline.world.add_integration(jobs=2)
+    pipeline.deliver()
+    [first] = pipeline.requested().values()
+    run = add_run(pipeline, acme, status=status)
+    for work in ("fetch", "apply"):
+        lease(pipeline, acme, work, run_id=run.run_id)
+        assert pipeline.requested() == {}
+        pipeline.land(integration_id=acme)
+        assert pipeline.requested() == {}
+        expire(pipeline)
+        [again] = pipeline.requested().values()
+        assert again != first, "Dagster drops a run key that it has seen"
+        assert list(pipeline.requested().values()) == [again], "one request for one killed process"
+        first = again
+        pipeline.conn.execute("delete from core.leases")
+        pipeline.conn.commit()
+    pipeline.instance.delete_run(run.run_id)
+
+
+def lease(pipeline: Pipeline, integration_id: str, work: str = "fetch", run_id: str | None = None) -> None:
+    """A lease as a process takes it, which then is killed."""
+    leases.acquire(pipeline.conn, leases.Held(integration_id, work, uuid4()), run_id=run_id)
+    pipeline.conn.commit()
+
+
+def expire(pipeline: Pipeline) -> None:
+    pipeline.conn.rollback()
+    pipeline.conn.execute("update core.leases set until = clock_timestamp() - interval '1 second'")
+    pipeline.conn.commit()
 
 
 def test_a_completed_run_handles_the_events_that_landed_before_it_began(pipeline: Pipeline) -> None:
@@ -262,7 +331,7 @@ def test_a_failed_run_is_asked_for_again_by_an_event_a_replay_and_the_poll_but_n
     assert polled(pipeline) == {}
     integrations.update(pipeline.conn, acme, {"fetch_attempted_at": datetime.now(UTC) - POLL_AT_LEAST_EVERY})
     pipeline.conn.commit()
-    assert polled(pipeline) == {acme: None}
+    assert polled(pipeline).keys() == {acme}
 
 
 def polled(
@@ -278,18 +347,22 @@ def polled(
     return {request.partition_key: request.run_key for request in requests}
 
 
-def test_the_poll_asks_silent_integrations_that_are_partitions_and_leaves_those_in_flight(pipeline: Pipeline) -> None:
-    for key in ("a:silent", "b:no-partition", "c:in-flight"):
+def test_the_poll_asks_silent_integrations_that_are_partitions_and_leaves_those_in_work(pipeline: Pipeline) -> None:
+    silent = ("a:silent", "b:no-partition", "c:in-work", "d:queued", "e:killed")
+    for key in silent:
         integrations.register(pipeline.conn, key)
     pipeline.conn.commit()
-    pipeline.instance.add_dynamic_partitions("integration", ["a:silent", "c:in-flight"])
-    run = pipeline.instance.create_run_for_job(
-        defs.resolve_job_def("sync_integration"),
-        tags={"dagster/partition": "c:in-flight"},
-        status=dg.DagsterRunStatus.STARTED,
-    )
-    assert polled(pipeline) == {"a:silent": None}
-    pipeline.instance.delete_run(run.run_id)
+    pipeline.instance.add_dynamic_partitions("integration", [key for key in silent if key != "b:no-partition"])
+    lease(pipeline, "e:killed")
+    expire(pipeline)
+    lease(pipeline, "c:in-work")
+    runs = [
+        add_run(pipeline, "d:queued", tags={"dagster/priority": "-5"}),
+        add_run(pipeline, "e:killed", status=dg.DagsterRunStatus.STARTED),
+    ]
+    assert polled(pipeline).keys() == {"a:silent", "e:killed"}
+    for run in runs:
+        pipeline.instance.delete_run(run.run_id)
 
 
 def test_the_poll_asks_for_an_event_whose_run_could_not_be_launched(pipeline: Pipeline) -> None:
@@ -305,7 +378,7 @@ def test_the_poll_asks_for_an_event_whose_run_could_not_be_launched(pipeline: Pi
         "update raw.webhook_events set received_at = now() - interval '10 minutes'"
     )
     pipeline.conn.commit()
-    assert polled(pipeline) == {acme: None}
+    assert polled(pipeline).keys() == {acme}
 
 
 def test_the_weekly_reconcile_asks_each_integration_when_its_own_week_is_over(pipeline: Pipeline) -> None:
@@ -314,7 +387,7 @@ def test_the_weekly_reconcile_asks_each_integration_when_its_own_week_is_over(pi
         integrations.update(pipeline.conn, key, {"full_fetched_at": datetime.now(UTC) - age})
     pipeline.conn.commit()
     pipeline.instance.add_dynamic_partitions("integration", ["a:due", "b:fresh"])
-    assert polled(pipeline, schedules.reconcile_weekly) == {"a:due": None}
+    assert polled(pipeline, schedules.reconcile_weekly).keys() == {"a:due"}
     assert schedules.reconcile_weekly.job_name == "full_reconcile"
 
 
@@ -376,6 +449,25 @@ def test_a_deleted_integration_takes_its_jobs_along_at_the_tick(pipeline: Pipeli
     assert rows == [{"lifecycle": "integration_gone"}]
     row = pipeline.conn.execute("select health from marts.integration_health").fetchone()
     assert row == {"health": "gone"}
+
+
+def test_a_tick_with_an_event_that_nobody_can_read_goes_on_and_runs_the_others(pipeline: Pipeline) -> None:
+    """The smallest inputs that stopped the webhooks of all customers."""
+    pipeline.land(event_type="integration-state-changed", integration_id="a:1", updated_at="9999-12-31T23:59:59-05:00")
+    pipeline.land(integration_id="a:2", end_user={"origin_id": "".join(chr(0x4E00 + n) for n in range(6000))})
+    odd = pipeline.land(integration_id="a b")
+    pipeline.land(integration_id=ACME)
+    assert pipeline.requested().keys() == {"a:2", ACME}
+    assert pipeline.unhandled().count(odd) == 1
+    assert [row["event_id"] for row in webhook_events.dead(pipeline.conn, 10)] == [odd]
+
+
+def test_a_tick_works_off_a_backlog_of_several_batches(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events.work_off, "__kwdefaults__", events.work_off.__kwdefaults__ | {"limit": 3})
+    for number in range(10):
+        pipeline.land(integration_id=f"a:{number % 2}")
+    assert pipeline.requested().keys() == {"a:0", "a:1"}
+    assert webhook_events.unseen(pipeline.conn, 1) == []
 
 
 # Jobs by hand
@@ -523,7 +615,7 @@ def test_a_rejected_candidate_has_the_own_job_matched_again(pipeline: Pipeline) 
 
 
 def test_every_schedule_and_sensor_runs_from_the_start() -> None:
-    for sensor in (sensors.webhook_sensor, sensors.own_jobs_sensor):
+    for sensor in (sensors.webhook_sensor, sensors.own_jobs_sensor, sensors.lost_runs_sensor):
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     running: list[Callable[..., Any] | dg.ScheduleDefinition] = [
         schedules.poll_silent_integrations,

@@ -56,11 +56,11 @@ class Subscriber(Customer):
         events.observe_events(self.conn)
         self.conn.commit()
 
-    def due(self, in_flight: Collection[str] = ()) -> list[str]:
+    def due(self, in_work: Collection[str] = ()) -> list[str]:
         """The integrations that the sensor would run."""
         waiting = webhook_events.waiting_for_fetch(self.conn)
         self.conn.commit()
-        return [each["integration_id"] for each in due.due_integrations(waiting, in_flight)]
+        return [each["integration_id"] for each in due.due_integrations(waiting, in_work)]
 
     def is_polled(self) -> bool:
         """Whether the poll would run this integration."""

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from kombo_pipeline.db.connection import IntegrationBusyError
 from kombo_pipeline.db.connection import connect as connect_to
+from kombo_pipeline.db.leases import LeaseTakenError
 from kombo_pipeline.ingest.fetch import land_fetch
 from kombo_pipeline.kombo.errors import KomboRefused
 from kombo_pipeline.kombo.record import read_id
@@ -292,8 +292,8 @@ def test_trap_16_an_event_during_a_fetch_starts_no_second_one_and_is_not_lost(
         acme.edit(job_id, name="Late")
         acme.world.sync(acme.id)
         acme.deliver()
-        assert acme.due(in_flight=[acme.id]) == []
-        with connect_to(warehouse_url) as other, pytest.raises(IntegrationBusyError):
+        assert acme.due(in_work=[acme.id]) == []
+        with connect_to(warehouse_url) as other, pytest.raises(LeaseTakenError):
             land_fetch(other, patient, acme.id, overlap=OVERLAP)
 
     acme.kombo = Meanwhile(patient, meanwhile)

@@ -28,9 +28,10 @@ def test_trap_32_an_odd_record_costs_neither_its_page_nor_itself_where_it_can_be
     acme.world.set_raw(acme.id, incomplete, lambda job: {k: job[k] for k in ("id", "remote_id", "name", "status")})
     acme.edit(plain, name="Renamed")
     acme.sync_and_fetch()
-    assert [(row["kombo_job_id"], "$.weekly_hours" in row["reason"]) for row in acme.quarantined()] == [
+    assert [(row["kombo_job_id"], "weekly_hours" in row["reason"]) for row in acme.quarantined()] == [
         (unreadable, True)
     ]
+    assert list(acme.job(unreadable)["unreadable_fields"]) == ["weekly_hours"]
     ours = stored(acme.conn, acme.id)
     for field, odd in words.items():
         [entry] = ours[wordy][field]
@@ -50,8 +51,9 @@ def test_trap_33_a_nested_object_that_cannot_be_read_is_told_and_not_silently_un
     acme.distort(quizzed, screening_questions=[question | {"id": str(n), "format": f} for n, f in enumerate(formats)])
     acme.fetch()
     [odd] = acme.quarantined()
-    assert (odd["kombo_job_id"], "$.location" in odd["reason"]) == (homeless, True)
+    assert (odd["kombo_job_id"], "location" in odd["reason"]) == (homeless, True)
     assert acme.job(homeless)["location_city"] == city
+    assert acme.job(homeless)["unreadable_fields"] == {"location": "expected an object, got text"}
     assert [q["format"] for q in stored(acme.conn, acme.id)[quizzed]["screening_questions"]] == formats
 
 

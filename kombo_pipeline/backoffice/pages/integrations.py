@@ -18,8 +18,10 @@ from kombo_pipeline.backoffice.runs import Dagster, NotStartedError
 from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.polling import is_silent, silence_allowed
 from kombo_pipeline.ingest.statements import integrations as statements
+from kombo_pipeline.ingest.statements import successions
 
 PAGE_SIZE: Final = 100
 NEWEST_FETCHES: Final = 15
@@ -33,6 +35,14 @@ HEALTH: Final[Mapping[str, str]] = {
 }
 """The states of marts.integration_health, the most pressing first, and the chip that shows each."""
 LINK_DAYS: Final = (1, 7, 30)
+REFUSALS: Final[Mapping[str, str]] = {
+    "wrong_signature": "with a wrong signature",
+    "no_signature": "without a signature",
+    "too_large": "too large",
+    "too_slow": "too slow",
+    "cut_off": "cut off by the sender",
+}
+"""Why the receiver refuses a delivery, in words."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +83,13 @@ def duration(span: timedelta | None) -> str:
 @needs("viewer")
 def glance(request: Request) -> Response:
     """Every customer's connection, those that need somebody first; filtered by health and by a part of a name."""
-    health, text = request.query_params.get("health", ""), request.query_params.get("q", "").strip()
+    wanted, text = request.query_params.get("health", ""), request.query_params.get("q", "").strip()
     with rendering.warehouse(request) as conn:
         rows = overview.health(conn)
-        found = [row for row in rows if health in ("", row["health"]) and _has(row, text)]
+        found = [row for row in rows if wanted in ("", row["health"]) and _has(row, text)]
         page, number = _page(request, found)
         facts = _facts(request, conn, None)
+        odd = overview.odd_deliveries(conn)
     return rendering.render(
         request,
         "integrations.html",
@@ -88,8 +99,10 @@ def glance(request: Request) -> Response:
         page_size=PAGE_SIZE,
         counts={name: sum(row["health"] == name for row in rows) for name in HEALTH},
         total=len(rows),
-        health=health,
+        health=wanted,
         text=text,
+        odd=odd,
+        refusals=REFUSALS,
         **facts,
     )
 
@@ -113,6 +126,9 @@ def fetch(request: Request) -> Response:
         return rendering.redirect(
             request, back, notice="The integration was deleted in Kombo; there is nothing to fetch.", kind="warning"
         )
+    if state["succeeded_by"] is not None:
+        words = f"{state['succeeded_by']} has taken over from it; undo that to fetch it again."
+        return rendering.redirect(request, back, notice=words, kind="warning")
     try:
         run = _dagster(request).fetch(integration_id, full=full, by=request.state.viewer.name)
     except NotStartedError as error:
@@ -137,6 +153,28 @@ def invite(request: Request) -> Response:
     return _detail(request, customer_link=link, link_days=int(given))
 
 
+@needs("admin")
+def owner(request: Request) -> Response:
+    """Say whose an integration is, when Kombo names another customer. Whoever comes second is told so."""
+    integration_id, form = request.path_params["integration_id"], request.state.form
+    customer_id, claimed = str(form.get("customer", "")), str(form.get("claimed", ""))
+    back, moved = _url(integration_id), False
+    with rendering.warehouse(request) as conn:
+        state = statements.get(conn, integration_id, lock=True)
+        if state is None:
+            raise HTTPException(404)
+        if state["claimed_customer_id"] is None or state["claimed_customer_id"] != claimed:
+            notice = "What Kombo says of the owner has changed, or somebody has answered meanwhile. Nothing was done."
+            return rendering.redirect(request, back, notice=notice, kind="warning")
+        if customer_id not in (state["customer_id"], claimed):
+            raise HTTPException(400, "Say which of the two customers it is")
+        moved = health.answer_owner(
+            conn, integration_id, customer_id=customer_id, answered_by=request.state.viewer.name
+        )
+    done = "the links of the former customer have ended." if moved else "its links stand again."
+    return rendering.redirect(request, back, notice=f"It belongs to {customer_id}; {done}")
+
+
 def _detail(request: Request, **more: Any) -> Response:
     integration_id = request.path_params["integration_id"]
     with rendering.warehouse(request) as conn:
@@ -149,6 +187,7 @@ def _detail(request: Request, **more: Any) -> Response:
             "changes": overview.newest_changes(conn, integration_id, NEWEST_CHANGES),
             "quarantined": overview.quarantined(conn, integration_id, 20),
             "issues": overview.open_issues(conn, integration_id),
+            "successions": successions.of_integration(conn, integration_id),
             "holds": [hold for hold in overview.holds(conn) if hold["integration_id"] == integration_id],
             **_facts(request, conn, integration_id),
         }
@@ -172,6 +211,7 @@ def _facts(request: Request, conn: Connection, integration_id: str | None) -> di
         "funnels": overview.funnels(conn, integration_id),
         "waiting": waiting_lists(request).by_integration(conn),
         "first_syncs": overview.first_syncs(conn),
+        "takeovers": successions.waiting(conn),
         "now": now,
         "duration": duration,
         "chips": HEALTH,
@@ -202,4 +242,5 @@ routes: list[Route] = [
     Route("/integrations/{integration_id}", detail, methods=["GET"]),
     Route("/integrations/{integration_id}/fetch", fetch, methods=["POST"]),
     Route("/integrations/{integration_id}/customer-link", invite, methods=["POST"]),
+    Route("/integrations/{integration_id}/owner", owner, methods=["POST"]),
 ]

@@ -241,6 +241,11 @@ def _warning(conn: Connection, rows: list[dict[str, Any]]) -> str | None:
         return None
     if link["reason"] == "withdrawn":
         return f"Linked: {say(rows)}. But our job is withdrawn, so the link is suspended until it is back."
+    if link["reason"] == "owner_in_doubt":
+        return (
+            f"Linked: {say(rows)}. But Kombo names another customer of the integration, so the link is suspended until "
+            "an admin says whose it is."
+        )
     state = str(link["reason"]).replace("_", " ")
     return (
         f"Linked: {say(rows)}. But the ATS job is {state}, so the link is suspended: no application goes there "

@@ -1,11 +1,11 @@
 """What the back office shows of integrations, held closures and links, read at one glance each."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.db.queries import like_literal
+from kombo_pipeline.db.queries import like_literal, number
 
 Row = dict[str, Any]
 
@@ -18,6 +18,28 @@ def health(conn: Connection, integration_id: str | None = None) -> list[Row]:
         "organization_name nulls last, integration_id",
         {"id": integration_id},
     ).fetchall()
+
+
+class OddDeliveries(NamedTuple):
+    """How many events are dead, and how many deliveries were refused within a day, by reason."""
+
+    dead: int
+    refused: dict[str, int]
+
+
+def odd_deliveries(conn: Connection) -> OddDeliveries:
+    """Count what was delivered and could not be used."""
+    refused = conn.execute(
+        """
+        select reason, sum(deliveries)::bigint as deliveries
+        from marts.refused_deliveries
+        where minute > now() - interval '24 hours'
+        group by reason
+        order by 2 desc, 1
+        """
+    ).fetchall()
+    dead = number(conn, "select count(*) as n from marts.dead_events")
+    return OddDeliveries(dead, {row["reason"]: row["deliveries"] for row in refused})
 
 
 def funnels(conn: Connection, integration_id: str | None = None) -> dict[str, Row]:
@@ -147,8 +169,9 @@ def held_jobs(conn: Connection, hold_id: int, limit: int | None = None) -> list[
 
 _LINKS = sql.SQL(
     "select l.*, o.title as own_title, o.job_code as own_code, o.location as own_place, j.name as ats_title, "
-    "j.job_code as ats_code, core.place(j) as ats_place, j.lifecycle, j.publishable, i.organization_name, i.tool, "
-    "q.why as proposal, n.event_type as told, n.delivered_at, n.dead_at, n.next_attempt_at, n.last_error, "
+    "j.job_code as ats_code, core.place(j) as ats_place, j.lifecycle, j.publishable, j.unreadable_fields, "
+    "i.organization_name, i.tool, q.why as proposal, n.event_type as told, n.delivered_at, n.dead_at, "
+    "n.next_attempt_at, n.last_error, "
     "l.own_seen <> core.seen(o) as own_changed, l.ats_seen <> core.seen(j) as ats_changed "
     "from core.job_links l join core.own_jobs o using (customer_id, own_job_id) "
     "join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id "

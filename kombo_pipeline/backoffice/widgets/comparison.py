@@ -207,6 +207,8 @@ def state_chips(job: Mapping[str, Any]) -> list[Chip]:
         chips.append(Chip("confidential", "warn"))
     elif visibility not in ("", "PUBLIC"):
         chips.append(Chip(visibility.lower().replace("_", " "), "info" if visibility == "UNLISTED" else "warn"))
+    if odd := job["unreadable_fields"]:
+        chips.append(Chip(f"not up to date, could not be read: {', '.join(sorted(odd)).replace('_', ' ')}", "warn"))
     for other in job["linked_to"]:
         state = "" if other["state"] == "active" else f" ({other['state']})"
         chips.append(Chip(f"already linked to “{_name(other)}”{state}", "bad", other["own_job_id"]))

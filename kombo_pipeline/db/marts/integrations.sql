@@ -7,17 +7,17 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         i.tool,
         i.integration_id,
         case
-            when i.deleted_at is not null then 'gone'
+            when i.deleted_at is not null or i.succeeded_by is not null and i.who_must_act is null then 'gone'
             when i.fetch_state in ('never', 'waiting') then 'waiting'
             when i.fetch_state in ('refused', 'unavailable') then 'failing'
             when i.state in ('INVALID', 'INACTIVE') or i.who_must_act is not null or kombo.is_silent then 'needs attention'
             else 'healthy'
-        end as health, -- healthy, waiting (first sync pending), needs attention, failing (our newest fetch did not succeed) or gone.
+        end as health, -- healthy, waiting (first sync pending), needs attention, failing (our newest fetch did not succeed) or gone (deleted in Kombo, or another connection has taken over).
         i.who_must_act,
         i.what_to_do,
         i.kombo_last_sync_started_at as fresh_as_of, -- Everything Kombo knew at this instant (its clock) is in core.jobs.
         now() - i.fetched_at as age, -- Time since the newest complete fetch was applied.
-        (coalesce(now() - i.fetched_at > interval '24 hours', true) or kombo.is_silent) and i.deleted_at is null as stale, -- No complete fetch for 24 hours, or Kombo itself has brought nothing for 48.
+        (coalesce(now() - i.fetched_at > interval '24 hours', true) or kombo.is_silent) and i.deleted_at is null and i.succeeded_by is null as stale, -- No complete fetch for 24 hours, or Kombo itself has brought nothing for 48.
         kombo.read_at as kombo_read_at, -- When Kombo last said that it had read the ATS: a good sync, or changed data. Null when it never said so.
         i.state,
         i.setup_status,
@@ -40,9 +40,15 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         coalesce(jobs.total, 0) as jobs, -- Jobs known.
         coalesce(jobs.open, 0) as open_jobs, -- Jobs open in the ATS.
         coalesce(held.jobs, 0) as held_jobs, -- Jobs whose closure waits for a person's decision.
-        coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read.
+        coalesce(quarantined.records, 0) as quarantined_records, -- Records that could not be read whole, those without a readable id included.
         coalesce(issues.open, 0) as open_issues, -- Problems Kombo has raised and not resolved.
-        i.details_read_at,
+        coalesce(quarantined.jobs, 0) as unreadable_jobs, -- Jobs with a field that could not be read in their newest record. More than 10 and more than 5 % of them turn the health to "needs attention".
+        unreadable.fields as unreadable_fields, -- Which fields those are, with the number of jobs: {"salary_amount": 12}. Null when there are none.
+        i.succeeded_by,
+        i.succeeded_at,
+        i.claimed_customer_id,
+        i.claimed_at,
+        coalesce(dead.events, 0) as dead_events, -- Events of it that could not be interpreted.
         i.details_error
     from core.integrations i
     cross join lateral (
@@ -61,12 +67,33 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         from core.held_closures where decision is null group by integration_id
     ) held using (integration_id)
     left join (
-        select integration_id, count(*) as records
-        from raw.quarantined_records where released_at is null group by integration_id
+        select q.integration_id, count(distinct q.quarantine_id) as records, count(distinct j.kombo_job_id) as jobs
+        from raw.quarantined_records q
+        left join core.jobs j on j.integration_id = q.integration_id
+            and j.kombo_job_id = q.kombo_job_id
+            and j.unreadable_fields is not null
+        where q.released_at is null
+        group by q.integration_id
     ) quarantined using (integration_id)
+    left join (
+        select integration_id, jsonb_object_agg(field, jobs) as fields
+        from (
+            select j.integration_id, field, count(distinct j.kombo_job_id) as jobs
+            from core.jobs j
+            join raw.quarantined_records q using (integration_id, kombo_job_id)
+            cross join lateral jsonb_object_keys(j.unreadable_fields) as field
+            where j.unreadable_fields is not null and q.released_at is null
+            group by j.integration_id, field
+        ) of_fields
+        group by integration_id
+    ) unreadable using (integration_id)
     left join (
         select integration_id, count(*) as open from core.integration_issues where status = 'OPEN' group by integration_id
     ) issues using (integration_id)
+    left join (
+        select e.integration_id, count(*) as events
+        from raw.dead_events d join raw.webhook_events e using (event_seq) group by e.integration_id
+    ) dead using (integration_id)
 );
 
 create view marts.sync_watermarks as ( -- The guide's table: how far each integration has been read.
@@ -124,7 +151,7 @@ create view marts.held_closures as ( -- Mass closures, waiting and decided, one 
     left join core.jobs j on j.integration_id = h.integration_id and j.kombo_job_id = job.kombo_job_id
 );
 
-create view marts.quarantined_records as ( -- Records that could not be read, without their content.
+create view marts.quarantined_records as ( -- Records that could not be read whole, without their content. What could be read of them was applied.
     select
         i.customer_id,
         q.integration_id,
@@ -137,4 +164,44 @@ create view marts.quarantined_records as ( -- Records that could not be read, wi
         q.released_at
     from raw.quarantined_records q
     join core.integrations i using (integration_id)
+);
+
+create view marts.successions as ( -- Connections that take over from older ones of the same customer and tool, or may do so.
+    select
+        i.customer_id,
+        i.organization_name,
+        i.tool,
+        s.integration_id,
+        s.predecessor_id,
+        s.state,
+        s.agreeing_jobs,
+        s.compared_jobs,
+        s.decided_by,
+        s.decided_at,
+        s.created_at
+    from core.successions s
+    join core.integrations i using (integration_id)
+);
+
+create view marts.dead_events as ( -- Events that could not be interpreted, without their content. `kombo-pipeline replay EVENT_ID` takes one up again.
+    select
+        e.event_id,
+        e.event_type,
+        e.integration_id,
+        i.customer_id,
+        d.reason,
+        e.received_at,
+        d.died_at
+    from raw.dead_events d
+    join raw.webhook_events e using (event_seq)
+    left join core.integrations i on i.integration_id = e.integration_id
+);
+
+create view marts.refused_deliveries as ( -- Deliveries that the receivers refused, by minute and reason. Many of wrong_signature: is the webhook secret right?
+    select
+        minute,
+        reason,
+        sum(deliveries)::bigint as deliveries -- How many, all receivers together.
+    from raw.refused_deliveries
+    group by minute, reason
 );

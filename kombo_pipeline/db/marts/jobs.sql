@@ -49,7 +49,27 @@ create view marts.jobs as ( -- Every job of every customer, with its state and h
         j.integration_gone_at,
         j.first_seen_at,
         j.last_fetch_id,
-        i.kombo_last_sync_started_at as data_as_of -- The row shows everything Kombo knew at this instant (its clock).
+        case
+            when j.unreadable_fields is null then i.kombo_last_sync_started_at
+            else (
+                select max(f.started_at)
+                from raw.fetches f
+                where f.integration_id = j.integration_id
+                    and f.status = 'applied'
+                    and f.kind <> 'release'
+                    and f.fetch_id < (
+                        select c.fetch_id
+                        from core.job_changes c
+                        where c.integration_id = j.integration_id
+                            and c.kombo_job_id = j.kombo_job_id
+                            and c.field = 'unreadable_fields'
+                            and c.old_value is null
+                        order by c.change_id desc
+                        limit 1
+                    )
+            )
+        end as data_as_of, -- The row shows everything Kombo knew at this instant (its clock). With unreadable fields: the newest fetch before that; null when the job was never read whole.
+        j.unreadable_fields
     from core.jobs j
     join core.integrations i using (integration_id)
 );

@@ -129,7 +129,11 @@ create view marts.application_targets as ( -- Where applications may be created 
         l.method,
         l.state_since as linked_since, -- Since when the link is active.
         e.exposed_from,
-        i.kombo_last_sync_started_at as data_as_of -- The row shows everything Kombo knew at this instant (its clock).
+        (
+            select m.data_as_of
+            from marts.jobs m
+            where m.integration_id = l.integration_id and m.kombo_job_id = l.kombo_job_id
+        ) as data_as_of -- The row shows everything Kombo knew at this instant (its clock). See marts.jobs.
     from core.job_links l
     join core.own_jobs o using (customer_id, own_job_id)
     join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
@@ -137,6 +141,7 @@ create view marts.application_targets as ( -- Where applications may be created 
         and e.exposed_until is null
     join core.integrations i on i.integration_id = l.integration_id
     where l.state = 'active' and j.publishable and o.withdrawn_at is null and i.deleted_at is null
+        and i.claimed_customer_id is null
 );
 
 create view marts.link_notices as ( -- What your product was told, or is to be told, of links.
@@ -173,10 +178,12 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
         l.kombo_job_id as linked_kombo_job_id -- The ATS job of that link.
     from core.own_job_matches m
     join core.own_jobs o using (customer_id, own_job_id)
+    join core.integrations i using (integration_id)
     left join core.job_links l on l.customer_id = m.customer_id and l.own_job_id = m.own_job_id
         and l.integration_id = m.integration_id and l.state <> 'retired'
-    where o.withdrawn_at is null
+    where o.withdrawn_at is null and i.deleted_at is null and i.succeeded_by is null
         and case
+            when l.reason = 'owner_in_doubt' then false
             when l.state = 'active' then l.look_again_since is not null or l.own_seen <> core.seen(o)
                 or m.outcome = 'review' and l.confirmed_by is null
             when l.state = 'suspended' and l.look_again_since is not null then true
@@ -219,7 +226,7 @@ create view marts.link_funnel as ( -- How far linking has come, an integration a
         count(m.own_job_id) as matched, -- Of those, the ones that matching has looked at.
         count(*) filter (where l.state = 'active' and l.confirmed_by is null) as linked_by_identifier, -- Active links that an identifier made.
         count(*) filter (where l.state = 'active' and l.confirmed_by is not null) as linked_by_person, -- Active links that a person confirmed.
-        count(*) filter (where l.state = 'suspended') as suspended, -- Links whose ATS job is not open.
+        count(*) filter (where l.state = 'suspended') as suspended, -- Links whose ATS job is not open, or whose owner is in doubt.
         count(*) filter (where q.why <> 'unlikely') as waiting_for_review, -- Own jobs that wait for a person's answer.
         count(*) filter (where l.link_id is null and m.outcome = 'none') as without_counterpart, -- Own jobs for which nothing likely was found.
         count(*) filter (where t.own_job_id is not null) as application_targets -- Own jobs for which applications may be created now.

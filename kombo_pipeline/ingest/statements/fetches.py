@@ -189,25 +189,50 @@ def read_pages(conn: Connection, fetch_id: int, page_numbers: Sequence[int]) -> 
     return [LandedPage(row["page_number"], row["body"], row["record_hashes"]) for row in rows]
 
 
-def quarantine(
-    conn: Connection,
-    *,
-    integration_id: str,
-    fetch_id: int,
-    page_number: int,
-    kombo_job_id: str | None,
-    record_hash: str,
-    record: bytes,
-    reason: str,
-) -> None:
-    """Set a record aside; one that is in quarantine already stays there once, and is no longer released."""
+class Quarantined(NamedTuple):
+    """A record that cannot be read whole."""
+
+    page_number: int
+    kombo_job_id: str | None
+    record_hash: str
+    record: bytes
+    reason: str
+
+
+def quarantine(conn: Connection, records: Sequence[Quarantined], *, integration_id: str, fetch_id: int) -> None:
+    """Keep records that cannot be read whole; one that is kept already stays once, and is no longer released."""
+    if not records:
+        return
+    conn.cursor().executemany(
+        """
+        insert into raw.quarantined_records (
+            integration_id, fetch_id, page_number, kombo_job_id, record_hash, record, reason
+        )
+        values (%s, %s, %s, %s, %s, %b, %s)
+        on conflict (integration_id, record_hash) do update set
+            fetch_id = excluded.fetch_id,
+            page_number = excluded.page_number,
+            reason = excluded.reason,
+            released_at = null
+        """,
+        [(integration_id, fetch_id, *record) for record in records],
+    )
+
+
+def forget_quarantined(conn: Connection, *, fetch_id: int, kombo_job_ids: Sequence[str]) -> None:
+    """Take records of held jobs out of quarantine: a release, one by one, must not go round the hold.
+
+    Nothing is lost, for the next fetch that shows such a job reads its record again.
+    """
     conn.execute(
-        "insert into raw.quarantined_records "
-        "(integration_id, kombo_job_id, fetch_id, page_number, record_hash, record, reason) "
-        "values (%s, %s, %s, %s, %s, %b, %s) on conflict (integration_id, record_hash) "
-        "do update set fetch_id = excluded.fetch_id, page_number = excluded.page_number, "
-        "reason = excluded.reason, released_at = null",
-        (integration_id, kombo_job_id, fetch_id, page_number, record_hash, record, reason),
+        """
+        update raw.quarantined_records
+        set released_at = now()
+        where fetch_id = %s
+            and kombo_job_id = any(%s)
+            and released_at is null
+        """,
+        (fetch_id, list(kombo_job_ids)),
     )
 
 
@@ -231,13 +256,28 @@ def mark_released(conn: Connection, quarantine_ids: Sequence[int]) -> None:
 def release_overtaken(conn: Connection, *, integration_id: str, fetch_id: int, shows_all: bool) -> None:
     """Release quarantined records that the fetch being applied has overtaken.
 
-    Those of jobs that it shows in a readable version; all others too when it `shows_all` there is, for then
-    their jobs are gone.
+    Those of jobs that it shows in another version; all others too when it `shows_all` there is, for then their jobs
+    are gone. The version that core.jobs has now stays as long as it cannot be read whole.
     """
     conn.execute(
-        "update raw.quarantined_records set released_at = now() where integration_id = %s and released_at is null "
-        "and fetch_id < %s and (%s or kombo_job_id in (select kombo_job_id from fetched_jobs))",
-        (integration_id, fetch_id, shows_all),
+        """
+        update raw.quarantined_records q
+        set released_at = now()
+        where q.integration_id = %(integration)s
+            and q.released_at is null
+            and q.fetch_id < %(fetch)s
+            and case
+                when q.kombo_job_id in (select kombo_job_id from fetched_jobs) then not exists (
+                    select from core.jobs j
+                    where j.integration_id = q.integration_id
+                        and j.kombo_job_id = q.kombo_job_id
+                        and j.record_hash = q.record_hash
+                        and j.unreadable_fields is not null
+                )
+                else %(shows_all)s
+            end
+        """,
+        {"integration": integration_id, "fetch": fetch_id, "shows_all": shows_all},
     )
 
 

@@ -99,10 +99,10 @@ def places(conn: Connection) -> list[Place]:
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         where n.nspname in ('raw', 'core') and c.relkind in ('r', 'p')
-            and n.nspname || '.' || c.relname not in ('core.forgotten', 'raw.webhook_events')
+            and n.nspname || '.' || c.relname not in ('core.forgotten', 'core.leases', 'raw.webhook_events')
             and (
                 a.attname = 'integration_id'
-                or exists (
+                or c.oid <> 'core.integrations'::regclass and exists (
                     select
                     from pg_catalog.pg_constraint k
                     join pg_catalog.pg_attribute target on target.attrelid = k.confrelid

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.queries import number
+from kombo_pipeline.ingest.statements import unreadable_fields
 
 DELIMITER, NULL = "\x1f", "\x1d"
 """Of the rows that `copy_rows` takes: characters that JSON carries only as escapes."""
@@ -80,6 +81,7 @@ def prepare_incoming(conn: Connection) -> None:
             ).format(sql.Identifier(f"incoming_{table}"), sql.Identifier(table))
         )
     conn.execute("create temporary table incoming_untold (kombo_job_id text, field text) on commit drop")
+    unreadable_fields.prepare(conn)
 
 
 def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[str], *, incoming: bool) -> None:
@@ -216,11 +218,15 @@ def staged_deletions(conn: Connection, *, integration_id: str, emptied: Mapping[
 
 
 def staged_status_losses(conn: Connection) -> dict[str, datetime]:
-    """Return the open jobs whose staged record has no status any more, with the time of this transaction."""
+    """Return the open jobs whose staged record has no status any more, with the time of this transaction.
+
+    A status that is there but cannot be believed is no loss: such a job must not stay open.
+    """
     rows = conn.execute(
         "select kombo_job_id, now() as lost_at from incoming_jobs n "
         "join core.jobs o using (integration_id, kombo_job_id) "
-        "where n.status is null and n.remote_deleted_at is null and o.lifecycle = 'open'"
+        "where n.status is null and n.remote_deleted_at is null and o.lifecycle = 'open' "
+        "and not coalesce(n.unreadable_fields ? 'status', false)"
     ).fetchall()
     return {row["kombo_job_id"]: row["lost_at"] for row in rows}
 

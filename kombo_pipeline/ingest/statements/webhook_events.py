@@ -1,10 +1,11 @@
-"""Statements on raw.webhook_events."""
+"""Statements on raw.webhook_events and raw.dead_events."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.rows import class_row
 
 from kombo_pipeline.db.connection import Connection
 
@@ -44,34 +45,101 @@ async def land(conn: psycopg.AsyncConnection[Any], deliveries: Iterable[Delivery
     )
 
 
-def unseen(conn: Connection, limit: int) -> list[dict[str, Any]]:
-    """Return events that nobody has looked at, in order of landing, locked until the transaction ends."""
-    return conn.execute(
-        "select event_seq, event_type, integration_id, payload, received_at from raw.webhook_events "
-        "where starts_fetch is null and (integration_id is null or integration_id not in "
-        "(select f.integration_id from core.forgotten f)) order by event_seq limit %s for update",
-        (limit,),
-    ).fetchall()
+class LandedEvent(NamedTuple):
+    """An event as it landed. `payload` is JSON text; `body` is there only where that is missing."""
+
+    event_seq: int
+    event_type: str | None
+    integration_id: str | None
+    payload: str | None
+    body: bytes | None
+    received_at: datetime
+    replays: int
 
 
-def mark_seen(conn: Connection, event_seq: int, *, starts_fetch: bool) -> None:
-    """Note whether an event asks for a fetch; one that does not is handled with that."""
+class Seen(NamedTuple):
+    """What became of an event: whether it asks for a fetch, and why it could not be interpreted if it could not."""
+
+    event_seq: int
+    starts_fetch: bool
+    dead_reason: str | None = None
+
+
+def unseen(conn: Connection, limit: int, *, max_bytes: int = 1 << 30) -> list[LandedEvent]:
+    """Return events that nobody has looked at, in order of landing, locked until the transaction ends.
+
+    There are at most `limit`, and one or as many as have `max_bytes` together.
+    """
+    with conn.cursor(row_factory=class_row(LandedEvent)) as cursor:
+        return cursor.execute(
+            """
+            select event_seq, event_type, integration_id, payload::text as payload,
+                case when payload is null then body end as body, received_at, replays
+            from raw.webhook_events
+            where starts_fetch is null and event_seq = any(array(
+                select event_seq
+                from (
+                    select
+                        event_seq,
+                        sum(octet_length(body)) over (order by event_seq) as bytes,
+                        row_number() over (order by event_seq) as place
+                    from (
+                        select event_seq, body
+                        from raw.webhook_events
+                        where starts_fetch is null
+                        order by event_seq
+                        limit %(limit)s
+                    ) waiting
+                ) counted
+                where place = 1 or coalesce(bytes, 0) <= %(max_bytes)s
+            ))
+            order by event_seq
+            for update
+            """,
+            {"limit": limit, "max_bytes": max_bytes},
+        ).fetchall()
+
+
+def mark_seen(conn: Connection, seen: Sequence[Seen]) -> None:
+    """Note which events ask for a fetch and which are dead; every other one is handled with that."""
     conn.execute(
-        "update raw.webhook_events set starts_fetch = %s, "
-        "handled_at = case when %s then null else coalesce(handled_at, clock_timestamp()) end where event_seq = %s",
-        (starts_fetch, starts_fetch, event_seq),
+        """
+        update raw.webhook_events e
+        set starts_fetch = s.starts_fetch,
+            handled_at = case when not (s.starts_fetch or s.is_dead) then coalesce(e.handled_at, clock_timestamp()) end
+        from unnest(%s::bigint[], %s::boolean[], %s::boolean[]) as s (event_seq, starts_fetch, is_dead)
+        where e.event_seq = s.event_seq
+        """,
+        (
+            [each.event_seq for each in seen],
+            [each.starts_fetch for each in seen],
+            [each.dead_reason is not None for each in seen],
+        ),
     )
+    if dead := [each for each in seen if each.dead_reason is not None]:
+        conn.execute(
+            """
+            insert into raw.dead_events (event_seq, reason)
+            select event_seq, reason
+            from unnest(%s::bigint[], %s::text[]) as d (event_seq, reason)
+            on conflict (event_seq) do update set reason = excluded.reason, died_at = excluded.died_at
+            """,
+            ([each.event_seq for each in dead], [each.dead_reason for each in dead]),
+        )
 
 
 def waiting_for_fetch(conn: Connection) -> list[dict[str, Any]]:
-    """Return one row an integration with unhandled trigger events: integration_id, newest_event, replays, watermark."""
+    """Return one row an integration with unhandled trigger events: integration_id, newest_event, replays, watermark.
+
+    Events of an integration that another one has taken over from wait on: they count again once that is undone.
+    """
     return conn.execute(
         "select e.integration_id, max(e.event_seq) as newest_event, sum(e.replays) as replays, "
         "i.kombo_last_sync_started_at as watermark, min(e.received_at) as waiting_since "
         "from raw.webhook_events e join core.integrations i using (integration_id) "
         "where e.starts_fetch and e.handled_at is null and i.deleted_at is null "
         "and i.integration_id not in (select integration_id from core.forgotten) "
-        "group by e.integration_id, i.kombo_last_sync_started_at order by min(e.event_seq)"
+        "and i.succeeded_by is null group by e.integration_id, i.kombo_last_sync_started_at order by min(e.event_seq)"
     ).fetchall()
 
 
@@ -84,16 +152,73 @@ def mark_covered(conn: Connection, *, integration_id: str, covers_event_seq: int
     ).rowcount
 
 
-def replay(conn: Connection, event_ids: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Make events unhandled again (all of the unhandled ones when no ids are given) and return them.
+def cover_all(conn: Connection, integration_ids: Sequence[str], *, up_to: int) -> None:
+    """Note that no fetch will cover the events of integrations, up to a number, that ask for one."""
+    conn.execute(
+        """
+        update raw.webhook_events
+        set handled_at = clock_timestamp()
+        where integration_id = any(%s) and event_seq <= %s and starts_fetch and handled_at is null
+        """,
+        (list(integration_ids), up_to),
+    )
 
-    The count of replays enters the run key, so that a run that failed on them before does not swallow them.
+
+def replay(conn: Connection, event_ids: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Make events unhandled again (all of the unhandled and dead ones when no ids are given) and return them.
+
+    The count of replays enters the run key, so that a run that failed on them before does not swallow them. A dead
+    letter is removed: if the event cannot be interpreted still, it gets a new one.
     """
     return conn.execute(
-        "update raw.webhook_events set starts_fetch = null, handled_at = null, replays = replays + 1 "
-        "where case when %(ids)s::text[] is null then handled_at is null else event_id = any(%(ids)s) end "
-        "returning event_id, event_type, integration_id",
+        """
+        with again as (
+            update raw.webhook_events
+            set starts_fetch = null, handled_at = null, replays = replays + 1
+            where case when %(ids)s::text[] is null then handled_at is null else event_id = any(%(ids)s) end
+            returning event_seq, event_id, event_type, integration_id
+        ), taken_up as (
+            delete from raw.dead_events where event_seq in (select event_seq from again)
+        )
+        select event_id, event_type, integration_id from again
+        """,
         {"ids": None if event_ids is None else list(event_ids)},
+    ).fetchall()
+
+
+class Counts(NamedTuple):
+    """How many events the webhook sensor has not seen, how many wait for a fetch, how many are dead."""
+
+    unseen: int
+    waiting: int
+    dead: int
+
+
+def counts(conn: Connection) -> Counts:
+    """Count the events that are not done with."""
+    with conn.cursor(row_factory=class_row(Counts)) as cursor:
+        found = cursor.execute(
+            """
+            select
+                (select count(*) from raw.webhook_events where starts_fetch is null) as unseen,
+                (select count(*) from raw.webhook_events where starts_fetch and handled_at is null) as waiting,
+                (select count(*) from raw.dead_events) as dead
+            """
+        ).fetchone()
+    assert found is not None
+    return found
+
+
+def dead(conn: Connection, limit: int) -> list[dict[str, Any]]:
+    """Return events that could not be interpreted, the newest first."""
+    return conn.execute(
+        """
+        select event_id, event_type, integration_id, customer_id, reason, received_at, died_at
+        from marts.dead_events
+        order by died_at desc, event_id
+        limit %s
+        """,
+        (limit,),
     ).fetchall()
 
 

@@ -92,10 +92,10 @@ def integrations(conn: Connection, *, customer_id: str | None) -> list[Row]:
     """Return the integrations whose jobs can be picked, of one customer or of all, by name."""
     return conn.execute(
         "select integration_id, customer_id, coalesce(organization_name, customer_id) as name, organization_name, "
-        "tool, fetch_state, fetched_at, kombo_last_sync_started_at, matched_at, deleted_at, who_must_act, what_to_do "
-        "from core.integrations where customer_id is not null "
+        "tool, fetch_state, fetched_at, kombo_last_sync_started_at, matched_at, deleted_at, succeeded_by, "
+        "who_must_act, what_to_do from core.integrations where customer_id is not null "
         "and (%(customer)s::text is null or customer_id = %(customer)s) "
-        "order by deleted_at nulls first, name, integration_id",
+        "order by coalesce(deleted_at, succeeded_at) nulls first, name, integration_id",
         {"customer": customer_id},
     ).fetchall()
 

@@ -41,15 +41,26 @@ def live_link(conn: Connection, *, customer_id: str, own_job_id: str, integratio
 
 
 def insert_link(conn: Connection, link: Mapping[str, Any]) -> int:
-    """Insert a link, suspended at once where the ATS job is not open; return its id."""
+    """Insert a link, suspended at once where it cannot be active; return its id."""
     row = conn.execute(
-        "insert into core.job_links (customer_id, own_job_id, integration_id, kombo_job_id, method, confirmed_by, "
-        "matcher_version, state, reason, own_seen, ats_seen) "
-        "select o.customer_id, o.own_job_id, j.integration_id, j.kombo_job_id, %(method)s, %(confirmed_by)s, "
-        "%(matcher_version)s, case when j.lifecycle = 'open' then 'active' else 'suspended' end, "
-        "nullif(j.lifecycle, 'open'), core.seen(o), core.seen(j) from core.own_jobs o, core.jobs j "
-        "where o.customer_id = %(customer_id)s and o.own_job_id = %(own_job_id)s "
-        "and j.integration_id = %(integration_id)s and j.kombo_job_id = %(kombo_job_id)s returning link_id",
+        """
+        insert into core.job_links (
+            customer_id, own_job_id, integration_id, kombo_job_id, method, confirmed_by, matcher_version,
+            state, reason, own_seen, ats_seen
+        )
+        select
+            o.customer_id, o.own_job_id, j.integration_id, j.kombo_job_id,
+            %(method)s, %(confirmed_by)s, %(matcher_version)s,
+            case when s.reason is null then 'active' else 'suspended' end, s.reason, core.seen(o), core.seen(j)
+        from core.own_jobs o, core.jobs j
+        join core.integrations i using (integration_id)
+        cross join lateral (select core.suspended_by(j, i, o) as reason) s
+        where o.customer_id = %(customer_id)s
+            and o.own_job_id = %(own_job_id)s
+            and j.integration_id = %(integration_id)s
+            and j.kombo_job_id = %(kombo_job_id)s
+        returning link_id
+        """,
         link,
     ).fetchone()
     assert row is not None
@@ -57,15 +68,27 @@ def insert_link(conn: Connection, link: Mapping[str, Any]) -> int:
 
 
 def confirm(conn: Connection, link_id: int, *, confirmed_by: str) -> None:
-    """Confirm a live link as it is now: it is active if the ATS job is open, and holds for what both jobs are today."""
+    """Confirm a live link as it is now: active if nothing suspends it, and holding for what both jobs are today."""
     conn.execute(
-        "update core.job_links l set own_seen = core.seen(o), ats_seen = core.seen(j), confirmed_by = %s, "
-        "state = case when j.lifecycle = 'open' then 'active' else 'suspended' end, "
-        "reason = nullif(j.lifecycle, 'open'), "
-        "state_since = case when (l.state = 'active') = (j.lifecycle = 'open') then l.state_since else now() end "
-        "from core.own_jobs o, core.jobs j where l.link_id = %s and o.customer_id = l.customer_id "
-        "and o.own_job_id = l.own_job_id and j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id",
-        (confirmed_by, link_id),
+        """
+        update core.job_links l
+        set own_seen = n.own_seen,
+            ats_seen = n.ats_seen,
+            confirmed_by = %(by)s,
+            state = case when n.reason is null then 'active' else 'suspended' end,
+            reason = n.reason,
+            state_since = case when (l.state = 'active') = (n.reason is null) then l.state_since else now() end
+        from (
+            select l.link_id, core.seen(o) as own_seen, core.seen(j) as ats_seen, core.suspended_by(j, i, o) as reason
+            from core.job_links l
+            join core.own_jobs o on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id
+            join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
+            join core.integrations i on i.integration_id = l.integration_id
+            where l.link_id = %(link)s
+        ) n
+        where l.link_id = n.link_id
+        """,
+        {"by": confirmed_by, "link": link_id},
     )
 
 
@@ -84,12 +107,26 @@ def forget_look(conn: Connection, link_id: int) -> None:
 
 
 def ended_with(conn: Connection, decision: Mapping[str, Any], reasons: Sequence[str]) -> Row | None:
-    """Return the link that the decision's own transaction retired for one of `reasons`, None when there is none."""
+    """Return the link that the decision's own transaction retired for one of `reasons`, None when there is none.
+
+    `suspended_by` is why it cannot be active now, None when it can.
+    """
     return conn.execute(
-        "select l.*, j.lifecycle from core.job_links l join core.jobs j using (integration_id, kombo_job_id) "
-        "where l.customer_id = %(customer_id)s and l.own_job_id = %(own_job_id)s "
-        "and l.integration_id = %(integration_id)s and l.state = 'retired' and l.reason = any(%(reasons)s) "
-        "and l.state_since = %(decided_at)s order by l.link_id desc limit 1",
+        """
+        select l.*, core.suspended_by(j, i, o) as suspended_by
+        from core.job_links l
+        join core.own_jobs o on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id
+        join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
+        join core.integrations i on i.integration_id = l.integration_id
+        where l.customer_id = %(customer_id)s
+            and l.own_job_id = %(own_job_id)s
+            and l.integration_id = %(integration_id)s
+            and l.state = 'retired'
+            and l.reason = any(%(reasons)s)
+            and l.state_since = %(decided_at)s
+        order by l.link_id desc
+        limit 1
+        """,
         {**decision, "reasons": list(reasons)},
     ).fetchone()
 
@@ -107,22 +144,36 @@ def which(*, link_ids: Sequence[int] | None = None, fetch_id: int | None = None)
 
 
 def follow_lifecycle(conn: Connection, integration_id: str, narrowed: sql.Composable) -> int:
-    """Suspend the active links of an integration whose ATS job is not open or whose own job is withdrawn.
+    """Suspend the active links of an integration that cannot be active now (core.suspended_by).
 
-    A link that was suspended for its own job alone is active again once that is back. The reason of a suspended link
-    follows the ATS job (closed, then deleted). Returns how many links changed their state.
+    A link that was suspended for its own job or a doubt about the owner alone is active again once that is over. The
+    reason of a suspended link follows the ATS job (closed, then deleted); a doubt hides no reason that only a person
+    can lift. Returns how many links changed their state.
     """
     return conn.execute(
         sql.SQL(
-            "with now_true as (select l.link_id, case when j.lifecycle <> 'open' then j.lifecycle "
-            "when o.withdrawn_at is not null then 'withdrawn' end as reason from core.job_links l "
-            "join core.jobs j using (integration_id, kombo_job_id) join core.own_jobs o "
-            "on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id "
-            "where l.integration_id = %s and l.state <> 'retired' {narrowed}) update core.job_links l "
-            "set state = case when n.reason is null then 'active' else 'suspended' end, "
-            "reason = n.reason, state_since = case when l.state = 'active' or n.reason is null then now() "
-            "else l.state_since end from now_true n where l.link_id = n.link_id and (n.reason is not null "
-            "and l.reason is distinct from n.reason or n.reason is null and l.reason = 'withdrawn')"
+            """
+            with now_true as (
+                select l.link_id, core.suspended_by(j, i, o) as reason
+                from core.job_links l
+                join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
+                join core.integrations i on i.integration_id = l.integration_id
+                join core.own_jobs o on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id
+                where l.integration_id = %s and l.state <> 'retired' {narrowed}
+            )
+            update core.job_links l
+            set state = case when n.reason is null then 'active' else 'suspended' end,
+                reason = n.reason,
+                state_since = case when l.state = 'active' or n.reason is null then now() else l.state_since end
+            from now_true n
+            where l.link_id = n.link_id
+                and l.reason is distinct from n.reason
+                and case
+                    when n.reason is null then l.reason in ('withdrawn', 'owner_in_doubt')
+                    when n.reason = 'owner_in_doubt' then l.state = 'active' or l.reason = 'withdrawn'
+                    else true
+                end
+            """
         ).format(narrowed=narrowed),
         (integration_id,),
     ).rowcount
@@ -136,7 +187,7 @@ def mark_for_another_look(conn: Connection, integration_id: str, narrowed: sql.C
     conn.execute(
         sql.SQL(
             "update core.job_links l set look_again_since = case when due.is_due then now() end from ("
-            "select l.link_id, j.lifecycle = 'open' and l.reason is distinct from 'withdrawn' "
+            "select l.link_id, j.lifecycle = 'open' and coalesce(l.reason, '') not in ('withdrawn', 'owner_in_doubt') "
             "and (l.state = 'suspended' or l.ats_seen <> core.seen(j)) as is_due from core.job_links l "
             "join core.jobs j using (integration_id, kombo_job_id) "
             "where l.integration_id = %s and l.state <> 'retired' {narrowed}) due "
@@ -174,3 +225,20 @@ def end_other_customer(conn: Connection, integration_id: str, *, customer_id: st
         "where integration_id = %(integration)s and customer_id <> %(customer)s and state <> 'retired'",
         others,
     )
+
+
+def linked_integrations(conn: Connection, integration_ids: Sequence[str]) -> set[str]:
+    """Return which of the integrations have a link that is not retired."""
+    rows = conn.execute(
+        """
+        select integration_id
+        from unnest(%s::text[]) as asked (integration_id)
+        where exists (
+            select
+            from core.job_links l
+            where l.integration_id = asked.integration_id and l.state <> 'retired'
+        )
+        """,
+        (list(integration_ids),),
+    )
+    return {row["integration_id"] for row in rows}

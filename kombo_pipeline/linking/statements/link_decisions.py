@@ -54,12 +54,30 @@ def decisions_since(
 
 
 def standing_of(conn: Connection, *, answer_id: UUID | None = None, batch_id: UUID | None = None) -> list[Row]:
-    """Return the decisions of an answer or a batch that were not undone, the newest first, their own jobs locked."""
+    """Return the decisions of an answer or a batch that were not undone, the newest first, their own jobs locked.
+
+    With them those that carry them on in a connection that has taken over.
+    """
     return conn.execute(
-        "select d.* from core.link_decisions d join core.own_jobs o on o.customer_id = d.customer_id "
-        "and o.own_job_id = d.own_job_id where (d.answer_id = %s or d.batch_id = %s) and d.decision <> 'undone' "
-        "and not exists (select from core.link_decisions u where u.undoes = d.decision_id) "
-        "order by d.decision_id desc for update of o",
+        """
+        with recursive given as (
+            select decision_id
+            from core.link_decisions
+            where answer_id = %s or batch_id = %s
+            union
+            select c.decision_id
+            from core.carried_decisions c
+            join given on given.decision_id = c.carried_from
+        )
+        select d.*
+        from core.link_decisions d
+        join core.own_jobs o using (customer_id, own_job_id)
+        where d.decision_id in (select decision_id from given)
+            and d.decision <> 'undone'
+            and not exists (select from core.link_decisions u where u.undoes = d.decision_id)
+        order by d.decision_id desc
+        for update of o
+        """,
         (answer_id, batch_id),
     ).fetchall()
 
@@ -104,6 +122,7 @@ def progress(conn: Connection, decided_by: str) -> tuple[int, float | None]:
         "- lag(min(d.decided_at)) over (order by min(d.decided_at)))::float as pause from core.link_decisions d "
         "where d.decided_by = %(by)s and d.decided_at >= date_trunc('day', now()) and d.decision <> 'undone' "
         "and not exists (select from core.link_decisions u where u.undoes = d.decision_id) "
+        "and not exists (select from core.carried_decisions c where c.decision_id = d.decision_id) "
         "group by coalesce(d.batch_id, d.answer_id)) answers",
         {"by": decided_by, "longest": LONGEST_PAUSE_SECONDS},
     ).fetchone()
@@ -117,7 +136,9 @@ def band_precision(conn: Connection) -> dict[str, tuple[int, int]]:
         "select d.on_screen #>> '{candidates,0,band}' as band, count(*) as judged, "
         "count(*) filter (where d.decision = 'accepted' and d.kombo_job_id = d.on_screen "
         "#>> '{candidates,0,kombo_job_id}') as accepted from (select * from core.link_decisions "
-        "where decision in ('accepted', 'rejected', 'no_counterpart') order by decision_id desc limit %s) d "
+        "where decision in ('accepted', 'rejected', 'no_counterpart') and not exists (select "
+        "from core.carried_decisions c where c.decision_id = link_decisions.decision_id) "
+        "order by decision_id desc limit %s) d "
         "where (d.decision <> 'rejected' or d.kombo_job_id = d.on_screen #>> '{candidates,0,kombo_job_id}') "
         "and not exists (select from core.link_decisions u where u.undoes = d.decision_id) group by 1",
         (BAND_SAMPLE,),
@@ -183,6 +204,7 @@ def standing_of_person(conn: Connection, decided_by: str, *, since: datetime, li
     rows = conn.execute(
         "select answer_id from core.link_decisions d where decided_by = %s and decided_at >= %s "
         "and decision <> 'undone' and not exists (select from core.link_decisions u where u.undoes = d.decision_id) "
+        "and not exists (select from core.carried_decisions c where c.decision_id = d.decision_id) "
         "group by answer_id order by max(decision_id) desc limit %s",
         (decided_by, since, limit),
     ).fetchall()

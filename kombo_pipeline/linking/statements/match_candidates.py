@@ -34,7 +34,11 @@ def integration(conn: Connection, integration_id: str) -> Row | None:
 
 
 def only_one_matching(conn: Connection, integration_id: str) -> None:
-    """Wait for another matching of the integration to end, and keep others waiting until the transaction ends."""
+    """Wait for another matching of the integration to end, and keep others waiting until the transaction ends.
+
+    The lease keeps runs apart for as long as a process works. This lock is for the one that was taken over and whose
+    transaction the server has not ended yet: who took over waits for that, where it would collide with its rows.
+    """
     conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"kombo_pipeline match {integration_id}",))
 
 
@@ -65,7 +69,11 @@ def ats_jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str]
         "select j.kombo_job_id, j.lifecycle in ('open', 'unknown') as is_proposable, coalesce(j.name, '') as title, "
         "coalesce(core.place(j), '') as place, coalesce(j.department, '') as department, "
         "coalesce(j.employment_type, '') as employment_type, "
-        "coalesce(j.opened_at, j.remote_created_at)::date as posted_on, coalesce(j.job_code, '') as job_code, "
+        # A placeholder such as 0001-01-01 says nothing of when a job was opened.
+        "coalesce(case when j.opened_at >= '1900-01-01' and j.opened_at < '2200-01-01' then j.opened_at end, "
+        "case when j.remote_created_at >= '1900-01-01' and j.remote_created_at < '2200-01-01' "
+        "then j.remote_created_at end)::date as posted_on, "
+        "coalesce(j.job_code, '') as job_code, "
         "coalesce(j.remote_id, '') as remote_id, "
         "array_remove(array[j.post_url, j.remote_url] || p.urls, null) as urls from core.jobs j "
         "left join (select kombo_job_id, array_agg(url order by id) as urls from core.job_postings "
@@ -301,8 +309,8 @@ def own_jobs_waiting(conn: Connection) -> list[Row]:
         "select d.integration_id, d.own_job_id, d.decision_id::text from core.link_decisions d "
         "join core.own_job_matches m using (customer_id, own_job_id, integration_id) "
         "where d.decision in ('rejected', 'undone') and d.decided_at > m.matched_at) w using (integration_id) "
-        "where i.deleted_at is null and i.full_fetched_at is not null group by i.integration_id "
-        "order by i.matched_at nulls first, i.integration_id"
+        "where i.deleted_at is null and i.succeeded_by is null and i.full_fetched_at is not null "
+        "group by i.integration_id order by i.matched_at nulls first, i.integration_id"
     ).fetchall()
 
 

@@ -131,6 +131,7 @@ def ats_jobs(conn: Connection, *, integration_id: str, kombo_job_ids: Sequence[s
         "select j.kombo_job_id, j.name, core.place(j) as place, j.job_code, j.remote_id, j.department, "
         "j.employment_type, j.description, j.post_url, j.remote_url, j.lifecycle, j.visibility, j.confidential, "
         "j.publishable, j.opened_at, j.remote_created_at, j.closed_at, j.remote_deleted_at, j.vanished_at, "
+        "j.unreadable_fields, "
         "core.seen(j) as seen, "
         "(select coalesce(jsonb_agg(other), '[]') from (select l.own_job_id, o.title, l.state, l.confirmed_by "
         "from core.job_links l join core.own_jobs o using (customer_id, own_job_id) "
@@ -190,7 +191,7 @@ def connections(conn: Connection) -> list[Row]:
     return conn.execute(
         "select customer_id, integration_id, coalesce(organization_name, customer_id) as name, tool, fetch_state, "
         "matched_at, who_must_act, what_to_do from core.integrations where customer_id is not null "
-        "and deleted_at is null order by name, integration_id"
+        "and deleted_at is null and succeeded_by is null order by name, integration_id"
     ).fetchall()
 
 

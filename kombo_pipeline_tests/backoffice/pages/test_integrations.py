@@ -20,6 +20,7 @@ from kombo_pipeline.backoffice.runs import Dagster
 from kombo_pipeline.backoffice.statements import overview, users
 from kombo_pipeline.backoffice.waiting import Waiting
 from kombo_pipeline.db.connection import connect
+from kombo_pipeline.linking import links
 from kombo_pipeline_tests.backoffice.conftest import (
     PASSWORD,
     Backoffice,
@@ -66,6 +67,11 @@ def customers(backoffice: Backoffice) -> dict[str, Customer]:
         conn.execute(
             "insert into raw.quarantined_records (integration_id, kombo_job_id, fetch_id, page_number, record_hash, "
             "record, reason) values (%s, 'odd-1', 1, 1, gen_random_uuid(), '{}', 'name is <b>no</b> text')",
+            (found["failing"].integration,),
+        )
+        conn.execute(
+            "insert into core.jobs (integration_id, kombo_job_id, last_fetch_id, unreadable_fields) "
+            "values (%s, 'odd-1', 1, '{\"salary_amount\": \"expected a number, got an object\"}')",
             (found["failing"].integration,),
         )
         conn.execute(
@@ -157,7 +163,9 @@ def test_the_page_of_one_integration_shows_what_it_was_told_and_leads_on(
     text = viewer.get(path(customers["invalid"])).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "javascript:" not in text
-    assert "name is &lt;b&gt;no&lt;/b&gt; text" in viewer.get(path(customers["failing"])).text
+    text = viewer.get(path(customers["failing"])).text
+    assert "name is &lt;b&gt;no&lt;/b&gt; text" in text
+    assert "Fields: <b>salary amount</b> in 1 job." in text
     assert "Deleted in Kombo" in viewer.get(path(customers["gone"])).text
     assert viewer.get("/integrations/personio:nobody").status_code == 404
 
@@ -183,6 +191,93 @@ def test_an_admin_makes_a_link_for_the_customer_and_nobody_else_does(
     assert shown.status_code == 200
     link = shown.text.split('id="customer-link" readonly value="')[1].split('"')[0]
     assert admin.access.customer_of(link.rpartition("/")[2]) == "healthy"
+
+
+# What was delivered and could not be used
+
+
+def test_dead_events_and_refused_deliveries_are_shown_with_what_to_do(viewer: Client, backoffice: Backoffice) -> None:
+    assert "refused" not in viewer.get("/integrations").text
+    assert "could not be understood" not in viewer.get("/integrations").text
+    with backoffice.connect() as conn:
+        conn.execute(
+            "with landed as (insert into raw.webhook_events (event_id, event_type, starts_fetch) "
+            "values ('odd', 'data-changed', false) returning event_seq) "
+            "insert into raw.dead_events (event_seq, reason) select event_seq, 'odd' from landed"
+        )
+        conn.execute(
+            "insert into raw.refused_deliveries (minute, reason, deliveries) values (now(), 'wrong_signature', 1200), "
+            "(now(), 'wrong_signature', 34), (now() - interval '2 days', 'wrong_signature', 7), (now(), 'too_large', 1)"
+        )
+    try:
+        page = viewer.get("/integrations").text
+        assert "1 event could not be understood" in page
+        assert "kombo-pipeline events --dead" in page
+        assert "1,234 with a wrong signature, 1 too large" in page
+        assert "Is the webhook secret right?" in page
+    finally:
+        with backoffice.connect() as conn:
+            conn.execute("delete from raw.dead_events")
+            conn.execute("delete from raw.refused_deliveries")
+
+
+# Whose an integration is
+
+
+@pytest.fixture
+def doubted(backoffice: Backoffice) -> Customer:
+    """A customer of the test's own, whose integration Kombo says belongs to another one now."""
+    customer = add_customer(backoffice, f"doubted-{time.monotonic_ns()}")
+    with backoffice.connect() as conn:
+        conn.execute(
+            "insert into core.job_links (customer_id, own_job_id, integration_id, kombo_job_id, method, own_seen, "
+            "ats_seen) values (%s, %s, %s, %s, 'job_code', '{}', '{}')",
+            (customer.customer, customer.own_job, customer.integration, customer.job),
+        )
+        conn.execute(
+            "update core.integrations set claimed_customer_id = '<b>new</b>', claimed_at = now() "
+            "where integration_id = %s",
+            (customer.integration,),
+        )
+        links.follow_jobs(conn, customer.integration)
+    return customer
+
+
+def linked(backoffice: Backoffice, customer: Customer) -> list[tuple[str, str | None]]:
+    with backoffice.connect() as conn:
+        rows = conn.execute(
+            "select state, reason from core.job_links where integration_id = %s order by link_id",
+            (customer.integration,),
+        )
+        return [(row["state"], row["reason"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("still", "expected"), [(True, ("active", None)), (False, ("retired", "customer_changed"))], ids=["still", "moved"]
+)
+def test_an_admin_says_whose_an_integration_is_and_nobody_else_does(
+    backoffice: Backoffice, doubted: Customer, still: bool, expected: tuple[str, str | None]
+) -> None:
+    viewer, reviewer, admin = (backoffice.client(role) for role in ("viewer", "reviewer", "admin"))
+    at = path(doubted) + "/owner"
+    assert ("suspended", "owner_in_doubt") in linked(backoffice, doubted)
+    page = viewer.get(path(doubted)).text
+    assert "Whose integration is it?" in page
+    assert "&lt;b&gt;new&lt;/b&gt;" in page
+    assert "An admin can answer" in page
+    assert "let the links stand again" in admin.get(path(doubted)).text
+    answer = {"claimed": "<b>new</b>", "customer": doubted.customer if still else "<b>new</b>"}
+    assert reviewer.submit(at, **answer).status_code == 403
+    assert admin.submit(at, **answer | {"customer": "a stranger"}).status_code == 400
+    stale = admin.submit(at, **answer | {"claimed": "somebody else"})
+    assert "Nothing was done" in admin.get(stale.headers["location"]).text
+    assert ("suspended", "owner_in_doubt") in linked(backoffice, doubted)
+    done = admin.submit(at, **answer)
+    assert "It belongs to" in admin.get(done.headers["location"]).text
+    assert expected in linked(backoffice, doubted)
+    again = admin.submit(at, **answer)
+    assert "Nothing was done" in admin.get(again.headers["location"]).text
+    assert admin.submit("/integrations/personio:nobody/owner", **answer).status_code == 404
 
 
 # Held closures
@@ -438,6 +533,7 @@ def test_the_buttons_start_a_run_of_the_partition_in_dagster_and_no_second_one_w
 
 def test_silence_is_measured_by_the_integrations_own_rhythm() -> None:
     state = {"fetch_attempted_at": NOW - 5 * HOUR, "fetch_state": "current", "deleted_at": None, "waiting_since": None}
+    state["succeeded_by"] = None
     events = [NOW - (8 - 2 * n) * HOUR for n in range(3)]
     rhythm = rhythm_of(state | {"event_times": events}, now=NOW)
     assert (rhythm.silent_for, rhythm.allowed, rhythm.is_due) == (4 * HOUR, 3 * HOUR, True)

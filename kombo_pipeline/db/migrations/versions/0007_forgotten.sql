@@ -9,12 +9,10 @@ create table core.forgotten ( -- An integration that must not come back: a typin
 
 -- The details of an integration (GET /integrations/{id}) are a help: its jobs are fetched without them too.
 alter table core.integrations
-    add details_read_at timestamptz,
     add details_error text,
     add details_error_by text,
     add closures_await_details boolean not null default false,
     add constraint details_error_by_is_known check (details_error_by in ('us', 'kombo', 'customer'));
-comment on column core.integrations.details_read_at is 'When the newest fetch that could read the details of the integration did so (our clock).';
 comment on column core.integrations.details_error is 'Why the newest fetch could not read the details, or which of their fields; null when it could. Until then the older ones hold, and absent jobs and mass deletions wait.';
 comment on column core.integrations.details_error_by is 'Who must act on details_error; null when it passes by itself.';
 comment on column core.integrations.closures_await_details is 'Whether a fetch left jobs open because the details were unknown; the first fetch that can read them is a full one.';

@@ -1,0 +1,81 @@
+"""Commands about events and about whose an integration is."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from kombo_pipeline import settings
+from kombo_pipeline.db.connection import Connection, connect
+
+_SHOWN = 100
+
+
+@click.command()
+@click.option("--dead", is_flag=True, help="List those that could not be interpreted instead of counting what waits.")
+def events(dead: bool) -> None:
+    """Say how many webhook events wait, or list the dead ones: id, type, integration, when they came, and why.
+
+    `kombo-pipeline replay EVENT_ID` takes a dead one up again.
+    """
+    from kombo_pipeline.ingest.statements import webhook_events
+
+    with _warehouse() as conn:
+        if not dead:
+            counts = webhook_events.counts(conn)
+            click.echo(
+                f"{counts.unseen} events wait for the webhook sensor, {counts.waiting} for a fetch, {counts.dead} are "
+                "dead." + (" List them with `kombo-pipeline events --dead`." if counts.dead else "")
+            )
+            return
+        found = webhook_events.dead(conn, _SHOWN + 1)
+    for row in found[:_SHOWN]:
+        click.echo(
+            f"{row['event_id']} {row['event_type'] or '-'} {row['integration_id'] or '-'} "
+            f"received {row['received_at']:%Y-%m-%d %H:%M}: {row['reason']}"
+        )
+    if len(found) > _SHOWN:
+        click.echo(f"The newest {_SHOWN}; all are in marts.dead_events.")
+    if not found:
+        click.echo("No event is dead.")
+
+
+@click.command("owner")
+@click.argument("integration_id", required=False)
+@click.option("--customer", help="Whose it is: your id of the known customer, or of the one that Kombo names now.")
+@click.option("--by", default=None, help="Who decides; your login name by default.")
+def release_owner(integration_id: str | None, customer: str | None, by: str | None) -> None:
+    """Say whose an integration is, when Kombo names another customer; without arguments, list what is in doubt.
+
+    Its links are suspended meanwhile. If it is still the known customer's they stand again; if not, they end.
+    """
+    from kombo_pipeline.ingest import health
+    from kombo_pipeline.ingest.statements import integrations
+
+    if (integration_id is None) != (customer is None):
+        raise click.UsageError("Name both: kombo-pipeline release owner INTEGRATION_ID --customer ID")
+    with _warehouse() as conn:
+        if integration_id is None or customer is None:
+            questions = integrations.owner_questions(conn)
+            for row in questions:
+                click.echo(
+                    f"{row['integration_id']}: {row['customer_id']}, or {row['claimed_customer_id']} as Kombo says "
+                    f"since {row['claimed_at']:%Y-%m-%d %H:%M}"
+                )
+            if not questions:
+                click.echo("No owner is in doubt.")
+            return
+        moved = health.answer_owner(conn, integration_id, customer_id=customer, answered_by=by or getpass.getuser())
+    if moved:
+        click.echo(f"{integration_id} belongs to {customer} now; the links of the former customer have ended.")
+    else:
+        click.echo(f"{integration_id} is still {customer}'s; its links stand again.")
+
+
+@contextmanager
+def _warehouse() -> Iterator[Connection]:
+    from kombo_pipeline.db.urls import warehouse_url
+
+    with connect(warehouse_url(settings.load())) as conn:
+        yield conn

@@ -1,0 +1,27 @@
+"""Statements on raw.refused_deliveries: what the receivers refused, counted by minute and reason."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from kombo_pipeline.db.connection import Connection
+
+
+async def add(conn: psycopg.AsyncConnection[Any], counts: Mapping[tuple[datetime, str], int]) -> None:
+    """Add counts by minute and reason; whoever reads adds up the rows, so that a receiver needs only insert."""
+    rows = [(minute, reason, number) for (minute, reason), number in counts.items()]
+    await conn.execute(
+        """
+        insert into raw.refused_deliveries (minute, reason, deliveries)
+        select *
+        from unnest(%s::timestamptz[], %s::text[], %s::bigint[])
+        """,
+        [[row[column] for row in rows] for column in range(3)],
+    )
+
+
+def delete(conn: Connection, *, older_than: timedelta) -> int:
+    """Delete old counts; return how many rows."""
+    return conn.execute("delete from raw.refused_deliveries where minute < now() - %s", (older_than,)).rowcount

@@ -1,0 +1,329 @@
+"""Statements on core.carried_links: links and choices that follow the jobs to another connection, and back."""
+
+from typing import Final
+
+from kombo_pipeline.db.connection import Connection
+
+_CARRY: Final = """
+with old as (
+    select
+        l.*,
+        p.to_id,
+        p.lifecycle,
+        p.titles_agree,
+        l.state = 'active' or l.reason = 'integration_gone' and exists (
+            select
+            from core.job_changes c
+            where c.integration_id = l.integration_id
+                and c.kombo_job_id = l.kombo_job_id
+                and c.field = 'lifecycle'
+                and c.old_value = '"open"'
+                and c.new_value = '"integration_gone"'
+                and c.observed_at = l.state_since
+        ) as was_active
+    from core.job_links l
+    join paired_jobs p on p.from_id = l.kombo_job_id
+    where l.integration_id = %(predecessor)s
+        and l.state <> 'retired'
+        and (p.titles_agree or l.confirmed_by is not null)
+        and not exists (
+            select
+            from core.job_links x
+            where x.customer_id = l.customer_id
+                and x.own_job_id = l.own_job_id
+                and x.integration_id = %(integration)s
+                and x.state <> 'retired'
+        )
+        and not exists (
+            select
+            from marts.link_decisions d
+            where d.customer_id = l.customer_id
+                and d.own_job_id = l.own_job_id
+                and d.integration_id = %(integration)s
+                and d.kombo_job_id = p.to_id
+                and d.decision = 'rejected'
+                and d.stands
+        )
+),
+made as (
+    insert into core.job_links (
+        customer_id, own_job_id, integration_id, kombo_job_id, method, confirmed_by, created_at,
+        matcher_version, own_seen, ats_seen, state, reason
+    )
+    select
+        customer_id,
+        own_job_id,
+        %(integration)s,
+        to_id,
+        method,
+        confirmed_by,
+        created_at,
+        matcher_version,
+        own_seen,
+        ats_seen,
+        case when titles_agree and was_active and lifecycle = 'open' then 'active' else 'suspended' end,
+        case
+            when lifecycle <> 'open' then lifecycle
+            when not titles_agree then 'succeeded'
+            when not was_active then reason
+        end
+    from old
+    order by link_id
+    returning link_id, own_job_id
+)
+update core.carried_links c
+set to_link_id = made.link_id
+from made
+join old using (own_job_id)
+where c.from_link_id = old.link_id and c.taken_back_at is null
+"""
+
+
+def pair_jobs(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """Leave the temporary table `paired_jobs`: jobs of both connections that share a remote id with no other job."""
+    conn.execute("drop table if exists paired_jobs")
+    conn.execute(
+        """
+        create temporary table paired_jobs on commit drop as
+        with jobs as (
+            select
+                j.integration_id,
+                j.kombo_job_id,
+                nullif(btrim(j.remote_id), '') as remote_id,
+                lower(btrim(regexp_replace(coalesce(j.name, ''), '\\s+', ' ', 'g'))) as title,
+                j.lifecycle,
+                j.remote_deleted_at is null and j.vanished_at is null as is_there,
+                count(*) over (partition by j.integration_id, btrim(j.remote_id)) as sharing
+            from core.jobs j
+            where j.integration_id in (%(integration)s, %(predecessor)s)
+        )
+        select
+            old.kombo_job_id as from_id,
+            new.kombo_job_id as to_id,
+            new.lifecycle,
+            old.title = new.title and old.title <> '' as titles_agree
+        from jobs old
+        join jobs new using (remote_id)
+        where old.integration_id = %(predecessor)s
+            and new.integration_id = %(integration)s
+            and old.sharing = 1
+            and new.sharing = 1
+            and old.is_there
+            and new.is_there
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def note_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """Note every live link of the predecessor as it is before anything changes."""
+    conn.execute(
+        """
+        insert into core.carried_links (from_link_id, integration_id, predecessor_id, state_before, reason_before)
+        select l.link_id, %(integration)s, %(predecessor)s, l.state, l.reason
+        from core.job_links l
+        where l.integration_id = %(predecessor)s and l.state <> 'retired'
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def carry_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """Link own jobs with the successor's jobs as they were linked with the predecessor's.
+
+    One that was active, or was so until the predecessor was deleted, is active if the job is open. One to a job whose
+    title differs is suspended until a person has looked at it; an identifier alone does not carry it. An own
+    job that is linked in the successor already is left alone.
+    """
+    conn.execute(
+        _CARRY,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def confirm_same_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """Where an identifier has made the very link already that a person had confirmed, it is that person's."""
+    conn.execute(
+        """
+        with confirmed as (
+            update core.job_links x
+            set confirmed_by = l.confirmed_by, own_seen = l.own_seen, ats_seen = l.ats_seen
+            from core.job_links l
+            join paired_jobs p on p.from_id = l.kombo_job_id
+            where l.integration_id = %(predecessor)s
+                and l.state <> 'retired'
+                and l.confirmed_by is not null
+                and x.integration_id = %(integration)s
+                and x.customer_id = l.customer_id
+                and x.own_job_id = l.own_job_id
+                and x.kombo_job_id = p.to_id
+                and x.state <> 'retired'
+                and x.confirmed_by is null
+            returning x.link_id as to_link_id, l.link_id as from_link_id
+        )
+        update core.carried_links c
+        set to_link_id = confirmed.to_link_id
+        from confirmed
+        where c.from_link_id = confirmed.from_link_id and c.taken_back_at is null
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def doubt_other_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """Have a person look at links by identifier in the successor where a person had confirmed another job."""
+    conn.execute(
+        """
+        update core.job_links x
+        set ats_seen = '{}'
+        from core.job_links l
+        join paired_jobs p on p.from_id = l.kombo_job_id
+        where l.integration_id = %(predecessor)s
+            and l.state <> 'retired'
+            and l.confirmed_by is not null
+            and x.integration_id = %(integration)s
+            and x.customer_id = l.customer_id
+            and x.own_job_id = l.own_job_id
+            and x.kombo_job_id <> p.to_id
+            and x.state <> 'retired'
+            and x.confirmed_by is null
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def retire_carried(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """End the predecessor's links that live on in the successor."""
+    conn.execute(
+        """
+        update core.job_links l
+        set state = 'retired', reason = 'succeeded', state_since = now()
+        from paired_jobs p
+        where l.integration_id = %(predecessor)s
+            and l.state <> 'retired'
+            and p.from_id = l.kombo_job_id
+            and exists (
+                select
+                from core.job_links x
+                where x.integration_id = %(integration)s
+                    and x.customer_id = l.customer_id
+                    and x.own_job_id = l.own_job_id
+                    and x.kombo_job_id = p.to_id
+                    and x.state <> 'retired'
+            )
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def carry_exposures(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """Repeat the customer's newest choice of each job, to show it or not, where nothing was chosen of it yet."""
+    conn.execute(
+        """
+        insert into core.exposed_jobs
+            (integration_id, kombo_job_id, exposed_from, exposed_until, exposed_by, channel, ended_by)
+        select distinct on (p.to_id)
+            %(integration)s,
+            p.to_id,
+            case when e.exposed_until is null then now() else e.exposed_from end,
+            e.exposed_until,
+            e.exposed_by,
+            e.channel,
+            e.ended_by
+        from core.exposed_jobs e
+        join paired_jobs p on p.from_id = e.kombo_job_id
+        where e.integration_id = %(predecessor)s
+            and p.titles_agree
+            and not exists (
+                select
+                from core.exposed_jobs x
+                where x.integration_id = %(integration)s and x.kombo_job_id = p.to_id
+            )
+        order by p.to_id, e.exposure_id desc
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def match_again(conn: Connection, integration_id: str) -> None:
+    """Have the next matching look at every own job of which something was carried to or from the integration."""
+    conn.execute(
+        """
+        update core.own_job_matches m
+        set own_hash = ''
+        where m.integration_id = %(integration)s
+            and (
+                exists (
+                    select
+                    from core.job_links l
+                    join core.carried_links c on l.link_id in (c.from_link_id, c.to_link_id)
+                    where l.customer_id = m.customer_id
+                        and l.own_job_id = m.own_job_id
+                        and l.integration_id = m.integration_id
+                )
+                or exists (
+                    select
+                    from core.link_decisions d
+                    join core.carried_decisions c on d.decision_id in (c.decision_id, c.carried_from)
+                    where d.customer_id = m.customer_id
+                        and d.own_job_id = m.own_job_id
+                        and d.integration_id = m.integration_id
+                )
+            )
+        """,
+        {"integration": integration_id},
+    )
+
+
+def retire_successors(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """End the links that carry the predecessor's on."""
+    conn.execute(
+        """
+        update core.job_links l
+        set state = 'retired', reason = 'undone', state_since = now()
+        from core.carried_links c
+        where c.integration_id = %(integration)s
+            and c.predecessor_id = %(predecessor)s
+            and c.taken_back_at is null
+            and l.link_id = c.to_link_id
+            and l.state <> 'retired'
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+
+
+def restore_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
+    """Put the predecessor's links back as they were noted; one that was ended otherwise meanwhile stays ended."""
+    conn.execute(
+        """
+        update core.job_links l
+        set state = c.state_before, reason = c.reason_before, state_since = now()
+        from core.carried_links c
+        join core.integrations i on i.integration_id = c.predecessor_id
+        where c.integration_id = %(integration)s
+            and c.predecessor_id = %(predecessor)s
+            and c.taken_back_at is null
+            and l.link_id = c.from_link_id
+            and l.customer_id = i.customer_id
+            and l.reason in ('succeeded', 'integration_gone')
+            and (l.state, l.reason) is distinct from (c.state_before, c.reason_before)
+            and not exists (
+                select
+                from core.job_links x
+                where x.customer_id = l.customer_id
+                    and x.own_job_id = l.own_job_id
+                    and x.integration_id = l.integration_id
+                    and x.state <> 'retired'
+                    and x.link_id <> l.link_id
+            )
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )
+    conn.execute(
+        """
+        update core.carried_links
+        set taken_back_at = now()
+        where integration_id = %(integration)s and predecessor_id = %(predecessor)s and taken_back_at is null
+        """,
+        {"integration": integration_id, "predecessor": predecessor_id},
+    )

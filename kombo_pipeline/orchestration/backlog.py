@@ -1,0 +1,134 @@
+"""What the sensors read and note: works that were interrupted, and what was asked of Dagster last."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from kombo_pipeline.db.connection import Connection
+
+
+def interrupted_fetches(conn: Connection) -> list[dict[str, Any]]:
+    """Return the integrations whose fetch or apply was cut off, whatever Dagster believes of the run, oldest first.
+
+    `interrupted` names what was cut off: a lease that expired, or a fetch that was left behind without one, by a
+    process that was killed between fetching and applying. Work that kills its process again and again is asked for
+    again after a pause that doubles, up to an hour.
+    """
+    return conn.execute(
+        """
+        with expired as (
+            select integration_id, max(acquired_at) as acquired_at
+            from core.leases
+            where work in ('fetch', 'apply')
+                and until + least(interval '30 seconds' * (power(2, least(attempts, 9) - 1) - 1), interval '1 hour')
+                    < clock_timestamp()
+            group by integration_id
+        ),
+        left_behind as (
+            select f.integration_id, min(f.fetch_id) as fetch_id
+            from raw.fetches f
+            where f.status in ('running', 'landed')
+                and coalesce(f.finished_at, f.requested_at) < clock_timestamp() - interval '30 seconds'
+                and not exists (
+                    select
+                    from core.leases l
+                    where l.integration_id = f.integration_id
+                        and l.work in ('fetch', 'apply')
+                )
+            group by f.integration_id
+        )
+        select
+            i.integration_id,
+            i.kombo_last_sync_started_at as watermark,
+            0 as newest_event,
+            0 as replays,
+            coalesce('lease ' || extract(epoch from e.acquired_at), 'fetch ' || l.fetch_id) as interrupted
+        from core.integrations i
+        left join expired e using (integration_id)
+        left join left_behind l using (integration_id)
+        where i.deleted_at is null
+            and i.succeeded_by is null
+            and (e.integration_id is not null or l.integration_id is not null)
+        order by e.acquired_at, l.fetch_id
+        """
+    ).fetchall()
+
+
+def interrupted_matchings(conn: Connection) -> list[dict[str, Any]]:
+    """Return the integrations whose matching was cut off, or left out by a run that was killed after its apply."""
+    return conn.execute(
+        """
+        with expired as (
+            select integration_id, acquired_at
+            from core.leases
+            where work = 'rematch'
+                and until + least(interval '30 seconds' * (power(2, least(attempts, 9) - 1) - 1), interval '1 hour')
+                    < clock_timestamp()
+        )
+        select
+            i.integration_id,
+            i.matched_at,
+            coalesce('lease ' || extract(epoch from e.acquired_at), 'fetch ' || newest.fetch_id) as interrupted
+        from core.integrations i
+        left join expired e using (integration_id)
+        left join lateral (
+            select f.fetch_id, f.applied_at
+            from raw.fetches f
+            where f.integration_id = i.integration_id
+                and f.status = 'applied'
+            order by f.fetch_id desc
+            limit 1
+        ) newest on i.fetched_at > now() - interval '1 day'
+        where i.deleted_at is null
+            and i.succeeded_by is null
+            and i.customer_id is not null
+            and i.full_fetched_at is not null
+            and (
+                e.integration_id is not null
+                or newest.fetch_id > coalesce(i.matched_fetch_id, 0)
+                    and newest.applied_at < clock_timestamp() - interval '60 seconds'
+                    and not exists (
+                        select
+                        from core.leases l
+                        where l.integration_id = i.integration_id
+                            and l.work = 'rematch'
+                    )
+            )
+        order by i.matched_at nulls first, i.integration_id
+        """
+    ).fetchall()
+
+
+class Asked(NamedTuple):
+    """What was asked of Dagster last for one integration."""
+
+    run_key: str
+    requested_at: datetime
+
+
+def asked(conn: Connection, work: str) -> dict[str, Asked]:
+    """Return what was asked last for a kind of work, by integration."""
+    rows = conn.execute(
+        """
+        select integration_id, run_key, requested_at
+        from core.run_requests
+        where work = %s
+        """,
+        (work,),
+    )
+    return {row["integration_id"]: Asked(row["run_key"], row["requested_at"]) for row in rows}
+
+
+def note_asked(conn: Connection, work: str, run_keys: Mapping[str, str]) -> None:
+    """Note what is asked of Dagster now."""
+    conn.execute(
+        """
+        insert into core.run_requests (integration_id, work, run_key, requested_at)
+        select integration_id, %s, run_key, clock_timestamp()
+        from unnest(%s::text[], %s::text[]) as asked (integration_id, run_key)
+        on conflict (integration_id, work) do update
+        set run_key = excluded.run_key,
+            requested_at = excluded.requested_at
+        """,
+        (work, list(run_keys), list(run_keys.values())),
+    )
