@@ -95,11 +95,8 @@ def land_fetch(
     """
     with leases.hold(conn, integration_id, "fetch", run_id=dagster_run_id, ended_run=ended_run) as lease:
         is_new, integration = _registered(conn, kombo, integration_id, lease, now=now)
-        if integration["deleted_at"] is not None:
-            return Landed("gone", why="the integration was deleted in Kombo")
-        if integration["succeeded_by"] is not None:
-            conn.commit()
-            return Landed("gone", why=f"{integration['succeeded_by']} has taken over from it")
+        if (why := _gone(integration)) is not None:
+            return Landed("gone", why=why)
         chosen = plan(integration, now=now(), overlap=overlap, full=full)
         fetch_id = fetches.start(
             conn,
@@ -122,9 +119,7 @@ def land_fetch(
             if is_new and _is_unknown(error):
                 integrations.unregister(conn, integration_id)
                 conn.commit()
-                raise
-            status = _note_failure(conn, integration_id, fetch_id, error, lease)
-            if status == "waiting":
+            elif _note_failure(conn, integration_id, fetch_id, error, lease) == "waiting":
                 return Landed("waiting", fetch_id, chosen.kind, str(error), log_url=error.log_url)
             raise
         except Exception as error:
@@ -135,16 +130,8 @@ def land_fetch(
         lease.confirm(conn)
         conn.commit()
     assert fetch is not None
-    return Landed(
-        status="landed",
-        fetch_id=fetch_id,
-        kind=chosen.kind,
-        why=chosen.why,
-        updated_after=chosen.updated_after,
-        pages=fetch["pages"],
-        records=fetch["records"],
-        details_error=integration["details_error"],
-    )
+    counted = {"pages": fetch["pages"], "records": fetch["records"], "details_error": integration["details_error"]}
+    return Landed("landed", fetch_id, chosen.kind, chosen.why, chosen.updated_after, **counted)
 
 
 def land_records(conn: Connection, integration_id: str, records: Sequence[bytes]) -> int:
@@ -236,10 +223,19 @@ def _registered(
     integration = integrations.get(conn, integration_id)
     assert integration is not None
     conn.commit()
-    if integration["deleted_at"] is None and integration["succeeded_by"] is None:
+    if _gone(integration) is None:
         _refresh_details(conn, kombo, integration_id, lease, read_at=now())
         integration = integrations.get(conn, integration_id) or integration
     return is_new, integration
+
+
+def _gone(integration: Mapping[str, Any]) -> str | None:
+    """Why an integration is not fetched any more; None when it is."""
+    if integration["deleted_at"] is not None:
+        return "the integration was deleted in Kombo"
+    if integration["succeeded_by"] is not None:
+        return f"{integration['succeeded_by']} has taken over from it"
+    return None
 
 
 def _refresh_details(
