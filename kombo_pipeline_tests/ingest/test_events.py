@@ -105,6 +105,8 @@ def test_what_nobody_can_act_on_is_a_dead_letter_and_the_next_event_is_handled(c
     [(died, reason)] = dead(conn).items()
     assert died == event_id
     assert reason.isprintable()
+    if odd.startswith(("with a", "an integration id")):
+        assert "integration id" in reason
     assert len(reason) < 400
     waiting = conn.execute("select event_id from raw.webhook_events where starts_fetch order by event_seq").fetchall()
     assert [row["event_id"] for row in waiting] == [before, after]
@@ -353,6 +355,15 @@ def test_the_newest_event_names_the_owner_and_a_replay_of_an_older_one_does_not(
     tick(conn)
     assert integration(conn)["customer_id"] == "acme"
     webhook_events.replay(conn, [old])
+    tick(conn)
+    assert integration(conn)["customer_id"] == "acme"
+
+
+def test_a_replay_of_the_newest_event_changes_nobody_either(conn: Connection) -> None:
+    [newest] = land(conn, told("crm-17"))
+    tick(conn)
+    integrations.update(conn, ACME, {"customer_id": "acme"})
+    webhook_events.replay(conn, [newest])
     tick(conn)
     assert integration(conn)["customer_id"] == "acme"
 

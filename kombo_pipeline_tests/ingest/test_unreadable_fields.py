@@ -199,11 +199,14 @@ def test_a_visibility_that_cannot_be_read_is_not_publishable(acme: Customer, tex
     assert targets(acme) == set()
 
 
-def test_jobs_whose_status_cannot_be_read_are_not_held_as_open(conn: Connection, served: Served) -> None:
+@pytest.mark.parametrize("oddity", [{"status": {"word": "OPEN"}}, {"remote_deleted_at": {"at": "2026-09-01"}}])
+def test_jobs_whose_status_or_deletion_cannot_be_read_are_not_held_as_open(
+    conn: Connection, served: Served, oddity: Record
+) -> None:
     big = Customer(conn, served, jobs=40)
     big.fetch()
     big.world.clock.advance(timedelta(hours=1))
-    big.answer([record | {"status": {"word": "OPEN"}} for record in big.world.kombo_jobs(big.id).values()])
+    big.answer([record | oddity for record in big.world.kombo_jobs(big.id).values()])
     assert big.fetch().held == 0
     assert big.open_ids() == []
     assert big.hold() is None

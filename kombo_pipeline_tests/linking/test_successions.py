@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from kombo_pipeline.db.connection import Connection, connect
-from kombo_pipeline.ingest import events, polling, successions
+from kombo_pipeline.ingest import events, lifecycle, polling, successions
 from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.ingest.successions import SuccessionError
 from kombo_pipeline.linking import candidates, decisions
@@ -72,9 +72,9 @@ class Customer:
             (how, integration, how),
         )
         if how == "deleted":
-            from kombo_pipeline.ingest import lifecycle
-
-            lifecycle.close_integrations(self.conn, {integration: datetime.now(UTC)})
+            now = datetime.now(UTC)
+            integrations.update(self.conn, integration, {"deleted_at": now})
+            lifecycle.close_integrations(self.conn, {integration: now})
         self.conn.commit()
 
     def own_job(self, own_job_id: str, title: str, **values: str) -> None:

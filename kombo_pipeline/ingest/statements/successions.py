@@ -70,6 +70,7 @@ def other_connections(conn: Connection, integration_id: str) -> list[Other]:
                 and b.succeeded_by is null
                 and b.full_fetched_at is not null
                 and a.succeeded_by is null
+                and coalesce(a.claimed_customer_id, b.claimed_customer_id) is null
                 and coalesce(s.state, 'proposed') = 'proposed'
             order by a.registered_at desc, a.integration_id
             """,

@@ -45,7 +45,7 @@ create table core.carried_decisions ( -- An answer that was carried over to the 
 create index on core.carried_decisions (carried_from);
 
 comment on column core.jobs.integration_gone_at is 'When the integration was deleted in Kombo, or another one took over from it.';
-comment on column core.job_links.reason is 'Suspended: the lifecycle of the ATS job, withdrawn, undone, or succeeded (carried over to a job whose title differs). Retired: undone, rejected, superseded, withdrawn, identifiers_changed, customer_changed or succeeded (it lives on in the connection that took over).';
+comment on column core.job_links.reason is 'Suspended: the lifecycle of the ATS job, withdrawn (the own job), owner_in_doubt (Kombo names another customer of the integration), undone, or succeeded (carried over to a job whose title differs). Retired: undone, rejected, superseded, withdrawn, identifiers_changed, customer_changed or succeeded (it lives on in the connection that took over).';
 
 -- A carried link keeps the time at which it was first made; the notice tells when it became what it is.
 create or replace function core.write_link_notice() returns trigger language plpgsql as $$
