@@ -22,6 +22,7 @@ from kombo_pipeline.ingest.commands import events, release_owner
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.responses import page_text
+from kombo_pipeline.orchestration.commands import forget
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
 
 _EXPECTED = (SettingsError, KomboError, psycopg.Error, RuntimeError, ValueError, LookupError, OSError)
@@ -324,6 +325,7 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
         click.echo("No notice was given up." if dead else "No notice waits.")
 
 
+main.add_command(forget)
 main.add_command(events)
 main.add_command(user)
 main.add_command(customer_link)

@@ -36,7 +36,7 @@ from kombo_pipeline.backoffice.pages import (
     takeovers,
 )
 from kombo_pipeline.backoffice.passwords import Attempts
-from kombo_pipeline.db.connection import Connection, with_driver
+from kombo_pipeline.db.connection import Connection, Session, with_driver
 from kombo_pipeline.linking import notices
 from kombo_pipeline.own_jobs import feed
 from kombo_pipeline.settings import Settings
@@ -80,12 +80,15 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
     deliverer = notices.Deliverer(warehouse_url, notice_endpoint) if notice_endpoint else None
     pool: ConnectionPool[Connection] = ConnectionPool(
         with_driver(warehouse_url),
+        connection_class=Session,
         kwargs={
             "row_factory": dict_row,
-            "application_name": "kombo_pipeline back office",
+            "name": "kombo_pipeline back office",
             "connect_timeout": WAIT_SECONDS,
-            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s "
-            "-c idle_in_transaction_session_timeout=60s",
+            "settings": {
+                "statement_timeout": f"{STATEMENT_SECONDS}s",
+                "idle_in_transaction_session_timeout": "60s",
+            },
         },
         min_size=1,
         max_size=CONNECTIONS,

@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from kombo_pipeline.db.connection import with_driver
+from kombo_pipeline.db.connection import Session, with_driver
 from kombo_pipeline.db.ddl import execute
 
 _HERE = Path(__file__).parent
@@ -36,13 +36,15 @@ def migrate(url: str) -> str:
     """Bring the warehouse at `url` to the newest schema and return the revision.
 
     Everything happens in one transaction under a lock, so several processes may migrate at once and a
-    killed migration leaves nothing behind. Raises SchemaError when the schema is newer than the code.
+    killed migration leaves nothing behind. Raises SchemaError when the schema is newer than the code, and when a
+    right is missing.
     """
     with _transaction(url) as connection:
         connection.exec_driver_sql(_LOCK)
         refuse_newer_schema(connection)
         config = _config()
         config.attributes["connection"] = connection
+        config.attributes["version_table_schema"] = _version_schema(connection)
         command.upgrade(config, "head")
         _replace_views(connection)
         _grant_roles(connection)
@@ -73,10 +75,25 @@ def refuse_newer_schema(connection: sa.Connection) -> None:
 @contextmanager
 def _transaction(url: str) -> Iterator[sa.Connection]:
     # Connected before SQLAlchemy takes over, which would wrap what psycopg says in an error of its own.
-    with psycopg.connect(with_driver(url), connect_timeout=10) as driver:
+    with Session.connect(with_driver(url), name="kombo_pipeline migrate", settings={}) as driver:
         engine = sa.create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=sa.NullPool)
-        with engine.begin() as connection:
-            yield connection
+        user, database = driver.info.user, driver.info.dbname
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except (sa.exc.DBAPIError, psycopg.Error) as error:
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+                raise SchemaError(_missing_right(user, database, cause)) from error
+            raise
+
+
+def _missing_right(user: str, database: str, error: psycopg.Error) -> str:
+    return (
+        f"Role {user} may not migrate database {database}: {str(error).partition(chr(10))[0]}. Migrate as the "
+        f"owner of its tables; the first time as a role with: grant create on database {database} to {user}; "
+        f"grant create on schema public to {user}. Nothing was changed."
+    )
 
 
 def _config() -> Config:
@@ -87,7 +104,14 @@ def _config() -> Config:
 
 
 def _context(connection: sa.Connection) -> MigrationContext:
-    return MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
+    opts = {"version_table": _VERSION_TABLE, "version_table_schema": _version_schema(connection)}
+    return MigrationContext.configure(connection, opts=opts)
+
+
+def _version_schema(connection: sa.Connection) -> str:
+    """Where the table of the revision is; public before the first migration."""
+    found = connection.exec_driver_sql(_VERSION_SCHEMA, {"table": _VERSION_TABLE}).scalar()
+    return str(found or "public")
 
 
 def _replace_views(connection: sa.Connection) -> None:
@@ -148,6 +172,13 @@ begin
     end if;
 exception when duplicate_object or unique_violation then null;
 end $$
+"""
+_VERSION_SCHEMA = """
+select schemaname
+from pg_catalog.pg_tables
+where tablename = %(table)s
+order by schemaname <> 'public', schemaname
+limit 1
 """
 _VIEWS = "select viewname from pg_views where schemaname = 'marts'"
 _VIEWS_ON_VIEWS = """

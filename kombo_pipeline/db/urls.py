@@ -1,7 +1,16 @@
 """Where the two databases are: at the URLs of the environment, else in the embedded Postgres."""
 
-from kombo_pipeline.db.connection import with_driver
+from kombo_pipeline.db.connection import with_driver, with_parameters
 from kombo_pipeline.settings import Settings
+
+# The server is on this machine and speaks no TLS; PGSSLMODE and its like are about other servers.
+_TO_THE_EMBEDDED_SERVER = {
+    "sslmode": "disable",
+    "gssencmode": "disable",
+    "channel_binding": "disable",
+    "target_session_attrs": "any",
+    "hostaddr": "127.0.0.1",
+}
 
 
 def warehouse_url(settings: Settings) -> str:
@@ -14,10 +23,12 @@ def dagster_url(settings: Settings) -> str:
 
     Names psycopg2, the only driver that dagster-postgres works with.
     """
-    return with_driver(settings.dagster_url or _embedded(settings, "dagster"), "psycopg2")
+    url = with_driver(settings.dagster_url or _embedded(settings, "dagster"), "psycopg2")
+    return with_parameters(url, {"client_encoding": "utf8"})
 
 
 def _embedded(settings: Settings, database: str) -> str:
     from kombo_pipeline.db import embedded  # noqa: PLC0415 -- an optional extra; production sets URLs
 
-    return embedded.ensure_database(embedded.ensure(settings.data_dir / "postgres"), database)
+    url = embedded.ensure_database(embedded.ensure(settings.data_dir / "postgres"), database)
+    return with_parameters(url, _TO_THE_EMBEDDED_SERVER)

@@ -15,7 +15,7 @@ import psycopg
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health, lifecycle
 from kombo_pipeline.ingest.interpreting import Reading, UninterpretableError, interpret, read
-from kombo_pipeline.ingest.statements import integrations, webhook_events
+from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
 from kombo_pipeline.ingest.statements.webhook_events import LandedEvent, Seen
 from kombo_pipeline.linking.statements import job_links
 
@@ -47,6 +47,7 @@ def observe_events(conn: Connection, limit: int = BATCH, *, until: float | None 
     of them are odd it stops at `until` (time.monotonic) and leaves the rest to the next call. A database that fails
     raises psycopg.OperationalError, and nothing is lost.
     """
+    forgotten.ignore_events(conn)
     waiting: list[Sequence[LandedEvent]] = [webhook_events.unseen(conn, limit, max_bytes=BATCH_BYTES)]
     seen = 0
     while waiting and (seen == 0 or until is None or time.monotonic() < until):

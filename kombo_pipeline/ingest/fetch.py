@@ -1,6 +1,5 @@
 """Fetches an integration's jobs and lands the pages as received."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from isal import igzip
 from kombo_pipeline.db import leases
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health
-from kombo_pipeline.ingest.statements import fetches, integrations
+from kombo_pipeline.ingest.statements import fetches, forgotten, integrations
 from kombo_pipeline.kombo.client import Kombo
-from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboProtocolError, KomboRefused
+from kombo_pipeline.kombo.details import IntegrationDetails
+from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboRefused, KomboUnavailable
 from kombo_pipeline.kombo.record import read_id
 from kombo_pipeline.kombo.responses import Page, read_page
-
-logger = logging.getLogger(__name__)
 
 # Kombo purges tombstones 14 days after a deletion; a full fetch that fails must still find time for another.
 FULL_FETCH_FORCED_AFTER = timedelta(days=10)
@@ -48,6 +46,8 @@ def plan(integration: Mapping[str, Any], *, now: datetime, overlap: timedelta, f
     watermark, full_fetched_at = integration["kombo_last_sync_started_at"], integration["full_fetched_at"]
     if full:
         return Plan("full", None, "a full fetch was asked for")
+    if integration.get("closures_await_details") and integration.get("details_error") is None:
+        return Plan("full", None, "jobs were left open while the details of the integration were unknown")
     if watermark is None or full_fetched_at is None:
         return Plan("full", None, "nothing was fetched before")
     if now - full_fetched_at > FULL_FETCH_FORCED_AFTER:
@@ -59,7 +59,10 @@ def plan(integration: Mapping[str, Any], *, now: datetime, overlap: timedelta, f
 
 @dataclass(frozen=True)
 class Landed:
-    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (deleted, or taken over)."""
+    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (deleted, or taken over).
+
+    `details_error` says why the details of the integration are not known, None where they are.
+    """
 
     status: str
     fetch_id: int | None = None
@@ -69,6 +72,7 @@ class Landed:
     pages: int = 0
     records: int = 0
     log_url: str | None = None
+    details_error: str | None = None
 
 
 def land_fetch(
@@ -86,19 +90,13 @@ def land_fetch(
 
     A first sync that has not finished is a state, not a failure: it returns with status `waiting`. Raises
     KomboRefused and KomboUnavailable after noting them as the integration's state, LeaseTakenError when another
-    process fetches the integration, LeaseLostError when another one took it over. A lease of `ended_run` is taken over.
+    process fetches it, LeaseLostError when another one took it over, ForgottenError when it must not come back. A
+    new id that Kombo does not know is not kept. A lease of `ended_run` is taken over.
     """
     with leases.hold(conn, integration_id, "fetch", run_id=dagster_run_id, ended_run=ended_run) as lease:
-        integrations.register(conn, integration_id)
-        integrations.update(conn, integration_id, {"fetch_attempted_at": now()})
-        integration = integrations.get(conn, integration_id)
-        assert integration is not None
-        if integration["deleted_at"] is not None:
-            conn.commit()
-            return Landed("gone", why="the integration was deleted in Kombo")
-        if integration["succeeded_by"] is not None:
-            conn.commit()
-            return Landed("gone", why=f"{integration['succeeded_by']} has taken over from it")
+        is_new, integration = _registered(conn, kombo, integration_id, lease, now=now)
+        if (why := _gone(integration)) is not None:
+            return Landed("gone", why=why)
         chosen = plan(integration, now=now(), overlap=overlap, full=full)
         fetch_id = fetches.start(
             conn,
@@ -111,7 +109,6 @@ def land_fetch(
         lease.confirm(conn)
         conn.commit()
         try:
-            _refresh_details(conn, kombo, integration_id, lease, read_at=now())
             with closing(kombo.job_pages(integration_id, updated_after=chosen.updated_after)) as pages:
                 for page in pages:
                     _land(conn, fetch_id, page)
@@ -119,8 +116,10 @@ def land_fetch(
                 _ask_for_absent_jobs(conn, kombo, integration_id, fetch_id, page_number=page.number + 1)
         except KomboError as error:
             conn.rollback()
-            status = _note_failure(conn, integration_id, fetch_id, error, lease)
-            if status == "waiting":
+            if is_new and _is_unknown(error):
+                integrations.unregister(conn, integration_id)
+                conn.commit()
+            elif _note_failure(conn, integration_id, fetch_id, error, lease) == "waiting":
                 return Landed("waiting", fetch_id, chosen.kind, str(error), log_url=error.log_url)
             raise
         except Exception as error:
@@ -131,7 +130,8 @@ def land_fetch(
         lease.confirm(conn)
         conn.commit()
     assert fetch is not None
-    return Landed("landed", fetch_id, chosen.kind, chosen.why, chosen.updated_after, fetch["pages"], fetch["records"])
+    counted = {"pages": fetch["pages"], "records": fetch["records"], "details_error": integration["details_error"]}
+    return Landed("landed", fetch_id, chosen.kind, chosen.why, chosen.updated_after, **counted)
 
 
 def land_records(conn: Connection, integration_id: str, records: Sequence[bytes]) -> int:
@@ -213,32 +213,71 @@ def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
     )
 
 
+def _registered(
+    conn: Connection, kombo: Kombo, integration_id: str, lease: leases.Held, *, now: Callable[[], datetime]
+) -> tuple[bool, Mapping[str, Any]]:
+    """Register an integration and bring its details up to date; return whether it is new, and its row."""
+    forgotten.refuse(conn, integration_id)
+    is_new = integrations.register(conn, integration_id)
+    integrations.update(conn, integration_id, {"fetch_attempted_at": now()})
+    integration = integrations.get(conn, integration_id)
+    assert integration is not None
+    conn.commit()
+    if _gone(integration) is None:
+        _refresh_details(conn, kombo, integration_id, lease, read_at=now())
+        integration = integrations.get(conn, integration_id) or integration
+    return is_new, integration
+
+
+def _gone(integration: Mapping[str, Any]) -> str | None:
+    """Why an integration is not fetched any more; None when it is."""
+    if integration["deleted_at"] is not None:
+        return "the integration was deleted in Kombo"
+    if integration["succeeded_by"] is not None:
+        return f"{integration['succeeded_by']} has taken over from it"
+    return None
+
+
 def _refresh_details(
     conn: Connection, kombo: Kombo, integration_id: str, lease: leases.Held, *, read_at: datetime
 ) -> None:
+    """Bring what Kombo tells of the integration up to date; where it tells nothing, the older details hold."""
     try:
         details = kombo.integration(integration_id)
-    except KomboProtocolError as error:
-        logger.warning("The details of %s cannot be read; its jobs are fetched all the same: %s", integration_id, error)
-        return
-    health.note_details(
-        conn,
-        integration_id,
-        {
-            # One that was told once stays: a connection without an origin_id belongs to whom it did.
-            "customer_id": details.origin_id,
-            "organization_name": details.organization_name,
-            "tool": details.tool,
-            "category": details.category,
-            "state": details.status,
-            "setup_status": details.setup_status,
-            "jobs_model_enabled": details.jobs_model_enabled,
-            "data_expired_at": details.data_expired_at,
-        },
-        read_at=read_at,
-    )
+    except KomboError as error:
+        who = None if isinstance(error, KomboUnavailable | KomboNotReady) else error.who_must_act
+        reason = f"Kombo does not give the details of the integration: {error}."
+        integrations.update(conn, integration_id, {"details_error": reason, "details_error_by": who})
+        health.diagnose_and_store(conn, integration_id)
+    else:
+        odd = f"Kombo's details of the integration are odd in {', '.join(details.unreadable)}."
+        error_by = {"details_error": odd, "details_error_by": "kombo"}
+        integrations.update(conn, integration_id, error_by if details.unreadable else dict.fromkeys(error_by))
+        health.note_details(conn, integration_id, _known(details), read_at=read_at)
     lease.confirm(conn)
     conn.commit()
+
+
+def _known(details: IntegrationDetails) -> dict[str, Any]:
+    """The columns that details tell; of a field that cannot be read the stored value stays."""
+    told = {
+        "organization_name": (details.organization_name, ("end_user", "end_user.organization_name")),
+        "tool": (details.tool, ("tool", "tool.id")),
+        "category": (details.category, ("category",)),
+        "state": (details.status, ("status",)),
+        "setup_status": (details.setup_status, ("setup_status",)),
+        "jobs_model_enabled": (details.jobs_model_enabled, ("read_models",)),
+        "data_expired_at": (details.data_expired_at, ("data_expired_at",)),
+    }
+    odd = {*details.unreadable, *("read_models" for name in details.unreadable if name.startswith("read_models"))}
+    known = {column: value for column, (value, fields) in told.items() if odd.isdisjoint(fields)}
+    # One that was told once stays: a connection without an origin_id belongs to whom it did.
+    return known | ({"customer_id": details.origin_id} if details.origin_id else {})
+
+
+def _is_unknown(error: KomboError) -> bool:
+    """Whether Kombo says that there is no such integration under this key."""
+    return error.code == "PLATFORM.INTEGRATION_NOT_FOUND" or (error.code is None and error.status == 404)
 
 
 def _abandon(conn: Connection, fetch_id: int, error: Exception) -> None:

@@ -85,11 +85,18 @@ def diagnose(
         )
     if share and is_alarming(share):
         return Diagnosis("us", _unreadable(share))
-    return {
+    diagnosis = {
         "FAILED": Diagnosis("kombo", "The newest sync failed; Kombo is alerted. The data of the last good one stays."),
         "TIMED_OUT": Diagnosis("kombo", "The newest sync timed out; Kombo restarts it by itself."),
         "PARTIALLY_FAILED": Diagnosis("kombo", "The newest sync had non-fatal errors; Kombo takes care of them."),
     }.get(integration["last_sync_state"], _FINE)
+    if diagnosis == _FINE and integration["details_error"] is not None:
+        return Diagnosis(
+            integration["details_error_by"],
+            f"{integration['details_error']} Its jobs are fetched all the same; until the details are known, jobs that "
+            "a full fetch does not show stay open, and mass deletions wait.",
+        )
+    return diagnosis
 
 
 def _taken_over(integration: Mapping[str, Any]) -> Diagnosis:

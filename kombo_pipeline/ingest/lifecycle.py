@@ -12,6 +12,7 @@ from kombo_pipeline.linking import links
 # Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
 HELD_ABOVE_JOBS = 10
 HELD_ABOVE_SHARE = 0.2
+DETAILS_UNKNOWN = "Kombo did not give the details of the integration"
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,24 @@ def hold_implausible_closures(
     """Hold staged closures that a changed scope configuration explains better than recruiters do.
 
     Kombo marks every job deleted when the jobs model is switched off, its data is out of step while
-    data_expired_at is set, and a field that is switched off becomes null on every job. A tombstone without such
-    a reason, or a status that a recruiter set, is a fact and is applied at once, however many come:
-    applications to a job that ended must stop. Held jobs are taken out of the staged ones and out of the
-    `emptied` tombstones. Returns their number.
+    data_expired_at is set, and a field that is switched off becomes null on every job. Whether the first two are
+    so is told by the details of the integration; while they are unknown, mass deletions wait until a full fetch
+    that knows them shows the jobs again. A tombstone without such a reason, or a status that a recruiter set, is
+    a fact and is applied at once, however many come: applications to a job that ended must stop. Held jobs are
+    taken out of the staged ones and out of the `emptied` tombstones. Returns their number.
     """
     integration_id = integration["integration_id"]
+    doubtful, unknown = deletions_are_doubtful(integration), integration["details_error"] is not None
     deleted: dict[str, datetime] = {}
-    if deletions_are_doubtful(integration):
-        deleted = _held(
-            conn, fetch, "jobs_model_off", jobs.staged_deletions(conn, integration_id=integration_id, emptied=emptied)
-        )
-    else:
+    if doubtful or unknown:
+        staged = jobs.staged_deletions(conn, integration_id=integration_id, emptied=emptied)
+        deleted = _held(conn, fetch, "jobs_model_off" if doubtful else "details_unknown", staged)
+        if deleted and unknown:
+            integrations.update(conn, integration_id, {"closures_await_details": True})
+    if not (doubtful or unknown):
         held_closures.supersede(conn, integration_id=integration_id, reason="jobs_model_off")
+    if not unknown and fetch["kind"] == "full":
+        held_closures.supersede(conn, integration_id=integration_id, reason="details_unknown")
     statusless = _held(conn, fetch, "status_off", jobs.staged_status_losses(conn))
     if fetch["kind"] == "full" and not statusless:
         held_closures.supersede(conn, integration_id=integration_id, reason="status_off")
@@ -103,6 +109,8 @@ def close_vanished(
         held_closures.supersede(conn, integration_id=integration_id, reason="vanished")
         return Vanished()
     if doubts:
+        if DETAILS_UNKNOWN in doubts:
+            integrations.update(conn, integration_id, {"closures_await_details": True})
         return Vanished(notes=[f"{len(absent)} jobs did not appear but were left as they are: {'; '.join(doubts)}."])
     open_absent = sum(is_open for is_open in absent.values())
     gone_at = dict.fromkeys(absent, fetch["started_at"] or datetime.now(UTC))
@@ -133,6 +141,8 @@ def absence_doubts(integration: Mapping[str, Any]) -> list[str]:
         doubts.append("the jobs model is switched off in Kombo")
     if integration["data_expired_at"] is not None:
         doubts.append("its data awaits a sync after a change of scopes or filters")
+    if integration["details_error"] is not None:
+        doubts.append(DETAILS_UNKNOWN)
     if integration["last_sync_state"] not in (None, "SUCCEEDED"):
         doubts.append(f"its newest sync ended {integration['last_sync_state']}")
     return doubts

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline.db.connection import with_driver
+from kombo_pipeline.db.connection import connect_async, with_driver
 from kombo_pipeline.ingest.refusals import CountRefusals, Refusals
 from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.kombo import webhooks
@@ -199,16 +199,11 @@ class Writer:
                 # got through, they can be landed again.
                 if not self._conn.closed:
                     raise
-        self._conn = await psycopg.AsyncConnection.connect(
+        self._conn = await connect_async(
             self._url,
-            autocommit=True,
-            application_name="kombo_pipeline receiver",
+            name="kombo_pipeline receiver",
+            settings={"statement_timeout": f"{LANDING_SECONDS}s"},
             connect_timeout=LANDING_SECONDS,
-            # Acknowledged means durable, whatever the database's own default.
-            options=f"-c timezone=UTC -c synchronous_commit=on -c statement_timeout={LANDING_SECONDS}s",
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
             # A server that vanished without a word is given up in seconds.
             tcp_user_timeout=LANDING_SECONDS * 1000,
         )

@@ -7,10 +7,10 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self, TypeVar
 from urllib.parse import quote
@@ -19,19 +19,26 @@ import httpx
 import msgspec
 import tenacity
 
+from kombo_pipeline.kombo.details import IntegrationDetails
 from kombo_pipeline.kombo.errors import (
     KomboError,
     KomboProtocolError,
+    KomboTooLargeError,
     KomboUnavailable,
     error_from_response,
     seconds,
 )
-from kombo_pipeline.kombo.responses import (
-    MAX_BYTES,
-    Answer,
-    IntegrationDetails,
-    Page,
+from kombo_pipeline.kombo.filters import batches, filled, identity_of, timestamp
+from kombo_pipeline.kombo.patience import (
+    LAST_ATTEMPT,
+    MAX_RETRY_WAIT,
+    Lines,
+    Patience,
+    error_of,
+    pause_before_retry,
+    within,
 )
+from kombo_pipeline.kombo.responses import MAX_BYTES, Answer, Page, first_record_id
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 
 log = logging.getLogger(__name__)
@@ -40,16 +47,13 @@ T = TypeVar("T")
 PAGE_SIZE = 250
 """Kombo's maximum; the guide asks for few calls with large pages."""
 MAX_PAGES = 10_000
-MAX_RETRY_WAIT = 300.0
-"""Seconds: the longest single wait, whatever a header asks for."""
 MAX_RESPONSE_SECONDS = 300.0
 """Against an answer that trickles and so never trips the read time-out."""
+DETAILS_SECONDS = 20.0
+"""How long the details of an integration may be waited for in all: its jobs are fetched without them too."""
 TIMEOUT = httpx.Timeout(connect=5, read=60, write=10, pool=5)
 
 _MAX_CURSOR_LENGTH = 4000
-_MAX_FILTER_VALUES = 100
-_MAX_FILTER_LENGTH = 4000
-"""URL-encoded characters; servers commonly refuse a request line beyond 8,000."""
 
 
 def utc_now() -> datetime:
@@ -61,9 +65,11 @@ class Kombo:
     """A connection to Kombo's API for the length of one run; use it as a context manager.
 
     `api_url` ends in the version (`https://api.kombo.dev/v1`). A call that may pass by itself is tried
-    `max_attempts` times, with at most `max_total_wait` seconds of waiting in between. `sleep` takes seconds;
-    without one, a wait ends at once when the traversal it belongs to is closed. Raises ValueError for a URL
-    or a key that cannot be sent.
+    `max_attempts` times. `max_total_wait` is how many seconds Kombo may cost in vain, in one call, in one
+    traversal and in all calls of the run together: the time that failed requests hang counts as much as the
+    sleeps between them; what answers that came have taken does not. `sleep` takes seconds; without one, a
+    wait ends at once when the traversal it belongs to is closed. Raises ValueError for a URL or a key that
+    cannot be sent.
     """
 
     def __init__(
@@ -90,6 +96,9 @@ class Kombo:
         self._max_total_wait = max_total_wait
         self._sleep = sleep
         self._budget_resets_at = 0.0
+        self._timeout = timeout
+        self._run = Patience(max_total_wait)
+        self._lines = Lines()
         self._http = httpx.Client(
             base_url=url,
             headers={
@@ -98,7 +107,6 @@ class Kombo:
                 "Accept-Encoding": "gzip",
                 "User-Agent": "kombo_pipeline",
             },
-            timeout=timeout,
             follow_redirects=False,
             # The environment's proxy and CA bundle are how many companies reach the internet (httpx does not
             # read .netrc by itself), but no proxy reaches a sandbox on this machine.
@@ -122,7 +130,7 @@ class Kombo:
         status filter, for it would hide closures. The same job may come twice. The next page is fetched while
         the caller handles this one; close the generator to stop early.
         """
-        params = {"updated_after": _timestamp(updated_after)} if updated_after else {}
+        params = {"updated_after": timestamp(updated_after)} if updated_after else {}
         return self._traverse(_checked(integration_id), params)
 
     def find_jobs(
@@ -145,48 +153,95 @@ class Kombo:
         _checked(integration_id)
         queries: list[dict[str, str]] = []
         for name, values in (("ids", ids), ("remote_ids", remote_ids), ("job_codes", job_codes)):
-            queries += [{name: ",".join(batch)} for batch in _batches(values)]
-        queries += [{"post_url": _filled(url)} for url in dict.fromkeys(post_urls)]
+            queries += [{name: ",".join(batch)} for batch in batches(values)]
+        queries += [{"post_url": filled(url)} for url in dict.fromkeys(post_urls)]
         if name_contains is not None:
-            queries.append({"name_contains": _filled(name_contains)})
+            queries.append({"name_contains": filled(name_contains)})
         found: dict[str | bytes, msgspec.Raw] = {}
+        patience = Patience(self._max_total_wait)
         for query in queries:
-            with closing(self._traverse(integration_id, query)) as pages:
+            with closing(self._traverse(integration_id, query, patience)) as pages:
                 for page in pages:
                     # Copied, lest a handful of jobs keeps whole pages in memory.
-                    found |= {_identity(record): record.copy() for record in page.records}
+                    found |= {identity_of(record): record.copy() for record in page.records}
         return list(found.values())
 
     def integration(self, integration_id: str) -> IntegrationDetails:
-        """State and owner of an integration, also before its first sync has finished."""
-        path = f"/integrations/{quote(_checked(integration_id), safe=':')}"
-        return self._call(_Request("GET", path, integration_id), IntegrationDetails.of)
+        """State and owner of an integration, also before its first sync has finished.
 
-    def _traverse(self, integration_id: str, params: Mapping[str, str]) -> Generator[Page, None, None]:
+        Fails within DETAILS_SECONDS. An answer of another shape is not asked for again, and an odd field in
+        it costs that field alone.
+        """
+        path = f"/integrations/{quote(_checked(integration_id), safe=':')}"
+        patience = Patience(min(DETAILS_SECONDS, self._max_total_wait))
+        request = _Request("GET", path, integration_id)
+        return self._call(request, lambda answer: IntegrationDetails.of(answer, integration_id), patience)
+
+    def _traverse(
+        self, integration_id: str, params: Mapping[str, str], patience: Patience | None = None
+    ) -> Generator[Page, None, None]:
+        """The pages of a query. An answer above our limit makes it begin again, with pages half as large.
+
+        Whether a cursor outlives a change of the page size is not documented. So the same records may come
+        once more, under page numbers that go on.
+        """
+        patience = patience or Patience(self._max_total_wait)
+        number, size = 1, PAGE_SIZE
+        while True:
+            try:
+                for page in self._pages(integration_id, params, size, number, patience):
+                    yield page
+                    number = page.number + 1
+                return
+            except KomboTooLargeError as error:
+                if size == 1:
+                    raise KomboTooLargeError(
+                        f"job {error.record_id or 'without a readable id'} alone makes {error.message}; find out what "
+                        "fills it, such as images in its description, and have it shortened in the ATS",
+                        integration_id=integration_id,
+                    ) from error
+                size = max(1, size // 2)
+                log.warning("Integration %s: %s; asked for again, %d jobs a page", integration_id, error.message, size)
+
+    def _pages(
+        self, integration_id: str, params: Mapping[str, str], size: int, first: int, patience: Patience
+    ) -> Generator[Page, None, None]:
         closed = threading.Event()
         seen: set[str] = set()
         scope = {"X-Integration-Id": integration_id}
         # The cursor carries no filters: every parameter goes out again with every page (docs.kombo.dev).
-        params = {**params, "include_deleted": "true", "page_size": str(PAGE_SIZE)}
+        params = {**params, "include_deleted": "true", "page_size": str(size)}
+        most = MAX_PAGES * max(1, PAGE_SIZE // size)
 
         def fetch(number: int, cursor: str | None) -> Page:
             query = params
             if cursor is not None:
-                if cursor in seen or number > MAX_PAGES or not 0 < len(cursor) <= _MAX_CURSOR_LENGTH:
+                if cursor in seen or number - first >= most or len(cursor) > _MAX_CURSOR_LENGTH:
                     raise KomboProtocolError(
-                        f"page {number} cannot be asked for: its cursor was used before, or is blank or too "
-                        f"long, or there are more than {MAX_PAGES} pages",
+                        f"page {number} cannot be asked for: its cursor was used before, or is too "
+                        f"long, or there are more than {most} pages",
                         integration_id=integration_id,
                     )
                 seen.add(cursor)
                 query = {**params, "cursor": cursor}
             request = _Request("GET", "/ats/jobs", integration_id, headers=scope, params=query)
-            return self._call(request, lambda a: Page.of(a, number=number, cursor=cursor), closed)
+
+            def ask() -> Page:
+                return self._call(request, lambda a: Page.of(a, number=number, cursor=cursor), patience, closed)
+
+            page = ask()
+            if _is_blank(page.next_cursor):
+                # Nothing can be asked for with it. Kombo's own SDK takes it for the end; a slip is not repeated.
+                page = ask()
+            if _is_blank(page.next_cursor):
+                log.warning("Integration %s: the cursor after page %d is blank: the end", integration_id, number)
+                page = replace(page, next_cursor=None)
+            return page
 
         # One worker and one page ahead: errors arrive in order and memory holds two pages.
         with ThreadPoolExecutor(1, thread_name_prefix="kombo-prefetch") as prefetch:
             try:
-                upcoming = prefetch.submit(fetch, 1, None)
+                upcoming = prefetch.submit(fetch, first, None)
                 while True:
                     page = upcoming.result()
                     if page.next_cursor is None:
@@ -197,65 +252,104 @@ class Kombo:
             finally:
                 closed.set()
 
-    def _call(self, request: "_Request", read: Callable[[Answer], T], closed: threading.Event | None = None) -> T:
-        """Ask until an answer can be read, as long as asking again may help."""
+    def _call(
+        self,
+        request: "_Request",
+        read: Callable[[Answer], T],
+        patience: Patience,
+        closed: threading.Event | None = None,
+    ) -> T:
+        """Ask until an answer can be read, as long as asking again may help and patience lasts."""
         closed = closed or threading.Event()
         sleep = self._sleep or tenacity.sleep_using_event(closed)
+        call = Patience(min(patience.left, self._run.left))
+        if call.left <= 0:
+            reason = f"Kombo has failed for as long as it is waited for ({self._max_total_wait:.0f} s)"
+            raise KomboUnavailable(reason, integration_id=request.integration_id)
+
+        def pause(seconds: float) -> None:
+            began = time.monotonic()
+            sleep(seconds)
+            call.left -= seconds
+            patience.left -= seconds
+            self._run.left -= time.monotonic() - began
 
         def attempt() -> T:
-            if (pause := self._budget_resets_at - time.monotonic()) > 0:
-                self._budget_resets_at = 0.0
-                sleep(pause)
+            self._keep_pace(request, call, sleep)
             if closed.is_set():
                 raise _ClosedError
+            began = time.monotonic()
             try:
-                return read(self._exchange(request, closed))
-            except KomboProtocolError as error:
-                error.integration_id = request.integration_id
+                return read(self._exchange(request, closed, max(call.left, LAST_ATTEMPT)))
+            except KomboError as error:
+                hung = time.monotonic() - began
+                for each in (call, patience, self._run):
+                    each.left -= hung
+                if isinstance(error, KomboProtocolError):
+                    error.integration_id = request.integration_id
                 raise
 
         def exhausted(state: tenacity.RetryCallState) -> bool:
-            waited = state.idle_for + state.upcoming_sleep
-            return state.attempt_number >= self._max_attempts or waited > self._max_total_wait
+            return state.attempt_number >= self._max_attempts or state.upcoming_sleep > call.left + LAST_ATTEMPT
 
         def report(state: tenacity.RetryCallState) -> None:
             log.warning(
                 "%s %s, integration %s: attempt %d of %d failed, next in %.1f s: %s",
                 *(request.method, request.path, request.integration_id),
-                *(state.attempt_number, self._max_attempts, state.upcoming_sleep, _error_of(state)),
+                *(state.attempt_number, self._max_attempts, state.upcoming_sleep, error_of(state)),
             )
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, KomboError) and error.retryable),
-            wait=_wait,
+            wait=pause_before_retry,
             stop=exhausted,
             before_sleep=report,
-            sleep=sleep,
+            sleep=pause,
             reraise=True,
         )
         return retrying(attempt)
 
-    def _exchange(self, request: "_Request", closed: threading.Event) -> Answer:
+    def _keep_pace(self, request: "_Request", call: Patience, sleep: Callable[[float], None]) -> None:
+        """Wait for a used-up rate limit to be reset; it costs the call, and not the run: others keep the pace too."""
+        wait = self._budget_resets_at - time.monotonic()
+        if wait <= 0:
+            return
+        if wait > call.left:
+            reason = f"the rate limit is used up for another {wait:.0f} s"
+            raise KomboUnavailable(reason, integration_id=request.integration_id, retry_after=wait)
+        self._budget_resets_at = 0.0
+        call.left -= wait
+        sleep(wait)
+
+    def _exchange(self, request: "_Request", closed: threading.Event, patience: float) -> Answer:
         """One request and its whole answer; any status but 200 is raised as the KomboError it stands for."""
         requested_at, started = self._now(), time.monotonic()
+        limit = min(MAX_RESPONSE_SECONDS, patience)
         chunks: list[bytes] = []
         size = 0
         try:
-            with self._http.stream(
-                request.method,
-                request.path,
-                params=request.params,
-                headers=request.headers,
-            ) as response:
+            with (
+                self._lines.cut_after(limit + LAST_ATTEMPT),
+                self._http.stream(
+                    request.method,
+                    request.path,
+                    params=request.params,
+                    headers=request.headers,
+                    timeout=within(self._timeout, patience),
+                    extensions={"trace": self._lines.note},
+                ) as response,
+            ):
                 for chunk in response.iter_raw():
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > MAX_BYTES:
-                        raise KomboProtocolError(f"an answer of more than {MAX_BYTES} bytes")
+                        raise KomboTooLargeError(
+                            f"an answer of more than {MAX_BYTES} bytes", record_id=first_record_id(b"".join(chunks[:8]))
+                        )
                     if closed.is_set():
                         raise _ClosedError
-                    if time.monotonic() - started > MAX_RESPONSE_SECONDS:
-                        raise httpx.ReadTimeout(f"the answer took more than {MAX_RESPONSE_SECONDS:.0f} s")
+                    if time.monotonic() - started > limit:
+                        raise httpx.ReadTimeout(f"the answer took more than {limit:.0f} s")
         except httpx.TransportError as error:
             reason = f"{type(error).__name__}: {error}"
             raise KomboUnavailable(reason, integration_id=request.integration_id) from error
@@ -291,62 +385,11 @@ class _ClosedError(Exception):
     """The traversal was closed; nobody waits for the answer any more."""
 
 
-_BACKOFF = tenacity.wait_random_exponential(multiplier=1, max=60)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds of full jitter, after what the answer asked for: all who wait for one reset wake at once."""
-    error = _error_of(state)
-    asked = error.retry_after if isinstance(error, KomboError) else None
-    return min((asked or 0.0) + _BACKOFF(state), MAX_RETRY_WAIT)
-
-
-def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
-
-
-def _timestamp(at: datetime) -> str:
-    """Kombo's date-time: UTC, cut to the millisecond, as rounding up would skip changes."""
-    if at.tzinfo is None:
-        raise ValueError(f"a time without a time zone: {at}")
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+def _is_blank(cursor: str | None) -> bool:
+    return cursor is not None and not cursor.strip()
 
 
 def _checked(integration_id: str) -> str:
     if not valid_integration_id(integration_id):
         raise ValueError(f"not an integration id: {integration_id[:200]!r}")
     return integration_id
-
-
-def _filled(value: str) -> str:
-    if not value.strip():
-        raise ValueError("a blank value would be no filter at all")
-    return value
-
-
-def _batches(values: Iterable[str]) -> Iterator[list[str]]:
-    """Distinct values in groups that fit one URL."""
-    batch: list[str] = []
-    length = 0
-    for value in dict.fromkeys(values):
-        if "," in value:
-            raise ValueError(f"Kombo would read the comma in {value!r} as two values")
-        needed = len(quote(_filled(value), safe="")) + len("%2C")
-        if batch and (len(batch) == _MAX_FILTER_VALUES or length + needed > _MAX_FILTER_LENGTH):
-            yield batch
-            batch, length = [], 0
-        batch.append(value)
-        length += needed
-    if batch:
-        yield batch
-
-
-class _Identified(msgspec.Struct):
-    id: str
-
-
-def _identity(record: msgspec.Raw) -> str | bytes:
-    try:
-        return msgspec.json.decode(record, type=_Identified).id
-    except ValueError:
-        return bytes(record)

@@ -5,6 +5,7 @@ KomboError
 ├── KomboUnavailable    repeat later, not before `retry_after`
 ├── KomboNotReady       the first sync has not finished: a state of the integration, not a failure
 └── KomboProtocolError  an answer that breaks the contract; `retryable` says whether repeating can help
+    └── KomboTooLargeError  an answer above our limit; smaller pages can help
 """
 
 import json
@@ -88,6 +89,17 @@ class KomboProtocolError(KomboError):
     def __init__(self, message: str, *, retryable: bool = False, integration_id: str | None = None) -> None:
         super().__init__(message, integration_id=integration_id, who_must_act="kombo")
         self.retryable = retryable
+
+
+class KomboTooLargeError(KomboProtocolError):
+    """The answer is larger than we read; a smaller page may not be.
+
+    `record_id` is the id of the first record in it, None where it could not be seen.
+    """
+
+    def __init__(self, message: str, *, integration_id: str | None = None, record_id: str | None = None) -> None:
+        super().__init__(message, integration_id=integration_id)
+        self.record_id = record_id
 
 
 ERROR_CODES: dict[str, tuple[type[KomboError], Actor | None]] = {

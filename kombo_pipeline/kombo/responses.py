@@ -1,5 +1,6 @@
-"""Kombo's answers: what comes back over the wire, checked for size and shape, and split into raw records."""
+"""Kombo's pages: what comes back over the wire, checked for size and shape, and split into raw records."""
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +11,16 @@ import msgspec
 from isal import igzip, isal_zlib
 
 from kombo_pipeline.kombo import nesting
-from kombo_pipeline.kombo.errors import KomboProtocolError, http_date
+from kombo_pipeline.kombo.errors import KomboProtocolError, KomboTooLargeError, http_date
 
 T = TypeVar("T")
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of one answer, on the wire and decompressed each; a page of 250 jobs is about 2 MB."""
+
+_GZIP = b"\x1f\x8b"
+_SEEN = 65_536
+_FIRST_ID = re.compile(rb'"results"\s*:\s*\[\s*\{.*?"id"\s*:\s*"([^"]{1,200})"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +34,15 @@ class Answer:
 
     @property
     def gzipped(self) -> bool:
-        """Whether `wire` is gzip."""
-        return self.headers.get("content-encoding", "").lower() in {"gzip", "x-gzip"}
+        """Whether `wire` is gzip; its first bytes tell, for a proxy on the way may lose or add the header."""
+        return self.wire.startswith(_GZIP)
 
     def text(self) -> bytes:
         """The decompressed body; raises KomboProtocolError when it is damaged, too large or oddly encoded."""
-        if self.gzipped:
-            return _gunzip(self.wire)
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
+        encoding = self.headers.get("content-encoding", "identity").lower()
+        if not self.gzipped and encoding not in {"identity", "gzip", "x-gzip"}:
             raise KomboProtocolError("an answer in a content encoding that was not asked for")
-        return self.wire
+        return _plain(self.wire)
 
     def data(self, kind: type[T]) -> T:
         """The `data` of a success envelope; raises a retryable KomboProtocolError if it is anything else."""
@@ -51,8 +55,9 @@ class Page:
 
     `number` counts from 1. `body` is gzip: the wire's own bytes, or compressed here when the wire was not.
     `records` are any JSON values, undecoded, and keep the decompressed page alive. `cursor` is what was sent;
-    `next_cursor` is None on the last page. `requested_at` and `fetched_at` are this machine's clock around
-    the request, `kombo_date` is Kombo's (the Date header, whole seconds, None if there was none); all UTC.
+    `next_cursor` is None on the last page; a blank one is as it came, and nothing can be asked for with it.
+    `requested_at` and `fetched_at` are this machine's clock around the request, `kombo_date` is Kombo's (the
+    Date header, whole seconds, None if there was none); all UTC.
     """
 
     number: int
@@ -83,82 +88,23 @@ class Page:
 
 def read_page(body: bytes) -> list[msgspec.Raw]:
     """The records of a landed page, as when it was fetched; raises KomboProtocolError when it is damaged."""
-    return _listing(_gunzip(body)).results
+    return _listing(_plain(body)).results
 
 
 def page_text(body: bytes) -> str:
     """The JSON text of a landed page; bytes that are no UTF-8 show as U+FFFD."""
-    return _gunzip(body).decode("utf-8", "replace")
+    return _plain(body).decode("utf-8", "replace")
 
 
-class IntegrationDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """What Kombo tells about an integration: `tool` is a slug, states are open strings, None is not told.
-
-    `jobs_model_enabled` is False when the jobs model is unavailable, switched off or opted out of: Kombo then
-    marks every job as deleted (docs.kombo.dev), although none is gone.
-    """
-
-    id: str
-    tool: str
-    tool_label: str | None
-    category: str | None
-    status: str | None
-    setup_status: str | None
-    organization_name: str | None
-    origin_id: str | None
-    data_expired_at: datetime | None
-    created_at: datetime | None
-    jobs_model_enabled: bool | None
-
-    @classmethod
-    def of(cls, answer: Answer) -> "IntegrationDetails":
-        """Read `GET /integrations/{id}`; raises KomboProtocolError when it is something else."""
-        wire = answer.data(_Integration)
-        end_user = wire.end_user or _EndUser()
-        jobs = next((model for model in wire.read_models or [] if model.id == "ats_jobs"), _ReadModel("ats_jobs"))
-        disabled = jobs.scope_config_setting == "DISABLED" or jobs.opted_out_by_customer
-        return cls(
-            id=wire.id,
-            tool=wire.tool.id,
-            tool_label=wire.tool.label,
-            category=wire.category,
-            status=wire.status,
-            setup_status=wire.setup_status,
-            organization_name=end_user.organization_name,
-            origin_id=end_user.origin_id,
-            data_expired_at=wire.data_expired_at,
-            created_at=wire.created_at,
-            jobs_model_enabled=False if disabled else jobs.is_available,
-        )
-
-
-class _Tool(msgspec.Struct):
-    id: str
-    label: str | None = None
-
-
-class _EndUser(msgspec.Struct):
-    organization_name: str | None = None
-    origin_id: str | None = None
-
-
-class _ReadModel(msgspec.Struct):
-    id: str
-    is_available: bool | None = None
-    scope_config_setting: str | None = None
-    opted_out_by_customer: bool | None = None
-
-
-class _Integration(msgspec.Struct):
-    id: str
-    tool: _Tool
-    category: str | None = None
-    status: str | None = None
-    setup_status: str | None = None
-    end_user: _EndUser | None = None
-    data_expired_at: datetime | None = None
-    created_at: datetime | None = None
-    read_models: list[_ReadModel] | None = None
+def first_record_id(beginning: bytes) -> str | None:
+    """The id of the first record of a page of which only the beginning is there, None if it cannot be seen."""
+    if beginning.startswith(_GZIP):
+        try:
+            beginning = isal_zlib.decompressobj(wbits=31).decompress(beginning, _SEEN)
+        except isal_zlib.error:  # type: ignore[misc]  # isal's stub declares it as an instance
+            return None
+    found = _FIRST_ID.search(beginning[:_SEEN])
+    return found[1].decode("utf-8", "replace") if found else None
 
 
 class _Envelope(msgspec.Struct, Generic[T]):
@@ -215,6 +161,14 @@ def _data(kind: type[T], text: bytes) -> T:
     return data
 
 
+def _plain(wire: bytes) -> bytes:
+    """Unpack gzip, also when a proxy on the way has packed it once more, and drop a byte order mark."""
+    for _ in range(2):
+        if wire.startswith(_GZIP):
+            wire = _gunzip(wire)
+    return wire.removeprefix(codecs.BOM_UTF8)
+
+
 def _gunzip(wire: bytes) -> bytes:
     """Decompress, stopping at MAX_BYTES: gzip can swell a thousandfold."""
     members: list[bytes] = []
@@ -227,7 +181,9 @@ def _gunzip(wire: bytes) -> bytes:
             raise KomboProtocolError(f"damaged gzip: {error}", retryable=True) from error
         room -= len(members[-1])
         if room < 0:
-            raise KomboProtocolError(f"an answer of more than {MAX_BYTES} bytes once decompressed")
+            raise KomboTooLargeError(
+                f"an answer of more than {MAX_BYTES} bytes once decompressed", record_id=first_record_id(members[0])
+            )
         if not member.eof:
             raise KomboProtocolError("truncated gzip", retryable=True)
         wire = member.unused_data

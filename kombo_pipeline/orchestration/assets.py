@@ -17,6 +17,7 @@ from kombo_pipeline.ingest.fetch import Landed, land_fetch
 from kombo_pipeline.ingest.statements import fetches
 from kombo_pipeline.ingest.statements import integrations as integration_tables
 from kombo_pipeline.ingest.statements import jobs as job_tables
+from kombo_pipeline.ingest.statements.forgotten import ForgottenError
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.identifiers import IN_WORDS
@@ -69,12 +70,16 @@ def raw_job_pages(
         except KomboError as error:
             # The client has repeated what may pass; the poll asks again, later still where a person must act.
             raise dg.Failure(_what_to_do(error), metadata=kombo_log(error.log_url), allow_retries=False) from error
+        except ForgottenError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
         except leases.LeaseTakenError as error:
             raise in_work.ask_again(context, error) from error
         state = integration_tables.get(conn, context.partition_key)
     assert state is not None
     if landed.status == "waiting":
         context.log.info("Waiting for the first sync: %s", landed.why)
+    if landed.details_error:
+        context.log.warning("%s The jobs were fetched all the same.", landed.details_error)
     return dg.MaterializeResult(
         metadata={
             "status": landed.status,
@@ -87,6 +92,7 @@ def raw_job_pages(
             "seconds": round(time.monotonic() - started, 3),
             "organization": state["organization_name"] or "unknown",
             **kombo_log(landed.log_url or state["last_sync_log_url"]),
+            **({"details": landed.details_error} if landed.details_error else {}),
             **_fetch_id(landed),
             "dagster/table_name": "raw.job_pages",
         }

@@ -10,6 +10,7 @@ from dagster._check import CheckError
 
 from kombo_pipeline.db import leases
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 from kombo_pipeline.orchestration.assets import (
     FetchConfig,
@@ -87,6 +88,11 @@ def _priority(run: dg.DagsterRun) -> int:
         return 0
 
 
+def drop_partition(instance: dg.DagsterInstance, integration_id: str) -> None:
+    """Take an integration out of Dagster's list; its runs and materializations stay."""
+    instance.delete_dynamic_partition(str(integration.name), integration_id)
+
+
 class Outcome(NamedTuple):
     """How a run in this process ended: what to print of it, and in one line why it failed if it did."""
 
@@ -102,6 +108,7 @@ def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
     if not valid_integration_id(integration_id):
         raise ValueError(f"{integration_id!r} is no integration id; it looks like personio:CBNMt7dSNCzBdnRTx87dev4E")
     with dg.DagsterInstance.get() if "DAGSTER_HOME" in os.environ else dg.DagsterInstance.ephemeral() as instance:
+        was_known = instance.has_dynamic_partition(str(integration.name), integration_id)
         instance.add_dynamic_partitions(str(integration.name), [integration_id])
         result = dg.materialize(
             [raw_job_pages, jobs, job_match_candidates],
@@ -114,6 +121,8 @@ def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
             ),
             raise_on_error=False,
         )
+        if not result.success and not was_known and not _is_registered(integration_id):
+            drop_partition(instance, integration_id)
     lines = [
         f"{event.asset_key.to_user_string()}: " + ", ".join(_readable(event.materialization.metadata))
         for event in result.get_asset_materialization_events()
@@ -121,6 +130,11 @@ def run_in_this_process(integration_id: str, *, full: bool = False) -> Outcome:
     ]
     reasons = [_reason(event) for event in result.get_step_failure_events()]
     return Outcome(lines, None if result.success else "; ".join(reasons) or "The run failed; see its log.")
+
+
+def _is_registered(integration_id: str) -> bool:
+    with Warehouse().connect() as conn:
+        return integrations.get(conn, integration_id) is not None
 
 
 def _reason(event: dg.DagsterEvent) -> str:

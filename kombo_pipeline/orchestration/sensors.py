@@ -6,7 +6,7 @@ import dagster as dg
 
 from kombo_pipeline.db import leases
 from kombo_pipeline.ingest import events
-from kombo_pipeline.ingest.statements import integrations, webhook_events
+from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.orchestration import backlog
 from kombo_pipeline.orchestration.assets import integration, own_jobs, own_jobs_metadata
@@ -43,12 +43,17 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
         due = {each["integration_id"]: run_key(each) for each in due_integrations(waiting, held_up)}
         chosen = next_requests(due, backlog.asked(conn, "fetch"))
         backlog.note_asked(conn, "fetch", chosen)
+        gone = {each.integration_id for each in forgotten.forgotten(conn)}
     partitions = set(context.instance.get_dynamic_partitions(str(integration.name)))
     added = [key for key in known if key not in partitions]
-    if not chosen and not added:
+    dropped = sorted(gone & partitions)
+    if not chosen and not added and not dropped:
         return dg.SkipReason(f"{seen} events seen, {len(waiting)} integrations wait for a run in flight")
     return dg.SensorResult(
-        dynamic_partitions_requests=[integration.build_add_request(added)] if added else [],
+        dynamic_partitions_requests=[
+            *([integration.build_add_request(added)] if added else []),
+            *([integration.build_delete_request(dropped)] if dropped else []),
+        ],
         run_requests=requests(chosen, trigger="webhook"),
     )
 

@@ -21,6 +21,8 @@ REASONS: Final[Mapping[str, str]] = {
     "vanished": "A complete fetch did not show these jobs, and Kombo never called them deleted.",
     "jobs_model_off": "Kombo reports these jobs as deleted while its jobs model is switched off or its data is out of "
     "step: rather a change of settings than of jobs.",
+    "details_unknown": "Kombo reports these jobs as deleted and did not give the details of the integration, which say "
+    "whether its jobs model is switched off. The next complete fetch that has them decides by itself.",
     "status_off": "These jobs lost their status all at once: rather a field that was switched off in Kombo.",
 }
 """Why a closure is held, in words."""

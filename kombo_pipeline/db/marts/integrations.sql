@@ -48,7 +48,8 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         i.succeeded_at,
         i.claimed_customer_id,
         i.claimed_at,
-        coalesce(dead.events, 0) as dead_events -- Events of it that could not be interpreted.
+        coalesce(dead.events, 0) as dead_events, -- Events of it that could not be interpreted.
+        i.details_error
     from core.integrations i
     cross join lateral (
         select

@@ -146,10 +146,10 @@ create view marts.application_targets as ( -- Where applications may be created 
 
 create view marts.link_notices as ( -- What your product was told, or is to be told, of links.
     select
-        l.customer_id,
+        coalesce(l.customer_id, n.payload #>> '{data,customer_id}') as customer_id,
         n.*
     from core.link_notices n
-    join core.job_links l using (link_id)
+    left join core.job_links l using (link_id)
 );
 
 create view marts.review_queue as ( -- Own jobs that wait for a person's answer, and why.

@@ -5,6 +5,7 @@ from alembic import context
 context.configure(
     connection=context.config.attributes["connection"],
     version_table=context.config.attributes["version_table"],
+    version_table_schema=context.config.attributes["version_table_schema"],
     transaction_per_migration=False,
 )
 context.run_migrations()

@@ -18,21 +18,32 @@ def get(conn: Connection, integration_id: str, *, lock: bool = False) -> dict[st
     ).fetchone()
 
 
-def register(conn: Connection, integration_id: str) -> None:
-    """Make sure that the integration has a row."""
-    register_all(conn, [integration_id])
+def register(conn: Connection, integration_id: str) -> bool:
+    """Make sure that the integration has a row, unless it was forgotten; return whether it is new."""
+    return register_all(conn, [integration_id]) == 1
 
 
-def register_all(conn: Connection, integration_ids: Iterable[str]) -> None:
-    """Make sure that the integrations have a row; one order for everybody, so that nobody waits in a ring."""
-    conn.execute(
+def unregister(conn: Connection, integration_id: str) -> None:
+    """Take back a registration that nothing but a failed fetch hangs on."""
+    conn.execute("delete from raw.fetches where integration_id = %s", (integration_id,))
+    conn.execute("delete from core.integrations where integration_id = %s", (integration_id,))
+
+
+def register_all(conn: Connection, integration_ids: Iterable[str]) -> int:
+    """Make sure that the integrations have a row, less those that were forgotten; return how many are new.
+
+    One order for everybody, so that nobody waits in a ring.
+    """
+    return conn.execute(
         """
         insert into core.integrations (integration_id)
-        select unnest(%s::text[])
+        select id
+        from unnest(%s::text[]) as wanted (id)
+        where id not in (select f.integration_id from core.forgotten f)
         on conflict do nothing
         """,
         (sorted(integration_ids),),
-    )
+    ).rowcount
 
 
 def lock_all(conn: Connection, integration_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -51,8 +62,15 @@ def lock_all(conn: Connection, integration_ids: Iterable[str]) -> dict[str, dict
 
 
 def registered(conn: Connection) -> list[str]:
-    """Return the ids of all integrations, the oldest first."""
-    rows = conn.execute("select integration_id from core.integrations order by registered_at, integration_id")
+    """Return the ids of the integrations that live, the oldest first."""
+    rows = conn.execute(
+        """
+        select integration_id
+        from core.integrations
+        where deleted_at is null and integration_id not in (select integration_id from core.forgotten)
+        order by registered_at, integration_id
+        """
+    )
     return [row["integration_id"] for row in rows]
 
 
@@ -97,6 +115,7 @@ def mark_fetched(conn: Connection, *, integration_id: str, fetch: Mapping[str, A
         "update core.integrations set "
         "kombo_last_sync_started_at = greatest(kombo_last_sync_started_at, %(started_at)s), "
         "full_fetched_at = case when %(kind)s = 'full' then %(requested_at)s else full_fetched_at end, "
+        "closures_await_details = closures_await_details and (%(kind)s <> 'full' or details_error is not null), "
         "fetched_at = clock_timestamp(), fetch_state = 'current', fetch_error_code = null, fetch_error = null "
         "where integration_id = %(integration_id)s",
         {

@@ -22,13 +22,25 @@ class Delivery(NamedTuple):
 
 
 async def land(conn: psycopg.AsyncConnection[Any], deliveries: Iterable[Delivery]) -> None:
-    """Insert deliveries in one statement; an event id that is known already adds nothing."""
+    """Insert deliveries in one statement; an event id that is known already adds nothing.
+
+    Committed means durable, whatever the database's own default, and through a pooler too: so the statement itself
+    says that its commit waits for the disk.
+    """
     # In the order of their ids, so that two receivers with the same events never wait for each other in a ring.
     rows = sorted(deliveries, key=lambda delivery: delivery.event_id)
     await conn.execute(
-        "insert into raw.webhook_events (event_id, event_type, integration_id, body, payload, secret_index) "
-        "select * from unnest(%b::text[], %b::text[], %b::text[], %b::bytea[], %b::text[]::jsonb[], %b::smallint[]) "
-        "on conflict do nothing",
+        """
+        with durable as materialized (
+            select set_config('synchronous_commit', 'on', true)
+        )
+        insert into raw.webhook_events (event_id, event_type, integration_id, body, payload, secret_index)
+        select delivery.*
+        from durable, unnest(
+            %b::text[], %b::text[], %b::text[], %b::bytea[], %b::text[]::jsonb[], %b::smallint[]
+        ) as delivery
+        on conflict do nothing
+        """,
         [[row[column] for row in rows] for column in range(len(Delivery._fields))],
     )
 
@@ -126,6 +138,7 @@ def waiting_for_fetch(conn: Connection) -> list[dict[str, Any]]:
         "i.kombo_last_sync_started_at as watermark, min(e.received_at) as waiting_since "
         "from raw.webhook_events e join core.integrations i using (integration_id) "
         "where e.starts_fetch and e.handled_at is null and i.deleted_at is null "
+        "and i.integration_id not in (select integration_id from core.forgotten) "
         "and i.succeeded_by is null group by e.integration_id, i.kombo_last_sync_started_at order by min(e.event_seq)"
     ).fetchall()
 
