@@ -545,7 +545,7 @@ def test_a_thousand_events_of_two_hundred_customers_cost_few_round_trips(conn: C
     assert conn.execute("select from raw.webhook_events where starts_fetch").rowcount == 500
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fifty_thousand_events_are_through_in_one_tick_with_10_ms_to_the_database(
     conn: Connection, warehouse_url: str
 ) -> None:
