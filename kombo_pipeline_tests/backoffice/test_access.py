@@ -82,6 +82,9 @@ ROUTES: dict[tuple[str, str], Guarded] = {
     ("POST", "/integrations/{integration_id}/takeover"): Guarded(
         "admin", path=_ONE_INTEGRATION, form={"predecessor": "{integration}", "decision": "refuse"}
     ),
+    ("POST", "/integrations/{integration_id}/owner"): Guarded(
+        "admin", path=_ONE_INTEGRATION, form={"claimed": "another", "customer": "{customer}"}
+    ),
     ("GET", "/holds"): Guarded("viewer"),
     ("GET", "/holds/{hold_id}"): Guarded("viewer", path={"hold_id": "{hold}"}),
     ("POST", "/holds/{hold_id}"): Guarded("admin", path={"hold_id": "{hold}"}, form={"decision": "refuse"}),
@@ -207,19 +210,19 @@ def test_no_get_changes_anything(backoffice: Backoffice, acme: Customer, key: tu
 
 
 def fingerprint(backoffice: Backoffice) -> list[Any]:
-    """Content of every table of core, so that any change shows."""
+    """Content of every table of core and raw, so that any change shows."""
     with backoffice.connect() as conn:
-        tables = conn.execute("select tablename from pg_tables where schemaname in ('core', 'raw') order by 1")
+        tables = conn.execute(
+            "select format('%I.%I', schemaname, tablename) as name from pg_tables "
+            "where schemaname in ('core', 'raw') order by 1"
+        )
         return [
-            conn.execute(f"select '{row['tablename']}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) "
-                         f"from {schema_of(row['tablename'])}.{row['tablename']} t").fetchone()
+            conn.execute(
+                f"select '{row['name']}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) "
+                f"from {row['name']} t"
+            ).fetchone()
             for row in tables.fetchall()
-        ]  # fmt: skip
-
-
-def schema_of(table: str) -> str:
-    raw = ("webhook_events", "fetches", "job_pages", "quarantined_records")
-    return "raw" if table in raw else "core"
+        ]
 
 
 # Headers and limits

@@ -490,6 +490,21 @@ def second_url(postgres_server: embedded.Server, migrated_template: str) -> Iter
     yield from copied(postgres_server, migrated_template)
 
 
+def go_through_what_chance_may_leave_out(upstream: Upstream) -> None:
+    """One history by hand: a job is deleted and restored, a run is killed, another job vanishes."""
+    upstream.connect(seed=1, emptied=False, inclusive=True, questions_count=True)
+    upstream.sync(state="SUCCEEDED", kind="FULL")
+    upstream.sync_and_fetch(full=False)
+    for act in ("delete", "restore"):
+        upstream.recruiters_work(acts=[(act, 0, "stages", "A")])
+        upstream.sync(state="SUCCEEDED", kind="FULL")
+        upstream.sync_and_fetch(full=False)
+    upstream.fetch_and_die(full=False, fatal=9)
+    upstream.tombstones_come_and_go_unseen(number=1, count=1)
+    upstream.reconcile()
+    upstream.teardown()
+
+
 @pytest.mark.timeout(3600)
 def test_whatever_happens_upstream_the_copy_tells_what_kombo_tells(
     conn: Connection, warehouse_url: str, second_url: str, served: Served, monkeypatch: pytest.MonkeyPatch
@@ -503,6 +518,7 @@ def test_whatever_happens_upstream_the_copy_tells_what_kombo_tells(
         upstream.conn, upstream.url, upstream.second_url, upstream.served = conn, warehouse_url, second_url, served
         return upstream
 
+    go_through_what_chance_may_leave_out(machine())
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -517,5 +533,5 @@ def test_whatever_happens_upstream_the_copy_tells_what_kombo_tells(
         ),
     )
     wanted = {"incremental fetch applied", "full fetch applied", "runs killed", "deleted", "vanished", "restored"}
-    assert more or wanted <= SEEN.keys(), f"nothing was proved of {wanted - SEEN.keys()}: {SEEN}"
+    assert wanted <= SEEN.keys(), f"nothing was proved of {wanted - SEEN.keys()}: {SEEN}"
     print(SEEN)
