@@ -22,7 +22,7 @@ from kombo_pipeline.orchestration.assets import (
 from kombo_pipeline.orchestration.due import REQUESTS_A_TICK
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 
-PRIORITIES: Final = {"by hand": 10, "webhook": 0, "poll": -5, "own jobs": -7, "weekly reconcile": -10}
+PRIORITIES: Final = {"by hand": 10, "interrupted": 5, "webhook": 0, "poll": -5, "own jobs": -7, "weekly reconcile": -10}
 """What is started first when runs queue, by what asks for them. A job started by hand bears the tag of its job."""
 FETCHING_JOBS: Final = ("sync_integration", "full_reconcile")
 _PRIORITY, _PARTITION = "dagster/priority", "dagster/partition"

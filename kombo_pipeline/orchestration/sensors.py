@@ -40,6 +40,10 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
         known = integrations.registered(conn)
         # Read after the events: a fetch that begins after this look sees every one of them.
         held_up = in_work(conn, "fetch") | queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["webhook"])
+        # What a killed process left waits behind nothing but a run as urgent: it has waited for its lease already.
+        cut_off = {each["integration_id"] for each in waiting if each["interrupted"]}
+        urgent = in_work(conn, "fetch") | queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["interrupted"])
+        held_up = held_up - cut_off | urgent
         due = {each["integration_id"]: run_key(each) for each in due_integrations(waiting, held_up)}
         chosen = next_requests(due, backlog.asked(conn, "fetch"))
         backlog.note_asked(conn, "fetch", chosen)
@@ -54,7 +58,10 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
             *([integration.build_add_request(added)] if added else []),
             *([integration.build_delete_request(dropped)] if dropped else []),
         ],
-        run_requests=requests(chosen, trigger="webhook"),
+        run_requests=[
+            *requests({key: chosen[key] for key in chosen if key in cut_off}, trigger="interrupted"),
+            *requests({key: chosen[key] for key in chosen if key not in cut_off}, trigger="webhook"),
+        ],
     )
 
 

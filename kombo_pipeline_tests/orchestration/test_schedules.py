@@ -230,6 +230,8 @@ def test_a_fetch_that_a_killed_process_left_behind_is_asked_for_once_without_any
     first = interrupted(conn, instance)
     assert first.keys() == {acme}
     assert interrupted(conn, instance) == first
+    [request] = tick(instance, sensors.webhook_sensor)
+    assert request.tags["dagster/priority"] == "5", "what a killed process left has waited for its lease already"
     leases.acquire(conn, leases.Held(acme, "apply", uuid4()))
     conn.commit()
     assert interrupted(conn, instance) == {}
