@@ -68,8 +68,6 @@ def test_pruning_works_through_batches_and_stops_in_time(instance: dg.DagsterIns
         dg.materialize([looked_at], instance=instance)
     yesterday, later = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(minutes=1)
     assert sum(delete_old_runs(instance, before=later, within=timedelta(0))) == 0
-    assert (
-        sum(delete_old_runs(instance, before=yesterday, within=timedelta(minutes=1))) == 0
-    )
+    assert sum(delete_old_runs(instance, before=yesterday, within=timedelta(minutes=1))) == 0
     assert sum(delete_old_runs(instance, before=later, within=timedelta(minutes=1))) >= 3
     assert not instance.get_runs()
