@@ -39,11 +39,13 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
         waiting = with_interrupted(webhook_events.waiting_for_fetch(conn), backlog.interrupted_fetches(conn))
         known = integrations.registered(conn)
         # Read after the events: a fetch that begins after this look sees every one of them.
-        held_up = in_work(conn, "fetch") | queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["webhook"])
-        # What a killed process left waits behind nothing but a run as urgent: it has waited for its lease already.
+        working = in_work(conn, "fetch")
+        held_up = working | queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["webhook"])
         cut_off = {each["integration_id"] for each in waiting if each["interrupted"]}
-        urgent = in_work(conn, "fetch") | queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["interrupted"])
-        held_up = held_up - cut_off | urgent
+        if cut_off:
+            # What a killed process left waits behind nothing but a run as urgent: it has waited for its lease already.
+            urgent = queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["interrupted"])
+            held_up = held_up - cut_off | working | urgent
         due = {each["integration_id"]: run_key(each) for each in due_integrations(waiting, held_up)}
         chosen = next_requests(due, backlog.asked(conn, "fetch"))
         backlog.note_asked(conn, "fetch", chosen)
