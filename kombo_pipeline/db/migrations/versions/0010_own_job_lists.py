@@ -1,0 +1,14 @@
+"""own_job_lists"""
+
+from pathlib import Path
+
+from alembic import op
+
+from kombo_pipeline.db.ddl import execute
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    execute(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
