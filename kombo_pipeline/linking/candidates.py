@@ -22,7 +22,6 @@ from kombo_pipeline.linking.proposals import Proposals, ats_text
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
-from kombo_pipeline.matching.titles import titles_agree
 
 _AT_ONCE: Final = 2000
 _SLACK: Final = 3e-4
@@ -162,7 +161,6 @@ class _Matching:
             integration_id=self.integration_id,
             own_job_ids=own_ids,
             keys=self.forgotten_keys,
-            titles_agree=titles_agree,
         )
         linked = self._link(identified)
         if not identified.own:

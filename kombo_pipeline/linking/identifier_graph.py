@@ -5,7 +5,7 @@ that identifiers connect with it, however many the customer has.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import link_decisions, match_candidates
 from kombo_pipeline.matching import identifiers
 from kombo_pipeline.matching.identifiers import IN_WORDS, MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
+from kombo_pipeline.matching.objections import objections
 
 Row = dict[str, Any]
 
@@ -41,7 +42,6 @@ def identify(
     integration_id: str,
     own_job_ids: Sequence[str] | None,
     keys: Iterable[str],
-    titles_agree: Callable[[str, str], bool],
 ) -> Identified:
     """Decide by identifiers for the own jobs named (None: all) and for those that `keys` or theirs connect."""
     if own_job_ids is None:
@@ -57,9 +57,7 @@ def identify(
         own = match_candidates.own_jobs(conn, customer_id, sorted(wanted | found.other_own_ids))
         ats = match_candidates.ats_jobs(conn, integration_id, sorted(found.ats_ids))
         own_keys = identifiers.own_keys(map(_own_identity, own))
-    decisions = identifiers.decide(
-        list(map(_own_identity, own)), list(map(_ats_identity, ats)), titles_agree=titles_agree
-    )
+    decisions = identifiers.decide(list(map(_own_identity, own)), list(map(_ats_identity, ats)), objections=objections)
     rejected: dict[str, set[str]] = {}
     for own_job_id, kombo_job_id in link_decisions.rejected_pairs(conn, integration_id):
         rejected.setdefault(own_job_id, set()).add(kombo_job_id)
@@ -165,9 +163,13 @@ class _Connected:
 
 
 def _own_identity(row: Row) -> OwnIdentity:
-    names = ("title", "kombo_job_id", "remote_id", "job_code", "post_url")
+    names = ("title", "kombo_job_id", "remote_id", "job_code", "post_url", "location", "department", "employment_type")
     return OwnIdentity(row["own_job_id"], *(row[name] for name in names))
 
 
 def _ats_identity(row: Row) -> AtsIdentity:
-    return AtsIdentity(row["kombo_job_id"], row["title"], row["remote_id"], row["job_code"], tuple(row["urls"]))
+    names = ("place", "department", "employment_type")
+    return AtsIdentity(
+        row["kombo_job_id"], row["title"], row["remote_id"], row["job_code"], tuple(row["urls"]),
+        *(row[name] for name in names),
+    )  # fmt: skip

@@ -10,6 +10,8 @@ from functools import cache, lru_cache
 from typing import Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from kombo_pipeline.matching.objections import Doubt, Side, in_words
+
 Method = Literal["kombo_id", "remote_id", "job_code", "post_url"]
 
 MAX_BEARERS: Final = 20
@@ -26,6 +28,9 @@ class OwnIdentity:
     remote_id: str | None = None
     job_code: str | None = None
     post_url: str | None = None
+    location: str | None = None
+    department: str | None = None
+    employment_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,9 @@ class AtsIdentity:
     job_code: str | None = None
     urls: tuple[str, ...] = ()
     """post_url, the url of each job posting, and remote_url, which recruiters paste although it points into the ATS."""
+    location: str | None = None
+    department: str | None = None
+    employment_type: str | None = None
 
 
 class Link(NamedTuple):
@@ -275,15 +283,15 @@ def _digest(key: str) -> str:
 
 
 def decide(
-    own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], *, titles_agree: Callable[[str, str], bool]
+    own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], *, objections: Callable[[Side, Side], Sequence[Doubt]]
 ) -> Decisions:
     """Decide which own jobs of a customer are which ATS jobs of one integration, by identifiers alone.
 
     The first tier decides at which a pair is unique on both sides, unless something contradicts it: another
     identifier that names only other jobs, an ATS job that another own job has by a better identifier, or,
-    but for Kombo ids, a quite different title. Canonical forms count only where the exact one names nothing. Of
-    two jobs with one code the address may still single out one. All own jobs of the customer must be given, for
-    a collision is seen only among all. The order of the input does not matter.
+    but for Kombo ids, what `objections` finds (see matching.objections). Canonical forms count only where the exact
+    one names nothing. Of two jobs with one code the address may still single out one. All own jobs of the customer
+    must be given, for a collision is seen only among all. The order of the input does not matter.
     """
     by_id = {job.kombo_job_id: job for job in ats}
     tiers = _tiers()
@@ -299,7 +307,7 @@ def decide(
                 if claim is None or claim.rank != rank or job.own_id in links:
                     continue
                 objection = _objection(
-                    job, method, claims=claims[job.own_id], by_id=by_id, taken=taken, titles_agree=titles_agree
+                    job, method, claims=claims[job.own_id], by_id=by_id, taken=taken, objections=objections
                 )
                 if objection:
                     refused.setdefault(job.own_id, objection)
@@ -357,7 +365,7 @@ def _objection(
     claims: Mapping[Method, _Claim],
     by_id: Mapping[str, AtsIdentity],
     taken: Mapping[str, Link],
-    titles_agree: Callable[[str, str], bool],
+    objections: Callable[[Side, Side], Sequence[Doubt]],
 ) -> Review | None:
     """Why the identifier may not link its own job; None when it may."""
     claim = claims[method]
@@ -379,7 +387,10 @@ def _objection(
     if ats_id in taken:
         first = taken[ats_id]
         return review(f"{named} names an ATS job that own job {first.own_id} has by its {IN_WORDS[first.method]}")
-    title, ats_title = job.title or "", by_id[ats_id].title or ""
-    if method != "kombo_id" and title.strip() and ats_title.strip() and not titles_agree(title, ats_title):
-        return review(f"{named} is the same, but the titles differ: “{title[:200]}” and “{ats_title[:200]}”")
+    if method != "kombo_id" and (doubts := objections(_side(job), _side(by_id[ats_id]))):
+        return review(f"{named} is the same, {in_words(doubts)}")
     return None
+
+
+def _side(job: OwnIdentity | AtsIdentity) -> Side:
+    return Side(job.title, job.location, job.employment_type, job.department)

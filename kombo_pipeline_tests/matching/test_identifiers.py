@@ -17,6 +17,7 @@ from kombo_pipeline.matching.identifiers import (
     canonical_url,
     decide,
 )
+from kombo_pipeline.matching.objections import Doubt, Side
 
 UUID = "5ac21346-8e0c-4494-8e7a-3eb92ff77902"
 
@@ -25,8 +26,14 @@ def agree(one: str, other: str) -> bool:
     return one.split(maxsplit=1)[0].casefold() == other.split(maxsplit=1)[0].casefold()
 
 
+def objections(own: Side, ats: Side) -> list[Doubt]:
+    if not own.title or not ats.title or agree(own.title, ats.title):
+        return []
+    return [Doubt("title", f"“{own.title}”", f"“{ats.title}”")]
+
+
 def decided(own: list[OwnIdentity], ats: list[AtsIdentity]) -> Decisions:
-    return decide(own, ats, titles_agree=agree)
+    return decide(own, ats, objections=objections)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
+from kombo_pipeline.matching.objections import objections
 from kombo_pipeline.matching.scoring import default_matcher
-from kombo_pipeline.matching.titles import read_title, titles_agree
+from kombo_pipeline.matching.titles import read_title
 from kombo_pipeline.own_jobs import importing as imported
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.sandbox.job_feed import job_feed, own_jobs
@@ -50,14 +51,27 @@ def decided(world, integration_id):
             job["remote_id"],
             job["job_code"],
             tuple(filter(None, (job["post_url"], job["remote_url"], *(each["url"] for each in job["job_postings"])))),
+            (job.get("location") or {}).get("raw"),
+            job.get("department"),
+            job.get("employment_type"),
         )
         for job in ats_side(world, integration_id)
     ]
     own = [
-        OwnIdentity(job.own_job_id, job.title, job.kombo_job_id, job.remote_id, job.job_code, job.post_url)
+        OwnIdentity(
+            job.own_job_id,
+            job.title,
+            job.kombo_job_id,
+            job.remote_id,
+            job.job_code,
+            job.post_url,
+            job.location,
+            job.department,
+            job.employment_type,
+        )
         for job in read(world, integration_id)
     ]
-    return decide(own, ats, titles_agree=titles_agree)
+    return decide(own, ats, objections=objections)
 
 
 def test_three_in_ten_carry_an_identifier_a_larger_part_only_a_title_and_a_fifth_has_no_counterpart(populated):
@@ -161,7 +175,7 @@ def test_collisions_and_contradictions_go_to_review_and_nothing_else_does(popula
         reviews = {review.own_id: review.reason for review in decided(populated, integration_id).reviews}
         assert reviews.keys() == {own_id for own_id, part in truth.items() if part in ("collision", "contradiction")}
         for own_id, reason in reviews.items():
-            assert truth[own_id] == "collision" or "the titles differ" in reason or "ATS jobs" in reason
+            assert truth[own_id] == "collision" or "is the same, but" in reason or "ATS jobs" in reason
 
 
 def test_the_matcher_finds_the_part_that_has_only_a_title_but_titles_are_rewritten(populated):
