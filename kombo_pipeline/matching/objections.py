@@ -117,7 +117,8 @@ class _Job(NamedTuple):
     seasons: frozenset[str]
     hours: frozenset[str]
     term: frozenset[str]
-    where: Whereabouts  # of location and title
+    where: Whereabouts  # of the location; of the title where the location leaves it open
+    in_title: Whereabouts  # of the title alone
     place: str  # the same as shown to people
     is_cut: bool  # the title ends in "…"
     explained: frozenset[str]  # stems of the place and the department
@@ -155,6 +156,7 @@ def _read_job(title: str, location: str, employment_type: str, department: str) 
         hours=terms & {"full time", "part time"},
         term=terms & {"temporary", "permanent"},
         where=where,
+        in_title=Whereabouts(read_title_towns(title)),
         place=place,
         is_cut=title.rstrip().endswith(("…", "...")),
         explained=frozenset(map(stem, plain_words(f"{location} {department}"))),
@@ -184,10 +186,10 @@ def _starting(table_id: int) -> dict[str, list[tuple[str, str]]]:
 
 
 def _whereabouts(title: str, location: str) -> tuple[Whereabouts, str]:
-    """The places of location and title together, those of the title alone where the location leaves it open."""
+    """The places of the location, or those of the title where the location leaves it open; the same for people."""
     where, named = read_location(location), read_title_towns(title)
     if where.spots and not where.is_open:
-        return where._replace(spots=(*where.spots, *named)), _shown(location)
+        return where, _shown(location)
     return Whereabouts(named, is_remote=where.is_remote), ", ".join(dict.fromkeys(spot.name.title() for spot in named))
 
 
@@ -198,6 +200,9 @@ def _place(mine: _Job, theirs: _Job) -> Doubt | None:
 
 
 def _names(job: _Job, where: Whereabouts) -> bool:
+    """Whether the title names one of the places of the other job."""
+    if job.in_title.spots and can_be_one(job.in_title, where):
+        return True
     return any(f" {spot.name} " in f" {job.folded} " for spot in where.spots if spot.towns)
 
 
@@ -237,13 +242,15 @@ def _level(mine: _Job, theirs: _Job) -> Doubt | None:
 
 
 def _lone_grade(mine: _Job, theirs: _Job) -> Doubt | None:
-    """A doubt where one title names a grade above or below, and the other names none.
+    """A doubt where one title names a grade above or below, or a lead, and the other names none.
 
     No grade is the middle one: seniors are told apart from it, while a junior is often advertised without saying so.
     Beside a manager an assistant is another job; elsewhere "assistant" is the job itself.
     """
     for job, other in ((mine, theirs), (theirs, mine)):
-        telling = {"senior", "principal", "deputy"} | ({"assistant"} if other.roles else set())
+        if job.roles & _LEADING and not other.roles and not other.grades and not _may_say(other, job):
+            return Doubt("level", _listed(mine.roles), _listed(theirs.roles))
+        telling = {"senior", "staff", "principal", "deputy"} | ({"assistant"} if other.roles else set())
         if job.grades and not job.optional and job.grades <= telling and not other.grades and not _may_say(other, job):
             return Doubt("level", _listed(mine.grades), _listed(theirs.grades))
     return None
@@ -355,17 +362,18 @@ def _is_variant(word: str, other: str) -> bool:
     return word[0] == other[0] and OSA.distance(word, other, score_cutoff=2) <= len(shorter) // 4
 
 
-_MARKS: Final = (GRADES, BEGINNERS)
+_MARKS: Final = (GRADES, ROLES, BEGINNERS)
+_LEADING: Final = frozenset({"lead", "head", "director", "chief", "vice president"})
 _NOTES: Final = re.compile(
     r"\([^()]{0,60}(?:sponsorship|citizen|clearance|required|resident|f1\b|visa)[^()]{0,60}\)", re.IGNORECASE
 )
 _IN_BRACKETS: Final = re.compile(r"\([^()]*\)")
 _NO_GRADE: Final = re.compile(
-    r"\d+(?:[.,:]\d+)?\s*(?:[-–/]|bis|to|a)?\s*(?:\d+(?:[.,:]\d+)?)?\s*"
-    r"(?:%|h\b|hrs?\b|hours?\b|std\b|stunden\b|uur\b|uren\b|horas\b|heures\b|ore\b|uhr\b|am\b|pm\b|months?\b|monate?n?\b"
-    r"|mois\b|mesi\b|meses\b|maanden\b|weeks?\b|wochen\b|years?\b|jahre?n?\b|days?\b|tage\b|locations?\b|positions?\b"
-    r"|stellen\b|standorte\b|euro\b|eur\b|€|\$|k\b)"
-    r"|[$€£]\s*\d[\d.,]*k?|\b\d{1,2}[./]\d{1,2}[./](?=(?:19|20)\d\d\b)|\b\d{1,2}\.\d{1,2}\.|\b24\s*/\s*7\b",
+    r"(?<![\d.,/])\d{1,3}(?:[.,:]\d{1,2})?\s*(?:(?:[-–/]|bis|to|a)\s*\d{1,3}(?:[.,:]\d{1,2})?\s*)?"
+    r"(?:%|(?:h|hrs?|hours?|std|stunden|uur|uren|horas|heures|ore|uhr|am|pm|months?|monate?n?|mois|mesi|meses|maanden"
+    r"|weeks?|wochen|years?|jahre?n?|days?|tage|locations?|positions?|stellen|standorte)\b)"
+    r"|[$€£]\s?\d[\d.,]*\s?k?|\b\d[\d.,]*\s?(?:€|\$|(?:k|euro|eur)\b)"
+    r"|\b\d{1,2}[./]\d{1,2}[./](?=(?:19|20)\d\d\b)|\b\d{1,2}\.\d{1,2}\.|\b24\s?/\s?7\b",
     re.IGNORECASE,
 )
 """Numbers of hours, money, dates and places: they are no step of a career."""

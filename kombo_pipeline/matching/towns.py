@@ -77,13 +77,15 @@ def read_title_towns(title: str) -> tuple[Spot, ...]:
     """The towns that a title names: large ones anywhere, small ones where the title says that it is a place."""
     title = html.unescape(title[:MAX_CHARACTERS])
     words = plain_words(title)
-    found = [spot for pattern in _SAID_PLACES for said in pattern.finditer(title) for spot in _said(said.groups())]
+    found = [spot for said in _AFTER_IN.finditer(title) for spot in _said(said.groups()) if len(spot.name) >= 4]
+    found += [spot for said in _WITH_STATE.finditer(title) for spot in _said(said.groups("")) if spot.is_placed]
     at = 0
     while at < len(words):
         for size in (3, 2, 1):
             name = " ".join(words[at : at + size])
             towns = [town for town in _known(name) if town.people >= LARGE]
-            if towns and len(name) >= 4 and name not in _WORDS_TOO and not _is_street(words, at, size):
+            is_word = len(name) < 4 or name in _WORDS_TOO or name in _AREAS or _is_street(words, at, size)
+            if towns and not is_word:
                 found.append(Spot(name, _likely(towns), ()))
                 at += size - 1
                 break
@@ -229,12 +231,10 @@ def _words(text: str) -> frozenset[str]:
 
 
 _NAME: Final = r"([A-ZÀ-Ž][\w'.-]+(?: [A-ZÀ-Ž][\w'.-]+){0,2})"
-# "Clerk in Garching", "Koch 85748 Garching"; "(TX - Bay City)"; "Driver, Hudson, NC"
-_SAID_PLACES: Final = (
-    re.compile(rf"(?:\b(?:in|Raum|Standort|bei|à|en|a|te)|\b\d{{5}}) {_NAME}(?= ?(?:$|[,;|()–-]))"),
-    re.compile(rf"\b([A-Z]{{2}}) - {_NAME}"),
-    re.compile(rf"{_NAME}, ?([A-Z]{{2}})\b"),
-)
+# "Clerk in Garching", "Koch 85748 Garching"
+_AFTER_IN: Final = re.compile(rf"(?:\b(?:in|Raum|Standort|bei|à|en|a|te)|\b\d{{5}}) {_NAME}(?= ?(?:$|[,;|()–-]))")
+# "(TX - Bay City)", "Driver, Hudson, NC"
+_WITH_STATE: Final = re.compile(rf"\b([A-Z]{{2}}) - {_NAME}|{_NAME}, ?([A-Z]{{2}})\b")
 _ENTRY: Final = re.compile(r"[;|\n•·+]|\s/\s")
 _PART: Final = re.compile(r"[,/():]|\s[-–—]\s|\s(?:or|and|und|oder|et|ou|y|e|en)\s")
 _STATE_THEN_CITY: Final = re.compile(r"(,\s*(?:[A-Z]{2}|USA))\s+(?=[A-Z])")
@@ -259,8 +259,10 @@ _STREET_WORDS: Final = _words("""
 """)
 _STREET_ENDINGS: Final = ("strasse", "str", "allee", "gasse", "platz", "straat", "laan", "weg")
 _WORDS_TOO: Final = _words("""
-    reading mobile nice orange split bath nancy essence central union of sale tours victoria santiago
-    independence columbia hall garden grove field security english sandy aurora
+    apex aurora bath caller central columbia deli delta drug dual english enterprise essence field garden google
+    grove hall hardwar independence kasa kochin kuche loja manger mason metro mobil mobile nancy nice of orange
+    para pest reading roles rosetta ruse russe sale sandy santiago security sofi split spring springs thai tours
+    union victoria vista
 """)
 """Towns whose names are words of titles, or of people."""
 

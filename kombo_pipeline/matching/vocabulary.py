@@ -187,6 +187,7 @@ studentenjob bijbaan job_etudiant = working student
 auszubildender auszubildende azubi ausbildung lehrling lehrstelle apprentice apprenticeship apprenti apprentie \
 apprentissage alternance alternant alternante aprendiz apprendista apprendistato leerling = apprentice
 duales_studium dualer_student duale_studentin dual_study dh_studium = dual student
+trainee traineeprogramm volontar volontarin volontariat = trainee
 abschlussarbeit masterarbeit bachelorarbeit master_thesis bachelor_thesis thesis diplomarbeit = thesis
 """)
 """Words of a title or an employment type -> what kind of job for learners it is."""
