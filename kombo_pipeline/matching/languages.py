@@ -1,11 +1,12 @@
 """In which language a job title is written, so that titles in two languages are not compared word by word."""
 
 import re
-from collections.abc import Collection
-from functools import lru_cache
+from collections.abc import Collection, Iterable
+from functools import cache, lru_cache
 from typing import Final
 
 from kombo_pipeline.matching.titles import fold, plain_words, rarities, stem
+from kombo_pipeline.matching.vocabulary import OCCUPATIONS
 
 MAX_WORDS: Final = 60
 LONG_WORD: Final = 16
@@ -46,6 +47,29 @@ def is_foreign(word: str, *, title: Collection[str], other: Collection[str]) -> 
         return False
     known = _LANGUAGES_OF.get(word) or _guessed(word)
     return any(each in title for each in known) and not any(each in other for each in known)
+
+
+def occupations(words: Iterable[str]) -> frozenset[str]:
+    """The occupations that words of titles are of, in any language."""
+    return frozenset([name for word in words for name in _occupations_of(word)])
+
+
+@lru_cache(maxsize=2**14)
+def _occupations_of(word: str) -> tuple[str, ...]:
+    known, size = _occupation_words(), min(len(word), MAX_WORDS)
+    # In a compound its end says what it is: "Lagerverkauf" is sales.
+    ends = (word[start:] for start in range(max(1, size - 4)))
+    inside = (word[start:end] for start in range(size - 5) for end in range(size, start + 5, -1))
+    return next((known[part] for part in (*ends, *inside) if part in known), ())
+
+
+@cache
+def _occupation_words() -> dict[str, tuple[str, ...]]:
+    known: dict[str, tuple[str, ...]] = {}
+    for occupation, words in OCCUPATIONS.items():
+        for word in dict.fromkeys(words.split()):
+            known[word] = (*known.get(word, ()), occupation)
+    return known
 
 
 @lru_cache(maxsize=2**14)

@@ -14,10 +14,10 @@ from typing import Final, Literal, NamedTuple
 from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
-from kombo_pipeline.matching.languages import is_foreign, languages_of
+from kombo_pipeline.matching.languages import is_foreign, languages_of, occupations
 from kombo_pipeline.matching.titles import Title, fold, plain_words, rarities, read_title, stem
 from kombo_pipeline.matching.towns import Whereabouts, can_be_one, read_location, read_title_towns
-from kombo_pipeline.matching.vocabulary import BEGINNERS, FUNCTION_WORDS, GRADES, OCCUPATIONS, ROLES, SEASONS, TERMS
+from kombo_pipeline.matching.vocabulary import BEGINNERS, FUNCTION_WORDS, GRADES, ROLES, SEASONS, TERMS
 
 Code = Literal["place", "level", "year", "intern", "contract", "title"]
 
@@ -34,8 +34,9 @@ WITHOUT_PLACE: Final = Least(0.9, 0.4)
 """Where the place of one job is not known, nothing but the title tells two jobs of a customer apart."""
 LEAST_MARK: Final = 75
 """A word may be a misspelled word for a grade or an internship from this similarity on (rapidfuzz, 0 to 100)."""
+MAX_CHARACTERS: Final = 1000
 MAX_WORDS: Final = 40
-"""More words of a title are not compared."""
+"""Longer texts, and more words of a title, are not compared."""
 RARITY_OF_UNKNOWN: Final = 8.7
 RARITY_POWER: Final = 0.75
 """The weight of a word is its rarity to this power: a rare word alone, such as a name, does not decide."""
@@ -125,36 +126,36 @@ class _Job(NamedTuple):
 
 
 def _read(side: Side) -> _Job:
-    return _read_job(side.title or "", side.location or "", side.employment_type or "", side.department or "")
+    texts = (side.title, side.location, side.employment_type, side.department)
+    return _read_job(*((text or "")[:MAX_CHARACTERS] for text in texts))
 
 
 @lru_cache(maxsize=2**12)
 def _read_job(title: str, location: str, employment_type: str, department: str) -> _Job:
     text = _NOTES.sub(" ", _NO_GRADE.sub(" ", title))
     read = read_title(text)
-    plain = read_title(_IN_BRACKETS.sub(" ", text))
-    field = read_title(employment_type.replace("_", " "))
+    marks = _marks(read)
+    plain = _marks(read_title(_IN_BRACKETS.sub(" ", text))) if marks.grades and "(" in text else marks
     where, place = _whereabouts(title, location)
     folded = fold(text)
     spans = frozenset([f"20{first}/20{last}" for first, last in _SPAN.findall(folded) if int(last) == int(first) + 1])
-    grades, terms = _named(GRADES, read), _named(TERMS, read)
     return _Job(
         title=title.strip(),
         folded=read.folded,
         languages=languages_of(title),
         words=read.words[:MAX_WORDS],
         weighed={stem(word): (word, _weight(word)) for word in read.words[:MAX_WORDS]},
-        grades=grades,
-        optional=grades - _named(GRADES, plain),
-        roles=_named(ROLES, read),
+        grades=marks.grades,
+        optional=marks.grades - plain.grades,
+        roles=marks.roles,
         numbers=read.numbers,
-        beginner=_named(BEGINNERS, read),
-        field_beginner=_named(BEGINNERS, field),
+        beginner=marks.beginner,
+        field_beginner=_beginner_in_field(employment_type),
         years=read.years.union(_YEARS.findall(folded), *(span.split("/") for span in spans)),
         spans=spans,
         seasons=read.seasons,
-        hours=terms & {"full time", "part time"},
-        term=terms & {"temporary", "permanent"},
+        hours=marks.terms & {"full time", "part time"},
+        term=marks.terms & {"temporary", "permanent"},
         where=where,
         in_title=Whereabouts(read_title_towns(title)),
         place=place,
@@ -163,25 +164,45 @@ def _read_job(title: str, location: str, employment_type: str, department: str) 
     )
 
 
-def _named(table: dict[str, str], title: Title) -> frozenset[str]:
-    padded = f" {title.folded} | {' '.join(title.words)} "
-    return frozenset(
-        [
-            name
-            for word in {*title.folded.split(), *title.words}
-            for spelling, name in _starting(id(table)).get(word, ())
-            if f" {spelling} " in padded
-        ]
-    )
+@lru_cache(maxsize=1024)
+def _beginner_in_field(employment_type: str) -> frozenset[str]:
+    return _marks(read_title(employment_type.replace("_", " "))).beginner
+
+
+class _Marks(NamedTuple):
+    """What the words of a title say beside the job itself, by the tables of the vocabulary."""
+
+    grades: frozenset[str]
+    roles: frozenset[str]
+    beginner: frozenset[str]
+    terms: frozenset[str]
+
+
+_NO_MARKS: Final = _Marks(frozenset(), frozenset(), frozenset(), frozenset())
+
+
+def _marks(title: Title) -> _Marks:
+    """Find the spellings of the tables in a title as it is written and in its core."""
+    starting = _starting()
+    words = {*title.folded.split(), *title.words}
+    if starting.keys().isdisjoint(words):
+        return _NO_MARKS
+    text = f" {title.folded} | {' '.join(title.words)} "
+    found: tuple[set[str], ...] = (set(), set(), set(), set())
+    for word in words:
+        for spelling, table, name in starting.get(word, ()):
+            if " " not in spelling or f" {spelling} " in text:
+                found[table].add(name)
+    return _Marks(*map(frozenset, found))
 
 
 @cache
-def _starting(table_id: int) -> dict[str, list[tuple[str, str]]]:
-    """The spellings of a table by their first word."""
-    table = next(each for each in (GRADES, ROLES, BEGINNERS, TERMS) if id(each) == table_id)
-    starting: dict[str, list[tuple[str, str]]] = {}
-    for spelling, name in table.items():
-        starting.setdefault(spelling.split()[0], []).append((spelling, name))
+def _starting() -> dict[str, list[tuple[str, int, str]]]:
+    """The spellings of the tables by their first word, with the number of the table in `_Marks`."""
+    starting: dict[str, list[tuple[str, int, str]]] = {}
+    for number, table in enumerate((GRADES, ROLES, BEGINNERS, TERMS)):
+        for spelling, name in table.items():
+            starting.setdefault(spelling.split()[0], []).append((spelling, number, name))
     return starting
 
 
@@ -275,7 +296,7 @@ def _agree(mine: _Job, theirs: _Job) -> bool | None:
     one_language = not mine.languages or not theirs.languages or mine.languages & theirs.languages
     if one_language and not _is_strange(mine, theirs) and not _is_strange(theirs, mine):
         return False
-    ours, others = _occupations(mine), _occupations(theirs)
+    ours, others = (occupations({*job.words, *job.folded.split()[:MAX_WORDS]}) for job in (mine, theirs))
     return None if ours & others or not ours or not others else False
 
 
@@ -283,30 +304,6 @@ def _alikeness(mine: _Job, theirs: _Job) -> tuple[float, float]:
     """The share of each title that the other one repeats, by the weight of the words."""
     ours, others = _weighed(mine, theirs), _weighed(theirs, mine)
     return _covered(ours, others), _covered(others, ours)
-
-
-def _occupations(job: _Job) -> frozenset[str]:
-    """The occupations that a title's words are of, in any language."""
-    words = {*job.words, *job.folded.split()[:MAX_WORDS]}
-    return frozenset([name for word in words for name in _occupations_of(word)])
-
-
-@lru_cache(maxsize=2**15)
-def _occupations_of(word: str) -> tuple[str, ...]:
-    known, size = _occupation_words(), min(len(word), MAX_WORDS)
-    # In a compound its end says what it is: "Lagerverkauf" is sales.
-    ends = (word[start:] for start in range(max(1, size - 4)))
-    inside = (word[start:end] for start in range(size - 5) for end in range(size, start + 5, -1))
-    return next((known[part] for part in (*ends, *inside) if part in known), ())
-
-
-@cache
-def _occupation_words() -> dict[str, tuple[str, ...]]:
-    known: dict[str, tuple[str, ...]] = {}
-    for occupation, words in OCCUPATIONS.items():
-        for word in dict.fromkeys(words.split()):
-            known[word] = (*known.get(word, ()), occupation)
-    return known
 
 
 def _is_strange(job: _Job, other: _Job) -> bool:

@@ -81,7 +81,7 @@ def read_title_towns(title: str) -> tuple[Spot, ...]:
     found += [spot for said in _WITH_STATE.finditer(title) for spot in _said(said.groups("")) if spot.is_placed]
     at = 0
     while at < len(words):
-        for size in (3, 2, 1):
+        for size in (3, 2, 1) if words[at] in _first_words() else ():
             name = " ".join(words[at : at + size])
             towns = [town for town in _known(name) if town.people >= LARGE]
             is_word = len(name) < 4 or name in _WORDS_TOO or name in _AREAS or _is_street(words, at, size)
@@ -213,6 +213,13 @@ def _likely(towns: Iterable[Town]) -> tuple[Town, ...]:
 
 def _known(name: str) -> tuple[Town, ...]:
     return _table().get(name) or _table().get(CITIES.get(name, ""), ())
+
+
+@cache
+def _first_words() -> frozenset[str]:
+    """The first words of all names of large towns."""
+    large = [name for name, towns in _table().items() if any(town.people >= LARGE for town in towns)]
+    return frozenset([name.split()[0] for name in (*large, *CITIES)])
 
 
 @cache

@@ -327,17 +327,17 @@ def test_spelling_markers_and_word_order_change_nothing(title: str, other: str, 
 
 
 def test_long_texts_are_compared_in_linear_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for piece in ("a ", "Berlin ", "(", "1/", "Senior ", "20-", "x", "Berlin; ", "A, TX ", "Bad Tölz, ", "ü"):
         text = piece * (200_000 // len(piece))
         objections(Side(text, text, text, text), Side(f"{text}b", text, text, text))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_pair_takes_well_under_a_tenth_of_a_millisecond_on_average() -> None:
     sides = [side(text) for pair in [*passed, *(pair for _, *pair in objected)] for text in pair]
-    started = time.perf_counter()
+    started = time.process_time()
     for own in sides:
         for ats in sides:
             objections(own, ats)
-    assert (time.perf_counter() - started) / len(sides) ** 2 < 3e-4
+    assert (time.process_time() - started) / len(sides) ** 2 < 3e-4
