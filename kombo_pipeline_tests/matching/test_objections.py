@@ -335,7 +335,7 @@ def test_long_texts_are_compared_in_linear_time() -> None:
 
 
 def test_a_pair_takes_well_under_a_tenth_of_a_millisecond_on_average() -> None:
-    sides = [side(text) for pair in [*passed, *(pair for _, *pair in objected)] for text in pair]
+    sides = [side(text) for pair in [*passed, *(pair for _, *pair in objected)] for text in pair][::3]
     started = time.process_time()
     for own in sides:
         for ats in sides:
