@@ -615,7 +615,12 @@ def test_a_rejected_candidate_has_the_own_job_matched_again(pipeline: Pipeline) 
 
 
 def test_every_schedule_and_sensor_runs_from_the_start() -> None:
-    for sensor in (sensors.webhook_sensor, sensors.own_jobs_sensor, sensors.lost_runs_sensor):
+    for sensor in (
+        sensors.webhook_sensor,
+        sensors.own_jobs_sensor,
+        sensors.lost_runs_sensor,
+        sensors.renewal_sensor,
+    ):
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     running: list[Callable[..., Any] | dg.ScheduleDefinition] = [
         schedules.poll_silent_integrations,
