@@ -64,8 +64,14 @@ def land_page(
 ) -> None:
     """Keep a page as received. Raises FetchAbandonedError when a later fetch has begun."""
     landed = conn.execute(
-        "insert into raw.job_pages select fetch_id, %s, %s, %s, %s, %b, %s::text[], %s::uuid[] "
-        "from raw.fetches where fetch_id = %s and status = 'running'",
+        """
+        insert into raw.job_pages (
+            fetch_id, page_number, cursor, next_cursor, fetched_at, body, record_ids, record_hashes
+        )
+        select fetch_id, %s, %s, %s, %s, %b, %s::text[], %s::uuid[]
+        from raw.fetches
+        where fetch_id = %s and status = 'running'
+        """,
         (
             page_number,
             cursor,
