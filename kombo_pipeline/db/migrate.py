@@ -17,7 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from kombo_pipeline.db import views
+from kombo_pipeline.db import dependents, views
 from kombo_pipeline.db.connection import Session, connect, with_driver
 from kombo_pipeline.db.ddl import execute
 from kombo_pipeline.db.versions import SchemaError, code_version, newest_revision
@@ -90,7 +90,7 @@ def _migrate(connection: sa.Connection, *, drop_dependents: bool) -> None:
             command.upgrade(config, "head")
     except _VIEWS_IN_THE_WAY:
         # A column that views read is retyped or dropped.
-        set_aside = views.drop_with_dependents(connection, views.all_views(connection), drop_dependents=drop_dependents)
+        set_aside = dependents.drop(connection, dependents.all_views(connection), drop_dependents=drop_dependents)
         command.upgrade(config, "head")
     views.replace(connection, folder, set_aside=set_aside, drop_dependents=drop_dependents)
     _note_version(connection)

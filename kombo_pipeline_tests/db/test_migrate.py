@@ -270,6 +270,20 @@ def test_what_others_built_is_dropped_only_when_told_so_and_is_named_with_the_re
     assert "SELECT (amount * 2) AS doubled" in caplog.messages[0]
 
 
+def test_a_view_of_others_inside_marts_stays_and_one_of_ours_that_is_gone_is_named(
+    built_on: Built, caplog: pytest.LogCaptureFixture
+) -> None:
+    published(built_on.url, "create view marts.of_theirs as select amount from marts.tally")
+    built_on.change(TALLY.replace("1 as amount", "1::bigint as amount"))
+    migrate(built_on.url)
+    assert asked(built_on.url, "select amount from marts.of_theirs") == [(1,)]
+    assert caplog.messages == []
+    published(built_on.url, "drop view marts.of_theirs", "drop schema mine cascade", "create schema mine")
+    built_on.change("")
+    migrate(built_on.url)
+    assert caplog.messages == ["Dropped, for this release has them no more: marts.tally."]
+
+
 def test_a_function_on_a_view_that_must_be_made_anew_is_named_too(built_on: Built) -> None:
     published(built_on.url, "create function mine.f() returns marts.tally language sql return null::marts.tally")
     built_on.change(TALLY.replace("1 as amount", "1::bigint as amount"))
