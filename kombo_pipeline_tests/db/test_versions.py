@@ -118,7 +118,10 @@ def test_every_command_that_uses_the_warehouse_refuses_in_one_line(
     monkeypatch.setenv("KOMBO_WAREHOUSE_URL", warehouse_url)
     monkeypatch.setenv("KOMBO_WEBHOOK_SECRETS", "a-secret-that-is-long-enough")
     monkeypatch.setenv("KOMBO_BACKOFFICE_SECRET", "another-secret-that-is-long-enough-for-it")
-    result = CliRunner().invoke(main, command)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        # One that does not refuse fails at the port, and does not serve for ever.
+        port = ["--port", str(taken.getsockname()[1])] if command[0] in ("receiver", "backoffice") else []
+        result = CliRunner().invoke(main, [*command, *port])
     assert result.exit_code == 1
     [line] = result.output.strip().splitlines()
     assert line.startswith("Error: The warehouse has schema revision 9999, which serves code from revision 9999 on;")

@@ -99,8 +99,8 @@ def test_a_field_that_newer_code_reads_reaches_jobs_that_did_not_change(
     assert acme.integration()["kombo_last_sync_started_at"] == watermark
     # What changed is told, and nothing else.
     assert {row["kombo_job_id"] for row in history(acme)[len(changes) :]} == differing
-    assert renew(acme) == (0, 0)
     assert acme.sync_and_fetch(full=True).changed == 0
+    assert renew(acme) == (0, 0)
 
 
 def test_what_did_not_change_with_the_rule_writes_no_history(acme: Customer, newer_code: None) -> None:
@@ -228,6 +228,18 @@ def test_a_link_follows_its_job_in_the_transaction_that_reads_it_again(acme: Cus
     renew(acme)
     link = acme.conn.execute("select state, reason from core.job_links").fetchone()
     assert link == {"state": "suspended", "reason": "closed"}
+
+
+def test_a_link_follows_a_job_whose_record_is_not_kept(acme: Customer, newer_code: None) -> None:
+    """As after a migration that tells a lifecycle otherwise."""
+    job_id = acme.open_ids()[0]
+    make_targets(acme, [job_id])
+    acme.conn.execute("update core.jobs set status = 'ARCHIVED' where kombo_job_id = %s", (job_id,))
+    acme.conn.execute("delete from raw.job_pages")
+    acme.conn.commit()
+    renew(acme)
+    link = acme.conn.execute("select state, reason from core.job_links").fetchone()
+    assert link == {"state": "suspended", "reason": "archived"}
 
 
 def test_one_integration_that_fails_or_is_in_work_keeps_no_other_waiting(
