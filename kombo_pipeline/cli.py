@@ -82,7 +82,7 @@ def down() -> None:
 @main.command()
 @click.option("--drop-dependents", is_flag=True, help="Drop views of others that do not fit the new views of marts.")
 def migrate(drop_dependents: bool) -> None:
-    """Bring the warehouse to the newest schema, while it is in use.
+    """Bring the warehouse to the newest schema. It may be in use meanwhile.
 
     Grants stay, and so do views that you built on those of marts. Where one of them does not fit any more, it is named
     and nothing is changed.
