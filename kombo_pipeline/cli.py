@@ -17,7 +17,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from kombo_pipeline import settings
 from kombo_pipeline.backoffice.commands import customer_link, user
-from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.versions import open_warehouse
 from kombo_pipeline.ingest.commands import events, release_owner
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
@@ -79,12 +80,18 @@ def down() -> None:
 
 
 @main.command()
-def migrate() -> None:
-    """Bring the warehouse to the newest schema."""
+@click.option("--drop-dependents", is_flag=True, help="Drop views of others that do not fit the new views of marts.")
+def migrate(drop_dependents: bool) -> None:
+    """Bring the warehouse to the newest schema. It may be in use meanwhile.
+
+    Grants stay, and so do views that you built on those of marts. Where one of them does not fit any more, it is named
+    and nothing is changed.
+    """
     from kombo_pipeline.db.migrate import migrate as bring_up_to_date
     from kombo_pipeline.db.urls import warehouse_url
 
-    click.echo(f"The warehouse has schema revision {bring_up_to_date(warehouse_url(settings.load()))}.")
+    revision = bring_up_to_date(warehouse_url(settings.load()), drop_dependents=drop_dependents)
+    click.echo(f"The warehouse has schema revision {revision}.")
 
 
 @main.command()
@@ -336,7 +343,7 @@ release.add_command(release_owner)
 def _warehouse() -> Iterator[Connection]:
     from kombo_pipeline.db.urls import warehouse_url
 
-    with connect(warehouse_url(settings.load())) as conn:
+    with open_warehouse(warehouse_url(settings.load())) as conn:
         yield conn
 
 

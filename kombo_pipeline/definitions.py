@@ -4,7 +4,7 @@ webhook_sensor, poll_silent_integrations ─▶ sync_integration: raw_job_pages 
 reconcile_weekly ─────────────────────────▶ full_reconcile:   the same, every job                ▲
 own_jobs_sensor ──────────────────────────▶ rematch:                              own_jobs ──────┘
 freshness_hourly ─▶ check_freshness (integrations)      prune_daily ─▶ prune      by hand ─▶ replay_events
-lost_runs_sensor ends runs whose process was killed
+lost_runs_sensor ends runs whose process was killed      renewal_sensor reads records again that older code has read
 """
 
 import dagster as dg
@@ -31,7 +31,7 @@ defs = dg.Definitions(
         jobs.replay_events,
         jobs.prune,
     ],
-    sensors=[sensors.webhook_sensor, sensors.own_jobs_sensor, sensors.lost_runs_sensor],
+    sensors=[sensors.webhook_sensor, sensors.own_jobs_sensor, sensors.lost_runs_sensor, sensors.renewal_sensor],
     schedules=[
         schedules.poll_silent_integrations,
         schedules.reconcile_weekly,

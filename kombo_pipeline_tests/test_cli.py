@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from kombo_pipeline.backoffice.passwords import is_right
 from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.db.migrate import newest_revision
+from kombo_pipeline.db.versions import newest_revision
 from kombo_pipeline.ingest import events
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.local.stack import free_port

@@ -36,6 +36,7 @@ from kombo_pipeline.backoffice.pages import (
     takeovers,
 )
 from kombo_pipeline.backoffice.passwords import Attempts
+from kombo_pipeline.db import versions
 from kombo_pipeline.db.connection import Connection, Session, with_driver
 from kombo_pipeline.linking import notices
 from kombo_pipeline.own_jobs import feed
@@ -160,8 +161,13 @@ def server(*, warehouse_url: str, settings: Settings) -> uvicorn.Server:
 
 
 def serve(*, warehouse_url: str, settings: Settings, host: str, port: int) -> None:
-    """Serve the app in the foreground until interrupted. Raises ValueError as `app` does, OSError for a taken port."""
+    """Serve the app in the foreground until interrupted.
+
+    Raises ValueError as `app` does, OSError for a taken port, and SchemaError when the warehouse is there and has a
+    schema on which this code cannot work.
+    """
     backoffice = server(warehouse_url=warehouse_url, settings=settings)
+    versions.refuse_unfit_warehouse(warehouse_url)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:
         backoffice.run([listener])

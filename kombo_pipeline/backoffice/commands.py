@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import click
 
 from kombo_pipeline import settings
-from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.versions import open_warehouse
 
 
 @click.group()
@@ -91,5 +92,5 @@ def customer_link(customer: str, days: int) -> None:
 def _warehouse() -> Iterator[Connection]:
     from kombo_pipeline.db.urls import warehouse_url
 
-    with connect(warehouse_url(settings.load())) as conn:
+    with open_warehouse(warehouse_url(settings.load())) as conn:
         yield conn

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -13,9 +14,14 @@ _STORED_COLUMN_END = re.compile(r"^    \) stored.*?--\s*(.+)$")
 _VIEW_COLUMN = re.compile(r"^ .*?(\w+),? -- (.+)$")
 
 
+def driver_of(connection: sa.Connection) -> psycopg.Connection[Any]:
+    """Return psycopg's connection behind SQLAlchemy's."""
+    return connection.connection.driver_connection  # type: ignore[return-value]
+
+
 def execute(connection: sa.Connection, ddl: str) -> None:
     """Run `ddl`, which may hold several statements and percent signs, and set the comments written in it."""
-    driver: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    driver = driver_of(connection)
     driver.execute(ddl.encode())
     for statement in comments(ddl):
         driver.execute(statement.encode())

@@ -1,11 +1,13 @@
 """Brings a warehouse to the newest schema."""
 
-import hashlib
 import logging
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import sqlalchemy as sa
@@ -15,51 +17,154 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from kombo_pipeline.db.connection import Session, with_driver
+from kombo_pipeline.db import dependents, views
+from kombo_pipeline.db.connection import Session, connect, with_driver
 from kombo_pipeline.db.ddl import execute
+from kombo_pipeline.db.versions import SchemaError, code_version, newest_revision
 
 _HERE = Path(__file__).parent
 # A name of its own, for a database that another Alembic project shares.
 _VERSION_TABLE = "kombo_pipeline_revision"
 ROLES = ("kombo_receiver", "kombo_backoffice", "kombo_pipeline_loader", "kombo_analyst")
 """The group roles of roles.sql. They belong to the whole cluster."""
+PATIENCE: Final = timedelta(minutes=10)
+"""How long a migration tries again what somebody uses."""
+LOCK_MILLISECONDS: Final = 400
+"""How long it waits for a lock at a time: less than the second after which Postgres looks for a deadlock."""
 _LOCK = "select pg_advisory_xact_lock(hashtextextended('kombo_pipeline migrate', 0))"
+_TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended('kombo_pipeline migrate', 0))"
+# What says that somebody uses the thing. XX000 is how two changes of one catalog row at a time are refused.
+_BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected)
+_VIEWS_IN_THE_WAY = (psycopg.errors.FeatureNotSupported, psycopg.errors.DependentObjectsStillExist)
 
 log = logging.getLogger(__name__)
 
 
-class SchemaError(RuntimeError):
-    """The warehouse's schema does not fit this version of the code; the message says what to do."""
+class _BusyError(Exception):
+    """Somebody uses what is to be changed; nothing was changed."""
 
 
-def migrate(url: str) -> str:
+def migrate(url: str, *, drop_dependents: bool = False, wait: timedelta = PATIENCE) -> str:
     """Bring the warehouse at `url` to the newest schema and return the revision.
 
-    Everything happens in one transaction under a lock, so several processes may migrate at once and a
-    killed migration leaves nothing behind. Raises SchemaError when the schema is newer than the code, and when a
-    right is missing.
+    Everything happens in one transaction under a lock, so several processes may migrate at once and a killed migration
+    leaves nothing behind. It works beside readers: what somebody reads is tried again, for as long as `wait`, and the
+    log says whom it waits for. Views that others built on those of marts stay; where one does not fit any more nothing
+    is changed, unless `drop_dependents` lets it go.
+
+    Raises SchemaError when the schema is newer than the code, when a right is missing, when views of others do not fit,
+    and when the wait was too short.
     """
-    with _transaction(url) as connection:
-        connection.exec_driver_sql(_LOCK)
-        refuse_newer_schema(connection)
-        config = _config()
-        config.attributes["connection"] = connection
-        config.attributes["version_table_schema"] = _version_schema(connection)
+    deadline, pause = time.monotonic() + wait.total_seconds(), 1.0
+    while True:
+        try:
+            with _transaction(url) as connection:
+                _take_turn(connection)
+                _migrate(connection, drop_dependents=drop_dependents)
+            return newest_revision()
+        except _BusyError as error:
+            left = deadline - time.monotonic()
+            by_whom = _in_the_way(url)
+            if left <= 0:
+                raise SchemaError(
+                    f"The warehouse was in use for {wait.total_seconds() / 60:.0f} minutes ({by_whom}). End that, or "
+                    "run `kombo-pipeline migrate` at a quieter time. Nothing was changed."
+                ) from error
+            log.warning(
+                "The warehouse is in use (%s). Trying again in %.0f s, for %.0f minutes at most.",
+                by_whom, pause, left / 60 + 0.5,
+            )  # fmt: skip
+            time.sleep(min(pause, max(left, 0)))
+            pause = min(pause * 1.5, 15)
+
+
+def _migrate(connection: sa.Connection, *, drop_dependents: bool) -> None:
+    refuse_newer_schema(connection)
+    config = _config()
+    config.attributes["connection"] = connection
+    config.attributes["version_table_schema"] = _version_schema(connection)
+    folder, set_aside = _HERE / "marts", []
+    _lock(connection, views.changing(connection, folder))
+    try:
+        with connection.begin_nested():
+            command.upgrade(config, "head")
+    except _VIEWS_IN_THE_WAY:
+        # A column that views read is retyped or dropped.
+        set_aside = dependents.drop(connection, dependents.all_views(connection), drop_dependents=drop_dependents)
         command.upgrade(config, "head")
-        _replace_views(connection)
-        _grant_roles(connection)
-    return newest_revision()
+    views.replace(connection, folder, set_aside=set_aside, drop_dependents=drop_dependents)
+    _note_version(connection)
+    _grant_roles(connection)
 
 
-def newest_revision() -> str:
-    """Return the revision of the schema that this code was written for."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+def _take_turn(connection: sa.Connection) -> None:
+    """Wait for another migration to end; from here on a lock is waited for only as long as no reader notices."""
+    if not connection.exec_driver_sql(_TRY_LOCK).scalar():
+        log.warning("Another `kombo-pipeline migrate` is at work; waiting for it to end.")
+        connection.exec_driver_sql(_LOCK)
+    connection.exec_driver_sql(f"set local lock_timeout = {LOCK_MILLISECONDS}")
+    # A role's own limit is meant for queries.
+    connection.exec_driver_sql("set local statement_timeout = 0")
+
+
+def _lock(connection: sa.Connection, changing: Sequence[str]) -> None:
+    """Lock what is going to change, before anything else: first views, which readers lock first too, then tables.
+
+    A reader that waits for a second looks for a deadlock and may end itself. So the locks are given up sooner.
+    """
+    tables = _changing_tables(connection)
+    began = time.monotonic()
+    for name in changing:
+        views.lock(connection, name)
+        if time.monotonic() - began > LOCK_MILLISECONDS / 1000:
+            raise _BusyError(f"marts.{name}")
+    if tables:
+        connection.exec_driver_sql(f"lock table {', '.join(tables)} in access exclusive mode")
+
+
+def _changing_tables(connection: sa.Connection) -> list[str]:
+    """Return the tables that the migrations which have not run yet alter."""
+    known = _context(connection).get_current_revision()
+    if known is None:
+        return []
+    texts = [
+        path.read_text() for path in sorted((_HERE / "migrations" / "versions").glob("*.sql")) if path.name[:4] > known
+    ]
+    found = dict.fromkeys(re.findall(r"^alter table (\w+\.\w+)", "\n".join(texts), re.MULTILINE))
+    there = connection.exec_driver_sql(
+        "select to_regclass(t)::text from unnest(%s::text[]) t", (list(found),)
+    ).scalars()
+    return [table for table in there if table]
+
+
+def _in_the_way(url: str) -> str:
+    """Say who holds locks on the warehouse's tables and views, the longest first."""
+    with connect(url) as conn:
+        rows = conn.execute(_HOLDERS).fetchall()
+    names = [
+        f"{row['usename']}, process {row['pid']} ({row['application_name'] or 'unnamed'}), {row['relation']} "
+        f"since {row['since']:%H:%M:%S} UTC"
+        for row in rows
+    ]
+    return "; ".join(names) or "by somebody who has just finished"
+
+
+def _note_version(connection: sa.Connection) -> None:
+    """Note which code the newest schema serves."""
+    script = ScriptDirectory.from_config(_config()).get_revision(newest_revision())
+    assert script is not None
+    connection.exec_driver_sql(
+        """
+        insert into core.schema_versions (revision, oldest_code, migrated_by)
+        values (%(revision)s, %(oldest_code)s, %(version)s)
+        on conflict do nothing
+        """,
+        {"revision": script.revision, "oldest_code": script.module.oldest_code, "version": code_version()},
+    )
 
 
 def refuse_newer_schema(connection: sa.Connection) -> None:
-    """Raise SchemaError when the database has a revision that this code does not know."""
+    """Raise SchemaError when the database has a revision that this code does not know, for it cannot migrate that."""
     revision = _context(connection).get_current_revision()
     if revision is None:
         return
@@ -83,6 +188,8 @@ def _transaction(url: str) -> Iterator[sa.Connection]:
                 yield connection
         except (sa.exc.DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            if isinstance(cause, _BUSY) or "concurrently" in str(cause):
+                raise _BusyError(str(cause)) from error
             if isinstance(cause, psycopg.errors.InsufficientPrivilege):
                 raise SchemaError(_missing_right(user, database, cause)) from error
             raise
@@ -112,35 +219,6 @@ def _version_schema(connection: sa.Connection) -> str:
     """Where the table of the revision is; public before the first migration."""
     found = connection.exec_driver_sql(_VERSION_SCHEMA, {"table": _VERSION_TABLE}).scalar()
     return str(found or "public")
-
-
-def _replace_views(connection: sa.Connection) -> None:
-    ddl = "\n".join(path.read_text() for path in sorted((_HERE / "marts").glob("*.sql")))
-    revision = hashlib.sha256(ddl.encode()).hexdigest()[:12]
-    known = connection.exec_driver_sql("select obj_description('marts'::regnamespace)").scalar() or ""
-    if revision in known:
-        return
-    existing = {name for (name,) in connection.exec_driver_sql(_VIEWS).all()}
-    try:
-        with connection.begin_nested():
-            # Where a view only gains columns, its grants stay, and what others built on it.
-            for view in existing - set(re.findall(r"^create view marts\.(\w+)", ddl, re.MULTILINE)):
-                execute(connection, f'drop view marts."{view}"')
-            execute(connection, _CLEAR_COMMENTS)
-            execute(connection, re.sub(r"^create view", "create or replace view", ddl, flags=re.MULTILINE))
-    except (psycopg.errors.InvalidTableDefinition, psycopg.errors.DependentObjectsStillExist):
-        if dropped := connection.exec_driver_sql(_VIEWS_ON_VIEWS).scalars().all():
-            log.warning(
-                "Dropped, because views of marts that they read have changed: %s. Create them again.",
-                ", ".join(dropped),
-            )
-        for view in existing:
-            connection.exec_driver_sql(f'drop view if exists marts."{view}" cascade')
-        execute(connection, ddl)
-    for _ in ("views of tables", "views of views"):
-        execute(connection, _INHERIT_COMMENTS)
-    text = known.split(" Views: ")[0]
-    execute(connection, f"comment on schema marts is '{text} Views: revision {revision}.'")
 
 
 def _grant_roles(connection: sa.Connection) -> None:
@@ -180,52 +258,23 @@ where tablename = %(table)s
 order by schemaname <> 'public', schemaname
 limit 1
 """
-_VIEWS = "select viewname from pg_views where schemaname = 'marts'"
-_VIEWS_ON_VIEWS = """
-with recursive reads (view, read) as (
-    select r.ev_class, d.refobjid from pg_depend d join pg_rewrite r on r.oid = d.objid
-    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and r.ev_class <> d.refobjid
-), dependent (oid) as (
-    select oid from pg_class where relnamespace = 'marts'::regnamespace and relkind = 'v'
-    union select view from reads join dependent on dependent.oid = reads.read
-)
-select c.oid::regclass::text from dependent join pg_class c using (oid)
-where c.relnamespace <> 'marts'::regnamespace order by 1
-"""
-_CLEAR_COMMENTS = """
-do $$
-declare
-    told record;
-begin
-    for told in
-        select v.relname, a.attname from pg_class v
-        join pg_attribute a on a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped
-        where v.relnamespace = 'marts'::regnamespace and v.relkind = 'v'
-            and col_description(v.oid, a.attnum) is not null
-    loop
-        execute format('comment on column marts.%I.%I is null', told.relname, told.attname);
-    end loop;
-end $$
-"""
-_INHERIT_COMMENTS = """
-do $$
-declare
-    missing record;
-begin
-    for missing in
-        select v.relname, a.attname, min(d.description) as description
-        from pg_class v
-        join pg_attribute a on a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped
-        join pg_rewrite r on r.ev_class = v.oid
-        join pg_depend p on p.classid = 'pg_rewrite'::regclass and p.objid = r.oid and p.refobjid <> v.oid
-        join pg_attribute b on b.attrelid = p.refobjid and b.attnum = p.refobjsubid and b.attname = a.attname
-        join pg_description d on d.classoid = 'pg_class'::regclass and d.objoid = b.attrelid and d.objsubid = b.attnum
-        where v.relnamespace = 'marts'::regnamespace and v.relkind = 'v'
-            and col_description(v.oid, a.attnum) is null
-        group by v.oid, v.relname, a.attname
-        order by v.oid
-    loop
-        execute format('comment on column marts.%I.%I is %L', missing.relname, missing.attname, missing.description);
-    end loop;
-end $$
+_HOLDERS = """
+select
+    a.pid,
+    a.usename,
+    a.application_name,
+    min(n.nspname || '.' || c.relname) as relation,
+    min(a.xact_start) as since
+from pg_locks l
+join pg_class c on c.oid = l.relation
+join pg_namespace n on n.oid = c.relnamespace
+join pg_stat_activity a using (pid)
+where l.granted
+    and n.nspname in ('raw', 'core', 'marts')
+    and c.relkind in ('r', 'p', 'v', 'm')
+    and l.database = (select oid from pg_database where datname = current_database())
+    and a.pid <> pg_backend_pid()
+group by 1, 2, 3
+order by since
+limit 3
 """

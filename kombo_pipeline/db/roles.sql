@@ -13,6 +13,9 @@ revoke all on function core.seen_since from public;
 -- The receiver stands in the internet: it can add events and counts of what it refused, and not even read them.
 grant usage on schema raw to kombo_receiver;
 grant insert on raw.webhook_events, raw.refused_deliveries to kombo_receiver;
+-- Every program asks first whether it may work on this schema.
+grant usage on schema core to kombo_receiver;
+grant select on core.schema_versions to kombo_receiver, kombo_backoffice;
 
 -- Runs and commands. What a person answered is added to, never changed.
 grant usage on schema raw, core, marts to kombo_pipeline_loader;

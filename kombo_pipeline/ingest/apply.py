@@ -16,7 +16,7 @@ from kombo_pipeline.ingest import health, lifecycle, successions
 from kombo_pipeline.ingest.fetch import land_records
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
 from kombo_pipeline.ingest.statements import fetches, integrations, jobs, unreadable_fields, webhook_events
-from kombo_pipeline.kombo.record import UnreadableRecordError, read_id
+from kombo_pipeline.kombo.record import RECORD_RULE, UnreadableRecordError, read_id
 from kombo_pipeline.kombo.responses import read_page
 from kombo_pipeline.linking import links
 
@@ -64,7 +64,8 @@ def apply_landed_fetches(conn: Connection, integration_id: str) -> list[Applied]
 
 def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str, Any]) -> Applied:
     integration_id, fetch_id = integration["integration_id"], fetch["fetch_id"]
-    sorted_jobs = jobs.classify(conn, integration_id=integration_id, fetch_id=fetch_id)
+    reads_again = fetch["kind"] == "release"
+    sorted_jobs = jobs.classify(conn, integration_id=integration_id, fetch_id=fetch_id, reads_again=reads_again)
     open_jobs = jobs.open_job_count(conn, integration_id) if fetch["kind"] == "full" else 0
     records = RecordWriter(conn, integration_id=integration_id, fetch_id=fetch_id)
     unidentified = _write_pages(conn, records, fetch_id)
@@ -91,8 +92,8 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
         "quarantined": records.set_aside + unreadable_fields.shown_by_fetch(conn, integration_id),
         "repaired": repaired,
     }
-    fetches.mark_applied(conn, fetch_id, counts)
-    if fetch["kind"] != "release":
+    fetches.mark_applied(conn, fetch_id, counts, record_rule=RECORD_RULE)
+    if not reads_again:
         integrations.mark_fetched(conn, integration_id=integration_id, fetch=fetch)
         webhook_events.mark_covered(conn, integration_id=integration_id, covers_event_seq=fetch["covers_event_seq"])
         taken_over = successions.judge(
@@ -282,7 +283,6 @@ def release_records(conn: Connection, quarantine_ids: Sequence[int] | None = Non
             ids = [row["quarantine_id"] for row in found if row["integration_id"] == integration_id]
             if rows := fetches.quarantined(conn, ids):
                 fetches.mark_released(conn, ids)
-                unreadable_fields.read_again(conn, integration_id, [row["record_hash"] for row in rows])
                 land_records(conn, integration_id, [row["record"] for row in rows])
                 apply_landed_fetches(conn, integration_id)
             asked += [row["quarantine_id"] for row in rows]

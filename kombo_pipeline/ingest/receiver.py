@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kombo_pipeline.db import versions
 from kombo_pipeline.db.connection import connect_async, with_driver
 from kombo_pipeline.ingest.refusals import CountRefusals, Refusals
 from kombo_pipeline.ingest.statements import webhook_events
@@ -120,9 +121,11 @@ def server(*, warehouse_url: str, secrets: Sequence[str]) -> uvicorn.Server:
 def serve(*, warehouse_url: str, secrets: Sequence[str], host: str, port: int) -> None:
     """Serve the app in the foreground until interrupted; what has arrived by then is still landed.
 
-    Raises ValueError as `app` does and OSError if the port is taken.
+    Raises ValueError as `app` does, OSError if the port is taken, and SchemaError when the warehouse is there and has a
+    schema on which this code cannot work.
     """
     receiver = server(warehouse_url=warehouse_url, secrets=secrets)
+    versions.refuse_unfit_warehouse(warehouse_url)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:
         receiver.run([listener])

@@ -5,11 +5,15 @@ stay raw JSON, and a nested list that is missing or null is None: unknown, which
 Source: Kombo's OpenAPI document and SDK 1.4.0.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from kombo_pipeline.kombo import nesting
+
+RECORD_RULE: Final = 1
+"""The version of what is read of a record: raise it with every change of this module, of `tolerance` or of
+ingest/rows.py that reads another value of the same bytes, or a field more. What an older one has read is read again."""
 
 # Postgres reads words such as "tomorrow" as instants; only dates that start like ISO 8601 get through.
 Instant = Annotated[str, msgspec.Meta(pattern=r"^(?!0000)\d{4}-\d{2}-\d{2}")]

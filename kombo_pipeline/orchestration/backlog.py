@@ -1,6 +1,6 @@
 """What the sensors read and note: works that were interrupted, and what was asked of Dagster last."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -54,8 +54,11 @@ def interrupted_fetches(conn: Connection) -> list[dict[str, Any]]:
     ).fetchall()
 
 
-def interrupted_matchings(conn: Connection) -> list[dict[str, Any]]:
-    """Return the integrations whose matching was cut off, or left out by a run that was killed after its apply."""
+def interrupted_matchings(conn: Connection, versions: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the integrations whose matching was cut off, left out by a run that was killed after its apply, or old.
+
+    Old is one that was done by other rules than those of `versions`, the code's.
+    """
     return conn.execute(
         """
         with expired as (
@@ -68,8 +71,18 @@ def interrupted_matchings(conn: Connection) -> list[dict[str, Any]]:
         select
             i.integration_id,
             i.matched_at,
-            coalesce('lease ' || extract(epoch from e.acquired_at), 'fetch ' || newest.fetch_id) as interrupted
+            coalesce(
+                'lease ' || extract(epoch from e.acquired_at),
+                concat_ws(' ', nullif(array_to_string(missing.versions, ' '), ''), 'fetch ' || newest.fetch_id)
+            ) as interrupted
         from core.integrations i
+        cross join lateral (
+            select array(
+                select version
+                from unnest(%s::text[]) as version
+                where strpos(i.matched_with, version) = 0
+            ) as versions
+        ) missing
         left join expired e using (integration_id)
         left join lateral (
             select f.fetch_id, f.applied_at
@@ -85,6 +98,7 @@ def interrupted_matchings(conn: Connection) -> list[dict[str, Any]]:
             and i.full_fetched_at is not null
             and (
                 e.integration_id is not null
+                or missing.versions <> '{}'
                 or newest.fetch_id > coalesce(i.matched_fetch_id, 0)
                     and newest.applied_at < clock_timestamp() - interval '60 seconds'
                     and not exists (
@@ -95,7 +109,8 @@ def interrupted_matchings(conn: Connection) -> list[dict[str, Any]]:
                     )
             )
         order by i.matched_at nulls first, i.integration_id
-        """
+        """,
+        (list(versions),),
     ).fetchall()
 
 

@@ -7,7 +7,8 @@ import dagster as dg
 
 from kombo_pipeline import settings
 from kombo_pipeline.db import urls
-from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.db.versions import open_warehouse
 from kombo_pipeline.kombo.client import Kombo
 
 MAX_TOTAL_WAIT_SECONDS = 120
@@ -22,8 +23,11 @@ class Warehouse(dg.ConfigurableResource[None]):
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Open a connection for a block; what it did not commit is rolled back when it raises."""
-        with connect(self.url or urls.warehouse_url(settings.load())) as conn:
+        """Open a connection for a block; what it did not commit is rolled back when it raises.
+
+        Raises SchemaError when this code cannot work on the warehouse's schema.
+        """
+        with open_warehouse(self.url or urls.warehouse_url(settings.load())) as conn:
             yield conn
 
 

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from kombo_pipeline.db import leases
-from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest import events, renewal
 from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
 from kombo_pipeline.linking.statements import match_candidates
+from kombo_pipeline.matching.version import versions
 from kombo_pipeline.orchestration import backlog
 from kombo_pipeline.orchestration.assets import integration, own_jobs, own_jobs_metadata
 from kombo_pipeline.orchestration.due import (
@@ -23,7 +24,7 @@ from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.orchestration.runs import FETCHING_JOBS, PRIORITIES, in_work, queued, requests
 
 _LOOKING_SECONDS = 20
-"""How long a tick looks at events that wait; Dagster ends a tick after 60."""
+"""How long a tick looks at what waits; Dagster ends a tick after 60."""
 
 
 @dg.sensor(
@@ -77,7 +78,7 @@ def own_jobs_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -
     """Keep no cursor: an own job waits as long as it is not matched as it is now, however it was written."""
     partitions = set(context.instance.get_dynamic_partitions(str(integration.name)))
     with warehouse.connect() as conn:
-        waiting = rematch_keys(match_candidates.own_jobs_waiting(conn), backlog.interrupted_matchings(conn))
+        waiting = rematch_keys(match_candidates.own_jobs_waiting(conn), backlog.interrupted_matchings(conn, versions()))
         # A sync that is in work, or queued, matches as well.
         held_up = in_work(conn, "fetch", "rematch") | queued(
             context.instance, (*FETCHING_JOBS, rematch.name), at_least=PRIORITIES["own jobs"]
@@ -112,3 +113,15 @@ def lost_runs_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) 
             run, "The process of this run is gone: it renews no lease and logs nothing. Its work is asked for again."
         )
     return dg.SkipReason(f"{len(lost)} runs ended: {', '.join(run.run_id for run in lost)}" if lost else "No lost run")
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reads landed records again that an older version of the code has read: after an upgrade, no fetch.",
+)
+def renewal_sensor(warehouse: Warehouse) -> dg.SkipReason:
+    """Keep no cursor: what is due follows from the rule that each integration's records were read with."""
+    with warehouse.connect() as conn:
+        records, waiting = renewal.work_off(conn, seconds=_LOOKING_SECONDS)
+    return dg.SkipReason(f"{records} records read again, {waiting} integrations wait for it")

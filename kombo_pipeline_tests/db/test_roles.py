@@ -16,13 +16,15 @@ from kombo_pipeline.cli import main
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db import migrate as migrations
 from kombo_pipeline.db.connection import Connection, connect
-from kombo_pipeline.db.migrate import ROLES, migrate, newest_revision
+from kombo_pipeline.db.migrate import ROLES, migrate
+from kombo_pipeline.db.versions import newest_revision
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.conftest import as_member
 from kombo_pipeline_tests.ingest.test_receiver import NEW, event, rows, serving, signed
 
 BACKOFFICE = {
+    "core.schema_versions": "select",
     "core.integrations": "select",
     "core.integration_issues": "select",
     "core.jobs": "select",
@@ -57,6 +59,7 @@ ADDED_TO_ONLY = ("core.link_decisions", "core.carried_decisions")
 def expected(relations: list[str]) -> set[tuple[str, str, str]]:
     """(role, relation, privilege) of everything that is granted."""
     grid = {("kombo_receiver", f"raw.{table}", "insert") for table in ("webhook_events", "refused_deliveries")}
+    grid |= {("kombo_receiver", "core.schema_versions", "select")}
     for relation in relations:
         if relation.startswith("marts."):
             grid |= {(role, relation, "select") for role in ROLES if role != "kombo_receiver"}
@@ -108,7 +111,7 @@ def test_schemas_sequences_and_functions_are_open_only_to_who_needs_them(conn: C
         (list(ROLES),),
     )
     assert {row["role"]: row["schemas"] for row in schemas} == {
-        "kombo_receiver": "raw",
+        "kombo_receiver": "core raw",
         "kombo_backoffice": "core marts",
         "kombo_pipeline_loader": "core marts raw",
         "kombo_analyst": "marts",

@@ -178,10 +178,10 @@ class Customer:
 
 
 def empty(conn: Connection) -> None:
-    """Delete every row of the warehouse and commit."""
+    """Delete every row of the warehouse but those that tell its schema, and commit."""
     tables = conn.execute(
         "select string_agg(format('delete from %I.%I', schemaname, tablename), '; ') as statements from pg_tables "
-        "where schemaname in ('raw', 'core')"
+        "where schemaname in ('raw', 'core') and tablename <> 'schema_versions'"
     ).fetchone()
     assert tables is not None
     conn.execute(f"set local session_replication_role = replica; {tables['statements']}")

@@ -15,7 +15,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from kombo_pipeline.db import leases
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.definitions import defs
-from kombo_pipeline.ingest import events
+from kombo_pipeline.ingest import apply, events, renewal
 from kombo_pipeline.ingest.fetch import FULL_FETCH_FORCED_AFTER, plan
 from kombo_pipeline.ingest.polling import FULL_FETCH_EVERY, POLL_AT_LEAST_EVERY
 from kombo_pipeline.ingest.statements import integrations, webhook_events
@@ -23,6 +23,7 @@ from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer
+from kombo_pipeline.matching.version import versions
 from kombo_pipeline.orchestration import due, schedules, sensors
 from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.sandbox.traffic import Fault
@@ -614,8 +615,47 @@ def test_a_rejected_candidate_has_the_own_job_matched_again(pipeline: Pipeline) 
     assert pipeline.requested(sensors.own_jobs_sensor) == {}
 
 
+def test_what_was_matched_by_older_rules_is_matched_again_by_itself(pipeline: Pipeline) -> None:
+    acme = pipeline.world.add_integration(jobs=3, origin_id="acme")
+    pipeline.world.sync(acme)
+    pipeline.deliver()
+    pipeline.conn.execute("insert into core.own_jobs (customer_id, own_job_id, title) values ('acme', '1', 'Cook')")
+    pipeline.conn.commit()
+    pipeline.tick()
+    assert pipeline.run(acme).success
+    assert pipeline.requested(sensors.own_jobs_sensor) == {}
+    for name in versions():
+        pipeline.conn.execute("update core.integrations set matched_with = replace(matched_with, %s, 'older')", (name,))
+        pipeline.conn.execute("update core.own_job_matches set matcher_version = 'older'")
+        pipeline.conn.commit()
+        assert list(pipeline.requested(sensors.own_jobs_sensor)) == [acme]
+        assert pipeline.run(acme, "rematch").success
+        assert pipeline.requested(sensors.own_jobs_sensor) == {}
+    row = pipeline.conn.execute("select matched_with, matcher_version from core.integrations, core.own_job_matches")
+    assert all("older" not in value for value in row.fetchall()[0].values())
+
+
+def test_what_older_code_read_is_due_until_it_was_read_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = pipeline.world.add_integration(jobs=3, origin_id="acme")
+    pipeline.world.sync(acme)
+    pipeline.deliver()
+    pipeline.tick()
+    assert pipeline.run(acme).success
+    for module in (apply, renewal):
+        monkeypatch.setattr(module, "RECORD_RULE", apply.RECORD_RULE + 1)
+    told = [pipeline.tick(sensors.renewal_sensor).skip_message for _ in range(2)]
+    assert told == [f"{records} records read again, 0 integrations wait for it" for records in (3, 0)]
+
+
 def test_every_schedule_and_sensor_runs_from_the_start() -> None:
-    for sensor in (sensors.webhook_sensor, sensors.own_jobs_sensor, sensors.lost_runs_sensor):
+    for sensor in (
+        sensors.webhook_sensor,
+        sensors.own_jobs_sensor,
+        sensors.lost_runs_sensor,
+        sensors.renewal_sensor,
+    ):
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     running: list[Callable[..., Any] | dg.ScheduleDefinition] = [
         schedules.poll_silent_integrations,

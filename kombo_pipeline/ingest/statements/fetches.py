@@ -64,8 +64,14 @@ def land_page(
 ) -> None:
     """Keep a page as received. Raises FetchAbandonedError when a later fetch has begun."""
     landed = conn.execute(
-        "insert into raw.job_pages select fetch_id, %s, %s, %s, %s, %b, %s::text[], %s::uuid[] "
-        "from raw.fetches where fetch_id = %s and status = 'running'",
+        """
+        insert into raw.job_pages (
+            fetch_id, page_number, cursor, next_cursor, fetched_at, body, record_ids, record_hashes
+        )
+        select fetch_id, %s, %s, %s, %s, %b, %s::text[], %s::uuid[]
+        from raw.fetches
+        where fetch_id = %s and status = 'running'
+        """,
         (
             page_number,
             cursor,
@@ -144,13 +150,13 @@ def let_commit_return_early(conn: Connection) -> None:
     conn.execute("set local synchronous_commit = off")
 
 
-def mark_applied(conn: Connection, fetch_id: int, counts: Mapping[str, int]) -> None:
-    """Note that core.jobs shows the fetch, and what it brought."""
+def mark_applied(conn: Connection, fetch_id: int, counts: Mapping[str, int], *, record_rule: int) -> None:
+    """Note that core.jobs shows the fetch, what it brought, and by which rule its records were read."""
     conn.execute(
         "update raw.fetches set status = 'applied', applied_at = clock_timestamp(), jobs_new = %s, "
-        "jobs_changed = %s, jobs_unchanged = %s, jobs_closed = %s, jobs_quarantined = %s, jobs_repaired = %s "
-        "where fetch_id = %s",
-        (*(counts[name] for name in APPLIED_COUNTS), fetch_id),
+        "jobs_changed = %s, jobs_unchanged = %s, jobs_closed = %s, jobs_quarantined = %s, jobs_repaired = %s, "
+        "record_rule = %s where fetch_id = %s",
+        (*(counts[name] for name in APPLIED_COUNTS), record_rule, fetch_id),
     )
 
 
@@ -243,6 +249,21 @@ def quarantined(conn: Connection, quarantine_ids: Sequence[int] | None = None) -
         "and (%(ids)s::bigint[] is null or quarantine_id = any(%(ids)s)) order by fetch_id, quarantine_id",
         {"ids": None if quarantine_ids is None else list(quarantine_ids)},
     ).fetchall()
+
+
+def quarantined_by_older_rule(conn: Connection, integration_id: str, record_rule: int) -> list[int]:
+    """Return the records in quarantine that an older rule could not read, by their quarantine_id."""
+    rows = conn.execute(
+        """
+        select q.quarantine_id
+        from raw.quarantined_records q
+        join raw.fetches f using (fetch_id)
+        where q.integration_id = %s and q.released_at is null and f.record_rule < %s
+        order by q.quarantine_id
+        """,
+        (integration_id, record_rule),
+    )
+    return [row["quarantine_id"] for row in rows]
 
 
 def mark_released(conn: Connection, quarantine_ids: Sequence[int]) -> None:

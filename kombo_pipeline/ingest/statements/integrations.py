@@ -95,6 +95,20 @@ def rhythms(conn: Connection) -> list[dict[str, Any]]:
     ).fetchall()
 
 
+def read_by_older_rule(conn: Connection, record_rule: int) -> list[str]:
+    """Return the integrations with a job that was read by an older rule than this one, the oldest rule first."""
+    rows = conn.execute(
+        """
+        select integration_id
+        from core.integrations
+        where record_rule < %s and integration_id not in (select integration_id from core.forgotten)
+        order by record_rule, fetched_at desc nulls last, integration_id
+        """,
+        (record_rule,),
+    )
+    return [row["integration_id"] for row in rows]
+
+
 def update(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> None:
     """Set columns of an integration; health.note is the door for what Kombo tells of it."""
     if not values:

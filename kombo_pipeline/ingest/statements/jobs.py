@@ -23,8 +23,10 @@ _NOT_COMPARED = [
 _NOT_COMPARED_IN_LISTS = ["integration_id", "kombo_job_id", "position"]
 
 
-def classify(conn: Connection, *, integration_id: str, fetch_id: int) -> dict[str, int]:
+def classify(conn: Connection, *, integration_id: str, fetch_id: int, reads_again: bool = False) -> dict[str, int]:
     """Sort the jobs of a fetch into new, changed and unchanged by the hash of their record; return the counts.
+
+    None is unchanged when the fetch `reads_again` what core.jobs has, for today's code may read more of it.
 
     Leaves the temporary table `fetched_jobs`, one row a job; of records that came twice the one fetched
     last counts, because nothing promises an order or a snapshot across pages.
@@ -33,13 +35,13 @@ def classify(conn: Connection, *, integration_id: str, fetch_id: int) -> dict[st
     conn.execute(
         "create temporary table fetched_jobs on commit drop as "
         "select f.*, case when j.kombo_job_id is null then 'new' "
-        "when j.record_hash is distinct from f.record_hash then 'changed' else 'unchanged' end as state "
+        "when %s or j.record_hash is distinct from f.record_hash then 'changed' else 'unchanged' end as state "
         "from (select distinct on (r.id) r.id as kombo_job_id, r.hash as record_hash, p.page_number, "
         "r.position::int as position from raw.job_pages p "
         "cross join lateral unnest(p.record_ids, p.record_hashes) with ordinality as r (id, hash, position) "
         "where p.fetch_id = %s and r.id is not null order by r.id, p.page_number desc, r.position desc) f "
         "left join core.jobs j on j.integration_id = %s and j.kombo_job_id = f.kombo_job_id",
-        (fetch_id, integration_id),
+        (reads_again, fetch_id, integration_id),
     )
     conn.execute("analyze fetched_jobs")
     rows = conn.execute("select state, count(*) as jobs from fetched_jobs group by state").fetchall()

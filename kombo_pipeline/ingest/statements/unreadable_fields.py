@@ -60,20 +60,6 @@ def shown_by_fetch(conn: Connection, integration_id: str) -> int:
     )
 
 
-def read_again(conn: Connection, integration_id: str, record_hashes: Sequence[str]) -> None:
-    """Have the next fetch apply these records although core.jobs has them, for today's code may read more of them."""
-    conn.execute(
-        """
-        update core.jobs
-        set record_hash = null
-        where integration_id = %s
-            and record_hash = any(%s)
-            and unreadable_fields is not null
-        """,
-        (integration_id, list(record_hashes)),
-    )
-
-
 class Share(NamedTuple):
     """How many records of an integration cannot be read whole now."""
 

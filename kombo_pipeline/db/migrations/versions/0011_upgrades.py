@@ -1,4 +1,4 @@
-"""upgrades"""
+"""Which code a schema serves, and with which rule a record was read."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from kombo_pipeline.db.ddl import execute
 
 revision = "0011"
 down_revision = "0010"
+oldest_code = "0008"
 
 
 def upgrade() -> None:

@@ -1,0 +1,12 @@
+"""Which rules of matching this code has, told without the libraries that matching needs."""
+
+import json
+from functools import cache
+from importlib import resources
+
+
+@cache
+def versions() -> tuple[str, ...]:
+    """Return the names that `core.integrations.matched_with` holds when jobs were matched by this code's rules."""
+    weights = json.loads(resources.files(__package__).joinpath("weights.json").read_text("utf-8"))
+    return (str(weights["version"]),)
