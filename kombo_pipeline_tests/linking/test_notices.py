@@ -20,7 +20,7 @@ from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.linking import notices
 from kombo_pipeline.linking.notices import Deliverer, Endpoint, deliver_due, endpoint
-from kombo_pipeline.linking.statements import link_notices as statements
+from kombo_pipeline.linking.statements import notices as statements
 from kombo_pipeline.settings import SettingsError
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-nine bytes").decode()
