@@ -258,6 +258,11 @@ declare
     due record;
     target record;
 begin
+    if tg_op = 'INSERT' then
+        -- Once more, at the end of what waits for the commit: what is told of links and exposures comes before.
+        update core.targets_due d set is_first = true where d.transaction_id = mine and d.is_first;
+        return null;
+    end if;
     perform core.wait_for_turn_to_tell();
     -- All that closes before all that opens: an own job may go from one connection to another.
     for due in
@@ -317,7 +322,7 @@ begin
     delete from core.targets_due d where d.transaction_id = mine;
     return null;
 end $$;
-create constraint trigger tell_targets after insert on core.targets_due deferrable initially deferred
+create constraint trigger tell_targets after insert or update on core.targets_due deferrable initially deferred
     for each row when (new.is_first) execute function core.tell_targets();
 
 create function core.note_changed_job() returns trigger language plpgsql
