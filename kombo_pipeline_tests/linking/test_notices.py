@@ -140,7 +140,7 @@ def newest(conn: Connection, link_id: int) -> dict[str, Any]:
 
 
 def make_due(conn: Connection) -> None:
-    conn.execute("update core.link_notices set next_attempt_at = now() where next_attempt_at is not null")
+    conn.execute("update core.notices set next_attempt_at = now() where next_attempt_at is not null")
     conn.commit()
 
 

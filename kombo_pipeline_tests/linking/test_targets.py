@@ -244,7 +244,7 @@ def test_the_mart_and_the_reasons_in_words_agree_on_every_combination(conn: Conn
         (None, None, None, None, True),
     ],
 )
-def test_data_is_stale_without_a_fetch_or_without_a_success_while_failures_are_reported_and_not_by_silence(
+def test_data_is_stale_without_a_fetch_or_a_success_while_failures_come_and_not_by_silence(
     conn: Connection,
     product: Product,
     fetched: float | None,

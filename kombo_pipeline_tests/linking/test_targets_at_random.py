@@ -112,8 +112,9 @@ class Targets(RuleBasedStateMachine):
 
     # The ATS and Kombo
 
-    @rule(number=NUMBERS, act=st.sampled_from(("CLOSED", "OPEN", "INTERNAL", "PUBLIC", "delete", "restore")))
+    @rule(number=NUMBERS, act=st.sampled_from(("CLOSED", "OPEN", "INTERNAL", "PUBLIC", "delete")))
     def recruiters_work(self, number: int, act: str) -> None:
+        self.world.set_state(self.acme.id, state="ACTIVE")
         if act in ("CLOSED", "OPEN"):
             self.world.set_status(self.acme.id, self.job(number), act)
         elif act in ("INTERNAL", "PUBLIC"):
@@ -288,10 +289,10 @@ class Targets(RuleBasedStateMachine):
     @rule(number=st.integers(0, 3))
     def change_goes_past_the_triggers(self, number: int) -> None:
         """The check names the integration, and the next comparison mends it."""
-        # The row is written anew under the eyes of nobody.
         self.conn.execute("set local session_replication_role = replica")
         changed = self.conn.execute(
-            "update core.own_jobs set withdrawn_at = case when withdrawn_at is null then now() end where own_job_id = %s",
+            "update core.own_jobs set withdrawn_at = case when withdrawn_at is null then now() end "
+            "where own_job_id = %s",
             (f"own-{number}",),
         ).rowcount
         self.conn.commit()
