@@ -1,4 +1,4 @@
-"""When a target opens and closes, what the product is told of it and why, and how both sides find out that they agree."""
+"""When a target opens and closes, what the product is told of it and why, and how both sides compare."""
 
 import hashlib
 import json
@@ -119,8 +119,8 @@ def set_state(state: str) -> Change:
             sql("update core.integrations set stale_since = null"),
         ),
         # Where several hold, the one that the others follow from.
-        (sql("update core.jobs set status = 'CLOSED'; update core.job_links set state = 'suspended', reason = 'closed'"),
-         "closed", None),
+        (sql("update core.jobs set status = 'CLOSED'; "
+             "update core.job_links set state = 'suspended', reason = 'closed'"), "closed", None),
         (sql("update core.integrations set state = 'INVALID', deleted_at = now(); "
              "update core.jobs set integration_gone_at = now()"), "connection_lost", None),
         (sql("update core.own_jobs set withdrawn_at = now(); "
@@ -171,9 +171,9 @@ def test_the_mart_and_the_reasons_in_words_agree_on_every_combination(conn: Conn
     connections = list(every((None, "ACTIVE", "INVALID", "INACTIVE"), (False, True), (False, True), (False, True)))
     for number, (state, is_deleted, is_claimed, is_stale) in enumerate(connections):
         conn.execute(
-            "insert into core.integrations (integration_id, customer_id, kombo_last_sync_started_at, state, deleted_at, "
-            "claimed_customer_id, claimed_at, stale_since) values (%s, 'acme', now(), %s, case when %s then now() end, "
-            "case when %s then 'other' end, case when %s then now() end, case when %s then now() end)",
+            "insert into core.integrations (integration_id, customer_id, kombo_last_sync_started_at, state, "
+            "deleted_at, claimed_customer_id, claimed_at, stale_since) values (%s, 'acme', now(), %s, "
+            "case when %s then now() end, case when %s then 'other' end, case when %s then now() end, case when %s then now() end)",
             (f"tool:{number}", state, is_deleted, is_claimed, is_claimed, is_stale),
         )
     kinds = every(
@@ -225,34 +225,31 @@ def test_the_mart_and_the_reasons_in_words_agree_on_every_combination(conn: Conn
 
 
 @pytest.mark.parametrize(
-    ("fetched", "state", "succeeded", "changed", "is_stale"),
+    ("days", "state", "is_stale"),
     [
-        (0, "SUCCEEDED", 0, None, False),
-        (6.9, "SUCCEEDED", 6.9, None, False),
-        (7.1, "SUCCEEDED", 0, None, True),  # we could not fetch
-        (0, "SUCCEEDED", 30, None, False),  # nothing is heard: perhaps nothing has changed
-        (0, None, None, None, False),
-        (0, "FAILED", 6.9, None, False),
-        (0, "FAILED", 7.1, None, True),
-        (0, "TIMED_OUT", 7.1, None, True),
-        (0, "AUTHENTICATION_FAILED", 7.1, None, True),
-        (0, "PARTIALLY_FAILED", 7.1, None, False),  # it brought data, and nothing is heard since
-        (0, "CANCELLED", 7.1, None, False),
-        (0, "A NEW WORD", 7.1, None, False),
-        (0, "FAILED", None, None, True),  # registered 30 days ago, and never a success
-        (0, "FAILED", 7.1, 1, False),  # data came: Kombo reads the ATS
-        (None, None, None, None, True),
+        # Days since our fetch, Kombo's success and its changed data.
+        ((0, 0, None), "SUCCEEDED", False),
+        ((6.9, 6.9, None), "SUCCEEDED", False),
+        ((7.1, 0, None), "SUCCEEDED", True),  # we could not fetch
+        ((0, 30, None), "SUCCEEDED", False),  # nothing is heard: perhaps nothing has changed
+        ((0, None, None), None, False),
+        ((0, 6.9, None), "FAILED", False),
+        ((0, 7.1, None), "FAILED", True),
+        ((0, 7.1, None), "TIMED_OUT", True),
+        ((0, 7.1, None), "AUTHENTICATION_FAILED", True),
+        ((0, 7.1, None), "PARTIALLY_FAILED", False),  # it brought data, and nothing is heard since
+        ((0, 7.1, None), "CANCELLED", False),
+        ((0, 7.1, None), "A NEW WORD", False),
+        ((0, None, None), "FAILED", True),  # registered 30 days ago, and never a success
+        ((0, 7.1, 1), "FAILED", False),  # data came: Kombo reads the ATS
+        ((None, None, None), None, True),
     ],
 )
 def test_data_is_stale_without_a_fetch_or_a_success_while_failures_come_and_not_by_silence(
-    conn: Connection,
-    product: Product,
-    fetched: float | None,
-    state: str | None,
-    succeeded: float | None,
-    changed: float | None,
-    is_stale: bool,
+    conn: Connection, product: Product, days: tuple[float | None, ...], state: str | None, is_stale: bool
 ) -> None:
+    fetched, succeeded, changed = days
+
     def ago(days: float | None) -> str:
         return "null" if days is None else f"now() - interval '{days} days'"
 
