@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, TextIO
+from pathlib import Path
+from typing import Any, Final
 from uuid import UUID
 
 import click
@@ -51,10 +52,12 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
 @click.command()
 @click.option("--customer", "customer_id", help="Print the targets of this customer, one a line.")
 @click.option(
-    "--compare", type=click.File(encoding="utf-8"), help="What your product holds of the customer, in the same form."
+    "--compare",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of what your product holds of the customer, in the same form.",
 )
 @click.option("--tell", is_flag=True, help="Queue a notice for each difference from the file.")
-def targets(customer_id: str | None, compare: TextIO | None, tell: bool) -> None:
+def targets(customer_id: str | None, compare: Path | None, tell: bool) -> None:
     """Print what your product was told of application targets: a line a customer, with their number and SHA-256.
 
     With a customer, a line a target: own_job_id, integration_id and kombo_job_id, with tabs between, sorted by their
@@ -81,7 +84,8 @@ def targets(customer_id: str | None, compare: TextIO | None, tell: bool) -> None
                 err=True,
             )
             return
-        _compare(conn, customer_id, telling.read_pairs(compare), tell=tell)
+        with compare.open(encoding="utf-8-sig", newline="\n") as lines:
+            _compare(conn, customer_id, telling.read_pairs(lines), tell=tell)
 
 
 def _compare(conn: Connection, customer_id: str, held: list[Pair], *, tell: bool) -> None:

@@ -65,7 +65,9 @@ class Product:
 
     @property
     def events(self) -> list[tuple[int, str]]:
-        return [(body["data"]["link_id"], body["type"]) for _, body in self.received]
+        """The notices about links, with their link."""
+        links = [body for _, body in self.received if body["type"].startswith("link.")]
+        return [(body["data"]["link_id"], body["type"]) for body in links]
 
 
 @pytest.fixture

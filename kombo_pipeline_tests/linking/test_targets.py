@@ -173,7 +173,8 @@ def test_the_mart_and_the_reasons_in_words_agree_on_every_combination(conn: Conn
         conn.execute(
             "insert into core.integrations (integration_id, customer_id, kombo_last_sync_started_at, state, "
             "deleted_at, claimed_customer_id, claimed_at, stale_since) values (%s, 'acme', now(), %s, "
-            "case when %s then now() end, case when %s then 'other' end, case when %s then now() end, case when %s then now() end)",
+            "case when %s then now() end, case when %s then 'other' end, case when %s then now() end, "
+            "case when %s then now() end)",
             (f"tool:{number}", state, is_deleted, is_claimed, is_claimed, is_stale),
         )
     kinds = every(
