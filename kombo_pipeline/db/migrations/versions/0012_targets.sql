@@ -93,22 +93,27 @@ create function core.no_target_because(
     end;
 
 -- The same of a pair, by its newest link.
-create function core.no_target_because(customer text, own_job text, integration text, job text) returns text language sql stable
-    begin atomic
+create function core.no_target_because(customer text, own_job text, integration text, job text) returns text
+    language plpgsql stable as $$
+begin
+    return (
         select core.no_target_because(l, j, i, o, exists (
             select
             from core.exposed_jobs e
             where e.integration_id = integration and e.kombo_job_id = job and e.exposed_until is null
         ))
-        from (select max(n.link_id) as link_id
+        from (
+            select max(n.link_id) as link_id
             from core.job_links n
-            where n.customer_id = customer and n.own_job_id = own_job and n.integration_id = integration and n.kombo_job_id = job
+            where n.customer_id = customer and n.own_job_id = own_job
+                and n.integration_id = integration and n.kombo_job_id = job
         ) newest
         left join core.job_links l on l.link_id = newest.link_id
         left join core.jobs j on j.integration_id = integration and j.kombo_job_id = job
         left join core.integrations i on i.integration_id = integration
-        left join core.own_jobs o on o.customer_id = customer and o.own_job_id = own_job;
-    end;
+        left join core.own_jobs o on o.customer_id = customer and o.own_job_id = own_job
+    );
+end $$;
 
 -- Notices are written by one transaction at a time, by triggers that wait for its commit: so their sequence is the order
 -- of the commits, and of two transactions that make a target together the later one sees both.
@@ -251,12 +256,51 @@ begin
     on conflict do nothing;
 end $$;
 
+-- What was told as open and is no target any more, and what is one and was not told: of the jobs named, or of all. Planned
+-- anew each time, for a few jobs are looked up and all of an integration are joined.
+create function core.closed_targets(integration text, jobs text[]) returns setof core.targets
+    language plpgsql set plan_cache_mode = force_custom_plan as $$
+begin
+    return query
+        select t.*
+        from core.targets t
+        where t.integration_id = integration
+            and (jobs is null or t.kombo_job_id = any(jobs))
+            and not exists (
+                select
+                from marts.application_targets a
+                where a.integration_id = integration
+                    and (jobs is null or a.kombo_job_id = any(jobs))
+                    and a.customer_id = t.customer_id
+                    and a.own_job_id = t.own_job_id
+                    and a.kombo_job_id = t.kombo_job_id
+            );
+end $$;
+create function core.opened_targets(integration text, jobs text[]) returns setof core.targets
+    language plpgsql set plan_cache_mode = force_custom_plan as $$
+begin
+    return query
+        select
+            a.customer_id, a.own_job_id, a.integration_id, a.kombo_job_id, a.name, a.remote_id, a.post_url,
+            now(), 0::bigint
+        from marts.application_targets a
+        where a.integration_id = integration
+            and (jobs is null or a.kombo_job_id = any(jobs))
+            and not exists (
+                select
+                from core.targets t
+                where t.customer_id = a.customer_id
+                    and t.own_job_id = a.own_job_id
+                    and t.integration_id = a.integration_id
+            );
+end $$;
+
 create function core.tell_targets() returns trigger language plpgsql
-    security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan as $$
+    security definer set search_path = pg_catalog, pg_temp as $$
 declare
     mine constant xid8 := pg_current_xact_id();
     due record;
-    target record;
+    target core.targets;
 begin
     if tg_op = 'INSERT' then
         -- Once more, at the end of what waits for the commit: what is told of links and exposures comes before.
@@ -266,58 +310,33 @@ begin
     perform core.wait_for_turn_to_tell();
     -- All that closes before all that opens: an own job may go from one connection to another.
     for due in
-        select d.integration_id, case when count(*) = count(d.kombo_job_id) then array_agg(d.kombo_job_id) end as jobs
+        select p.closes, d.integration_id, case when count(*) = count(d.kombo_job_id) then array_agg(d.kombo_job_id) end as jobs
         from core.targets_due d
+        cross join (values (true), (false)) p (closes)
         where d.transaction_id = mine
-        group by d.integration_id
-        order by d.integration_id
+        group by p.closes, d.integration_id
+        order by p.closes desc, d.integration_id
     loop
-        for target in
-            delete from core.targets t
-            where t.integration_id = due.integration_id
-                and (due.jobs is null or t.kombo_job_id = any(due.jobs))
-                and not exists (
-                    select
-                    from marts.application_targets a
-                    where a.integration_id = due.integration_id
-                        and (due.jobs is null or a.kombo_job_id = any(due.jobs))
-                        and a.customer_id = t.customer_id
-                        and a.own_job_id = t.own_job_id
-                        and a.kombo_job_id = t.kombo_job_id
-                )
-            returning
-                t.*,
-                core.no_target_because(t.customer_id, t.own_job_id, t.integration_id, t.kombo_job_id) as reason
-        loop
-            perform core.tell(
-                'target.closed', target.customer_id, target.integration_id, target.own_job_id, target.kombo_job_id, target.reason,
-                jsonb_build_object('title', target.title, 'remote_id', target.remote_id, 'post_url', target.post_url)
-            );
-        end loop;
-    end loop;
-    for due in
-        select d.integration_id, case when count(*) = count(d.kombo_job_id) then array_agg(d.kombo_job_id) end as jobs
-        from core.targets_due d
-        where d.transaction_id = mine
-        group by d.integration_id
-        order by d.integration_id
-    loop
-        insert into core.targets (
-            customer_id, own_job_id, integration_id, kombo_job_id, title, remote_id, post_url, sequence
-        )
-        select
-            a.customer_id, a.own_job_id, a.integration_id, a.kombo_job_id, a.name, a.remote_id, a.post_url,
-            core.tell('target.opened', a.customer_id, a.integration_id, a.own_job_id, a.kombo_job_id)
-        from marts.application_targets a
-        where a.integration_id = due.integration_id
-            and (due.jobs is null or a.kombo_job_id = any(due.jobs))
-            and not exists (
-                select
-                from core.targets t
-                where t.customer_id = a.customer_id
-                    and t.own_job_id = a.own_job_id
-                    and t.integration_id = a.integration_id
-            );
+        if due.closes then
+            for target in select * from core.closed_targets(due.integration_id, due.jobs) loop
+                delete from core.targets t
+                where t.customer_id = target.customer_id
+                    and t.own_job_id = target.own_job_id
+                    and t.integration_id = target.integration_id;
+                perform core.tell(
+                    'target.closed', target.customer_id, target.integration_id, target.own_job_id, target.kombo_job_id,
+                    core.no_target_because(target.customer_id, target.own_job_id, target.integration_id, target.kombo_job_id),
+                    jsonb_build_object('title', target.title, 'remote_id', target.remote_id, 'post_url', target.post_url)
+                );
+            end loop;
+        else
+            for target in select * from core.opened_targets(due.integration_id, due.jobs) loop
+                target.sequence := core.tell(
+                    'target.opened', target.customer_id, target.integration_id, target.own_job_id, target.kombo_job_id
+                );
+                insert into core.targets values (target.*);
+            end loop;
+        end if;
     end loop;
     delete from core.targets_due d where d.transaction_id = mine;
     return null;
