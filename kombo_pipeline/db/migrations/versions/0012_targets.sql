@@ -4,7 +4,8 @@
 alter table core.link_notices rename to notices;
 alter table core.notices rename column notice_seq to sequence;
 alter table core.notices rename column event_type to type;
-alter table core.notices alter column sequence drop identity, alter column link_id drop not null;
+alter table core.notices alter column link_id drop not null;
+alter sequence core.link_notices_notice_seq_seq rename to notices_sequence_seq;
 alter table core.notices rename constraint link_notices_pkey to notices_pkey;
 alter table core.notices rename constraint link_notices_notice_seq_key to notices_sequence_key;
 alter index core.link_notices_next_attempt_at_idx rename to notices_next_attempt_at_idx;
@@ -122,30 +123,31 @@ create function core.wait_for_turn_to_tell() returns void language sql
         select pg_advisory_xact_lock(hashtextextended('kombo_pipeline notices', 0));
     end;
 
-create function core.write_notice(told text, happened_at timestamptz, data jsonb, link bigint default null) returns bigint
-    language plpgsql as $$
-declare
-    number bigint;
+create function core.number_notice() returns trigger language plpgsql
+    security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform core.wait_for_turn_to_tell();
-    select greatest(coalesce(max(n.sequence), 0) + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
-    into number
-    from core.notices n;
+    new.sequence := greatest(
+        nextval('core.notices_sequence_seq'), (extract(epoch from clock_timestamp()) * 1000000)::bigint
+    );
+    perform setval('core.notices_sequence_seq', new.sequence);
     -- The body of a notice of links keeps its form.
-    if link is null then
-        data := data || jsonb_build_object('sequence', number);
+    if new.link_id is null then
+        new.payload := jsonb_set(new.payload, '{data,sequence}', to_jsonb(new.sequence));
     end if;
-    insert into core.notices (sequence, type, payload, link_id)
-    values (number, told, jsonb_build_object('type', told, 'timestamp', happened_at, 'data', data), link);
-    return number;
+    return new;
 end $$;
+create trigger number_notice before insert on core.notices for each row execute function core.number_notice();
 
 -- A notice about an own job, an ATS job or an integration, with what is true of the job now, else what is `known` of it.
 create function core.tell(
     told text, customer text, integration text, own_job text, job text, reason text default null, known jsonb default '{}'
 ) returns bigint language plpgsql as $$
+declare
+    number bigint;
 begin
-    return core.write_notice(told, now(), jsonb_build_object(
+    insert into core.notices (type, payload)
+    values (told, jsonb_build_object('type', told, 'timestamp', now(), 'data', jsonb_build_object(
         'customer_id', customer, 'own_job_id', own_job, 'integration_id', integration, 'kombo_job_id', job,
         'title', null, 'remote_id', null, 'post_url', null, 'data_as_of', null, 'reason', reason
     ) || known || coalesce((
@@ -154,28 +156,28 @@ begin
         )
         from marts.jobs m
         where m.integration_id = integration and m.kombo_job_id = job
-    ), '{}'));
+    ), '{}')))
+    returning sequence into number;
+    return number;
 end $$;
 
 -- Links and exposures: told as they change.
 create or replace function core.write_link_notice() returns trigger language plpgsql
     security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    told text := case
+        when new.state = 'active' and tg_op = 'UPDATE' then 'link.resumed'
+        when new.state = 'active' then 'link.started'
+        when new.state = 'suspended' then 'link.suspended'
+        else 'link.ended'
+    end;
 begin
-    perform core.write_notice(
-        case
-            when new.state = 'active' and tg_op = 'UPDATE' then 'link.resumed'
-            when new.state = 'active' then 'link.started'
-            when new.state = 'suspended' then 'link.suspended'
-            else 'link.ended'
-        end,
-        new.state_since,
-        jsonb_build_object(
-            'link_id', new.link_id, 'customer_id', new.customer_id, 'own_job_id', new.own_job_id,
-            'integration_id', new.integration_id, 'kombo_job_id', new.kombo_job_id,
-            'method', new.method, 'state', new.state, 'reason', new.reason
-        ),
-        new.link_id
-    );
+    insert into core.notices (link_id, type, payload)
+    values (new.link_id, told, jsonb_build_object('type', told, 'timestamp', new.state_since, 'data', jsonb_build_object(
+        'link_id', new.link_id, 'customer_id', new.customer_id, 'own_job_id', new.own_job_id,
+        'integration_id', new.integration_id, 'kombo_job_id', new.kombo_job_id,
+        'method', new.method, 'state', new.state, 'reason', new.reason
+    )));
     return null;
 end $$;
 drop trigger tell_of_new_link on core.job_links;
@@ -393,7 +395,7 @@ create trigger compare_targets_of_forgotten_integration after delete on core.int
 -- They write with the rights of the owner of the tables, for whoever changes a job; nobody calls them directly.
 revoke all on function
     core.write_link_notice, core.write_exposure_notice, core.write_integration_notice, core.tell_targets,
-    core.note_changed_job, core.note_changed_own_job, core.note_changed_integration
+    core.number_notice, core.note_changed_job, core.note_changed_own_job, core.note_changed_integration
 from public;
 
 -- What is a target at the upgrade is told as well, at its commit.
