@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import click
 import psycopg
@@ -23,11 +22,11 @@ from kombo_pipeline.ingest.commands import events, release_owner
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.responses import page_text
+from kombo_pipeline.linking.commands import notices, targets
 from kombo_pipeline.orchestration.commands import forget
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
 
 _EXPECTED = (SettingsError, KomboError, psycopg.Error, RuntimeError, ValueError, LookupError, OSError)
-_SHOWN_NOTICES = 100
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 
 
@@ -299,41 +298,10 @@ def release_closure(hold_id: int | None, refuse: bool, by: str | None) -> None:
     click.echo("Refused; the jobs stay as they are." if refuse else f"{closed} jobs closed.")
 
 
-@main.command()
-@click.option("--dead", is_flag=True, help="List those that were given up instead of those that wait.")
-@click.option("--retry", "notice_id", type=click.UUID, metavar="NOTICE_ID", help="Send this one again, at once.")
-@click.option("--retry-dead", is_flag=True, help="Send again every one that was given up.")
-def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
-    """List the notices of links that your product has not got yet, or have them sent again.
-
-    The back office sends them while it runs, to KOMBO_NOTICE_URL.
-    """
-    from kombo_pipeline.linking.statements import link_notices as statements
-
-    if dead + retry_dead + (notice_id is not None) > 1:
-        raise click.UsageError("Choose one of --dead, --retry and --retry-dead")
-    with _warehouse() as conn:
-        if notice_id is not None or retry_dead:
-            retried = statements.retry(conn, notice_id)
-            if notice_id is not None and not retried:
-                raise LookupError(f"There is no notice {notice_id} that was not delivered; see marts.link_notices")
-            click.echo(f"{retried} notices are due now.")
-            return
-        found = statements.undelivered(conn, dead=dead, limit=_SHOWN_NOTICES + 1)
-    for row in found[:_SHOWN_NOTICES]:
-        due = "given up" if dead else f"due {row['next_attempt_at']:%Y-%m-%d %H:%M}"
-        click.echo(
-            f"{row['notice_id']} {row['event_type']} link {row['link_id']} of {row['customer_id']}, "
-            f"{row['attempts']} attempts, {due}" + (f": {row['last_error']}" if row["last_error"] else "")
-        )
-    if len(found) > _SHOWN_NOTICES:
-        click.echo(f"The oldest {_SHOWN_NOTICES}; all are in marts.link_notices.")
-    if not found:
-        click.echo("No notice was given up." if dead else "No notice waits.")
-
-
 main.add_command(forget)
 main.add_command(events)
+main.add_command(notices)
+main.add_command(targets)
 main.add_command(user)
 main.add_command(customer_link)
 release.add_command(release_owner)

@@ -22,6 +22,7 @@ defs = dg.Definitions(
         checks.links_are_sound,
         checks.every_integration_fresh,
         checks.every_event_was_understood,
+        checks.product_knows_every_target,
     ],
     jobs=[
         jobs.sync_integration,

@@ -33,6 +33,8 @@ class Settings:
     """KOMBO_DATA_DIR: embedded Postgres and logs; .local below the working directory by default."""
     overlap_seconds: float
     """KOMBO_OVERLAP_SECONDS: how far before the watermark an incremental fetch asks; 300 by default."""
+    stale_after_days: float = 7
+    """KOMBO_STALE_AFTER_DAYS: data older than so many days is too old for applications; 7 by default."""
     backoffice_secret: str | None = field(default=None, repr=False)
     """KOMBO_BACKOFFICE_SECRET: signs forms and customers' links, 32 characters or more. `up` makes one."""
     backoffice_proxy_header: str | None = None
@@ -44,7 +46,7 @@ class Settings:
     own_jobs_tokens: tuple[str, ...] = field(default=(), repr=False)
     """KOMBO_OWN_JOBS_TOKENS: comma-separated, of the own-jobs feed: customer=token, or a bare token for all."""
     notice_url: str | None = field(default=None, repr=False)
-    """KOMBO_NOTICE_URL: where notices of links are delivered. Unset: they stay in marts.link_notices."""
+    """KOMBO_NOTICE_URL: where notices are delivered. Unset: they stay in marts.notices."""
     notice_secret: str | None = field(default=None, repr=False)
     """KOMBO_NOTICE_SECRET: signs the notices (Standard Webhooks): whsec_ and base64; several, with commas between."""
 
@@ -55,13 +57,6 @@ def load() -> Settings:
     Raises SettingsError for a value that cannot be used.
     """
     load_dotenv(Path.cwd() / ".env")
-    overlap = _text("KOMBO_OVERLAP_SECONDS") or "300"
-    try:
-        overlap_seconds = float(overlap)
-    except ValueError:
-        overlap_seconds = -1
-    if not 0 <= overlap_seconds <= 86_400:
-        raise SettingsError(f"KOMBO_OVERLAP_SECONDS is {overlap!r}; write a number of seconds from 0 to 86400")
     return Settings(
         kombo_api_url=(_text("KOMBO_API_URL") or "https://api.kombo.dev/v1").rstrip("/"),
         kombo_api_key=_text("KOMBO_API_KEY"),
@@ -69,7 +64,8 @@ def load() -> Settings:
         warehouse_url=_text("KOMBO_WAREHOUSE_URL"),
         dagster_url=_text("KOMBO_DAGSTER_URL"),
         data_dir=Path(_text("KOMBO_DATA_DIR") or ".local").absolute(),
-        overlap_seconds=overlap_seconds,
+        overlap_seconds=_number("KOMBO_OVERLAP_SECONDS", 300, unit="seconds", smallest=0, largest=86_400),
+        stale_after_days=_number("KOMBO_STALE_AFTER_DAYS", 7, unit="days", smallest=1, largest=365),
         backoffice_secret=_text("KOMBO_BACKOFFICE_SECRET"),
         backoffice_proxy_header=_text("KOMBO_BACKOFFICE_PROXY_HEADER"),
         backoffice_url=_address("KOMBO_BACKOFFICE_URL", f"http://127.0.0.1:{BACKOFFICE_PORT}"),
@@ -86,6 +82,17 @@ def _address(name: str, default: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise SettingsError(f"{name} is {address!r}; write an address such as https://jobs.example.com")
     return address.rstrip("/")
+
+
+def _number(name: str, default: float, *, unit: str, smallest: int, largest: int) -> float:
+    given = _text(name)
+    try:
+        number = default if given is None else float(given)
+    except ValueError:
+        number = smallest - 1
+    if not smallest <= number <= largest:
+        raise SettingsError(f"{name} is {given!r}; write a number of {unit} from {smallest} to {largest}")
+    return number
 
 
 def _text(name: str) -> str | None:

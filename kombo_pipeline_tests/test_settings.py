@@ -9,7 +9,7 @@ from kombo_pipeline.settings import SettingsError
 
 NAMES = (
     *("KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_WEBHOOK_SECRETS", "KOMBO_WAREHOUSE_URL", "KOMBO_DAGSTER_URL"),
-    *("KOMBO_DATA_DIR", "KOMBO_OVERLAP_SECONDS"),
+    *("KOMBO_DATA_DIR", "KOMBO_OVERLAP_SECONDS", "KOMBO_STALE_AFTER_DAYS"),
 )
 
 
@@ -33,15 +33,16 @@ def test_without_any_variable_the_defaults_are_those_of_the_documentation(elsewh
         dagster_url=None,
         data_dir=elsewhere / ".local",
         overlap_seconds=300,
+        stale_after_days=7,
     )
 
 
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, elsewhere: Path) -> None:
-    values = ("http://h/v1/", "k", " new , old,, ", "postgres://w", "postgres://d", "data", "0.5")
+    values = ("http://h/v1/", "k", " new , old,, ", "postgres://w", "postgres://d", "data", "0.5", "2.5")
     for name, value in zip(NAMES, values, strict=True):
         monkeypatch.setenv(name, value)
     assert settings.load() == settings.Settings(
-        "http://h/v1", "k", ("new", "old"), "postgres://w", "postgres://d", elsewhere / "data", 0.5
+        "http://h/v1", "k", ("new", "old"), "postgres://w", "postgres://d", elsewhere / "data", 0.5, 2.5
     )
 
 
@@ -61,12 +62,13 @@ def test_a_dotenv_file_fills_in_what_the_environment_does_not_say(
     assert (found.kombo_api_url, found.overlap_seconds) == ("http://environment/v1", 7)
 
 
+@pytest.mark.parametrize("name", ["KOMBO_OVERLAP_SECONDS", "KOMBO_STALE_AFTER_DAYS"])
 @pytest.mark.parametrize("value", ["five", "-1", "86401", "nan", "inf"])
-def test_an_overlap_that_is_no_number_of_seconds_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, value: str
+def test_what_is_no_number_of_seconds_or_days_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    monkeypatch.setenv("KOMBO_OVERLAP_SECONDS", value)
-    with pytest.raises(SettingsError, match=f"KOMBO_OVERLAP_SECONDS is '{value}'"):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name} is '{value}'"):
         settings.load()
 
 

@@ -29,12 +29,13 @@ grant usage on schema core, marts to kombo_backoffice;
 grant select on all tables in schema marts to kombo_backoffice;
 grant select on core.integrations, core.integration_issues, core.jobs, core.job_changes, core.held_closures,
     core.own_jobs, core.matchable_jobs, core.own_job_matches, core.job_match_candidates, core.job_links,
-    core.link_decisions, core.exposed_jobs, core.link_notices, core.backoffice_users, core.backoffice_sessions
-    to kombo_backoffice;
-grant insert on core.own_jobs, core.job_links, core.link_decisions, core.exposed_jobs, core.link_notices,
+    core.link_decisions, core.exposed_jobs, core.notices, core.link_notices, core.backoffice_users,
     core.backoffice_sessions to kombo_backoffice;
-grant update on core.own_jobs, core.job_links, core.exposed_jobs, core.link_notices, core.backoffice_sessions
+grant insert on core.own_jobs, core.job_links, core.link_decisions, core.exposed_jobs, core.backoffice_sessions
     to kombo_backoffice;
+-- Notices are written by triggers, with the rights of their owner; the back office delivers them.
+grant update on core.own_jobs, core.job_links, core.exposed_jobs, core.notices, core.link_notices,
+    core.backoffice_sessions to kombo_backoffice;
 grant delete on core.backoffice_sessions to kombo_backoffice;
 -- Releasing a held closure.
 grant update (decision, decided_at, decided_by) on core.held_closures to kombo_backoffice;

@@ -1,8 +1,8 @@
 """What is known of an integration: its owner and state, who must act on it, and what to tell them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import identity
@@ -23,6 +23,7 @@ class Diagnosis(NamedTuple):
 # Both must be exceeded: some odd records are always about, a change of what the ATS sends shows in many.
 ODD_ABOVE_RECORDS = 10
 ODD_ABOVE_SHARE = 0.05
+_STALE_AT_ONCE: Final = 20
 
 _FINE = Diagnosis(None, None)
 _RECONNECT = Diagnosis(
@@ -197,3 +198,17 @@ def store(conn: Connection, changes: Sequence[tuple[Mapping[str, Any], Mapping[s
     for before, after in changes:
         if (before["claimed_customer_id"] is None) != (after["claimed_customer_id"] is None):
             links.follow_jobs(conn, after["integration_id"])
+
+
+def note_staleness(conn: Connection, *, after: timedelta) -> int:
+    """Note which integrations have data older than `after` and which have not any more; commit, and return how many.
+
+    Staleness has no transaction of its own, so the webhook sensor asks. Each commit closes or opens the targets of some
+    integrations, and the product is told by it.
+    """
+    changed = 0
+    while found := integrations.note_staleness(conn, after=after, limit=_STALE_AT_ONCE):
+        conn.commit()
+        changed += found
+    conn.commit()
+    return changed

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking import identifier_graph, links
+from kombo_pipeline.linking import identifier_graph, links, targets
 from kombo_pipeline.linking.identifier_graph import Identified
 from kombo_pipeline.linking.links import NewLink
 from kombo_pipeline.linking.proposals import Proposals, ats_text
@@ -85,6 +85,7 @@ class _Matching:
             changed = self._concerned(new_vectors)
         scored, pairs, linked = self._match(changed)
         links.follow_jobs(self.conn, self.integration_id)
+        targets.tell(self.conn, self.integration_id)
         match_candidates.mark_matched(self.conn, self.integration_id, fetch_id=fetch_id, matched_with=matched_with)
         return Matched(scored=scored, ats_jobs_changed=len(self.touched_ids), pairs=pairs, linked=linked)
 

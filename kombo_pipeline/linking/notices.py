@@ -1,7 +1,7 @@
-"""Outbound notices: what becomes of links, told to your product as signed webhooks (standardwebhooks.com).
+"""Outbound notices: what your product is told, as signed webhooks (standardwebhooks.com).
 
-The outbox is core.link_notices, written by triggers in the transaction that changes a link. Every notice is
-delivered at least once and always under the same `webhook-id`, by which the receiver drops repetitions.
+The outbox is core.notices, written by triggers in the transaction that causes a notice (see linking/targets.py). Every
+notice is delivered at least once and always under the same `webhook-id`, by which the receiver drops repetitions.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import httpx
 import psycopg
 
 from kombo_pipeline.db.connection import Connection, connect
-from kombo_pipeline.linking.statements import link_notices as statements
+from kombo_pipeline.linking.statements import notices as statements
 from kombo_pipeline.settings import SettingsError
 
 RETRY_AFTER: Final = (

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from kombo_pipeline.ingest.statements import webhook_events
+from kombo_pipeline.linking.statements import targets
 from kombo_pipeline.orchestration import audits
 from kombo_pipeline.orchestration.assets import integration, integrations, job_match_candidates, jobs
 from kombo_pipeline.orchestration.metadata import table
@@ -168,6 +169,26 @@ def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
             else "nothing",
             "sample": table(
                 sample, ("event_id", "event_type", "integration_id", "customer_id", "reason", "received_at", "died_at")
+            ),
+        },
+    )
+
+
+@dg.asset_check(asset=integrations.key)
+def product_knows_every_target(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """What your product was told of application targets, replayed, is marts.application_targets, computed anew."""
+    with warehouse.connect() as conn:
+        untold = targets.untold(conn)
+    return dg.AssetCheckResult(
+        passed=not untold,
+        description=f"{len(untold)} integrations have application targets that differ from what your product was told: "
+        "launch rematch for them, which tells the difference; a trigger of the database is missing or was switched off."
+        if untold
+        else "Your product was told of every application target.",
+        metadata={
+            "integrations": len(untold),
+            "sample": table(
+                [each._asdict() for each in untold[:20]], ("integration_id", "not_told_open", "not_told_closed")
             ),
         },
     )

@@ -8,7 +8,11 @@ from pydantic import Field
 from kombo_pipeline.ingest.statements import fetches, refused_deliveries, webhook_events
 from kombo_pipeline.orchestration import pruning
 from kombo_pipeline.orchestration.assets import FetchConfig, job_match_candidates, jobs, own_jobs, raw_job_pages
-from kombo_pipeline.orchestration.checks import every_event_was_understood, every_integration_fresh
+from kombo_pipeline.orchestration.checks import (
+    every_event_was_understood,
+    every_integration_fresh,
+    product_knows_every_target,
+)
 from kombo_pipeline.orchestration.resources import Warehouse
 from kombo_pipeline.orchestration.runs import PRIORITIES
 
@@ -38,8 +42,9 @@ rematch = dg.define_asset_job(
 )
 check_freshness = dg.define_asset_job(
     "check_freshness",
-    selection=dg.AssetSelection.checks(every_integration_fresh, every_event_was_understood),
-    description="Name the integrations whose copy is older than a day, and the events that could not be interpreted.",
+    selection=dg.AssetSelection.checks(every_integration_fresh, every_event_was_understood, product_knows_every_target),
+    description="Name the integrations whose copy is older than a day, the events that could not be interpreted, and "
+    "the application targets of which your product was not told.",
 )
 
 

@@ -1,11 +1,12 @@
 """Sensors: what has landed or changed in the tables asks for runs."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from kombo_pipeline import settings
 from kombo_pipeline.db import leases
-from kombo_pipeline.ingest import events, renewal
+from kombo_pipeline.ingest import events, health, renewal
 from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching.version import versions
@@ -31,12 +32,13 @@ _LOOKING_SECONDS = 20
     job=sync_integration,
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks at landed webhooks: notes what they tell, adds partitions, runs the integrations that are due.",
+    description="Looks at landed webhooks: notes what they tell and what is stale, adds partitions, runs what is due.",
 )
 def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
     """Keep no cursor: what is due follows from the events that no completed fetch covers."""
     with warehouse.connect() as conn:
         seen = events.work_off(conn, seconds=_LOOKING_SECONDS)
+        health.note_staleness(conn, after=timedelta(days=settings.load().stale_after_days))
         waiting = with_interrupted(webhook_events.waiting_for_fetch(conn), backlog.interrupted_fetches(conn))
         known = integrations.registered(conn)
         # Read after the events: a fetch that begins after this look sees every one of them.

@@ -150,8 +150,7 @@ def page(
     rows = conn.execute(
         "select p.*, l.state as link_state, l.reason as link_reason, l.state_since, l.integration_id, "  # noqa: S608
         "l.kombo_job_id, l.method, l.confirmed_by, j.name as ats_title, "
-        "exists (select from marts.application_targets t "
-        "where t.customer_id = p.customer_id and t.own_job_id = p.own_job_id) as is_target "
+        "core.no_target_because(l.customer_id, l.own_job_id, l.integration_id, l.kombo_job_id) as no_target_because "
         f"from (select o.* {matching} order by o.created_at desc, o.customer_id, o.own_job_id "
         "offset %(offset)s limit %(limit)s) p left join lateral (select * from core.job_links l "
         "where l.customer_id = p.customer_id and l.own_job_id = p.own_job_id and l.state <> 'retired' "

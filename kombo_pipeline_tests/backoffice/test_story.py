@@ -25,6 +25,7 @@ from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.backoffice.conftest import PASSWORD, running_backoffice
 from kombo_pipeline_tests.conftest import as_member
 from kombo_pipeline_tests.linking.test_notices import SECRET, Product, product
+from kombo_pipeline_tests.linking.test_notices import told as told_of_targets
 
 __all__ = ["product"]
 
@@ -122,7 +123,7 @@ def test_from_an_imported_own_job_to_the_notice_that_its_applications_must_stop(
         [link] = conn.execute("select state, reason, confirmed_by from marts.job_links").fetchall()
         assert link == {"state": "suspended", "reason": "closed", "confirmed_by": "ana"}
         until(lambda: [kind for _, kind in product.events] == ["link.started", "link.suspended"])
-        _, told = product.received[-1]
+        [told] = [body for _, body in product.received if body["type"] == "link.suspended"]
         assert told["data"] | {"link_id": 0} == {
             "link_id": 0,
             "customer_id": "acme",
@@ -133,6 +134,8 @@ def test_from_an_imported_own_job_to_the_notice_that_its_applications_must_stop(
             "state": "suspended",
             "reason": "closed",
         }
+        until(lambda: len(told_of_targets(product)) == 2)
+        assert told_of_targets(product) == [("target.opened", "own-1"), ("target.closed", "own-1")]
         page.goto("/links")
         page.locator("main li, main td, main .chip").filter(has_text="closed").first.wait_for()
         context.close()

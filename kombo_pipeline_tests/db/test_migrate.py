@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
 
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db import migrate as migrations
@@ -22,6 +23,7 @@ from kombo_pipeline.db.connection import connect, redacted, with_driver
 from kombo_pipeline.db.ddl import execute
 from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.db.versions import SchemaError, newest_revision
+from kombo_pipeline_tests.linking.told import Product, assert_told, targets_by
 
 SPELLINGS = ("postgres://", "postgresql://", "postgresql+psycopg://", "postgresql+psycopg2://", "postgres+asyncpg://")
 OBJECTS = "select oid, relname from pg_class where relnamespace in ({}) order by oid".format(
@@ -438,3 +440,36 @@ def test_what_is_no_postgres_url_is_refused_without_its_password(url: str) -> No
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+def test_notices_of_links_keep_their_form_in_the_outbox_of_all_and_what_is_a_target_is_told(empty_url: str) -> None:
+    with migrations._transaction(empty_url) as connection:
+        config = migrations._config()
+        config.attributes |= {"connection": connection, "version_table_schema": "public"}
+        command.upgrade(config, "0011")
+    with connect(empty_url) as conn:
+        conn.execute(
+            "insert into core.integrations (integration_id, customer_id, kombo_last_sync_started_at) "
+            "values ('tool:one', 'acme', now()); "
+            "insert into core.own_jobs (customer_id, own_job_id) values ('acme', 'A-1'); "
+            "insert into core.jobs (integration_id, kombo_job_id, status, last_fetch_id) "
+            "values ('tool:one', 'j1', 'OPEN', 1); "
+            "insert into core.exposed_jobs (integration_id, kombo_job_id, exposed_by, channel) "
+            "values ('tool:one', 'j1', 'ana', 'picker'); "
+            "insert into core.job_links (customer_id, own_job_id, integration_id, kombo_job_id, method, own_seen, "
+            "ats_seen) values ('acme', 'A-1', 'tool:one', 'j1', 'job_code', '{}', '{}'); "
+            "update core.link_notices set attempts = 3, last_error = 'answered 500'; "
+            "create view public.mine as select notice_seq, event_type, payload from core.link_notices"
+        )
+        before = conn.execute("select * from core.link_notices order by notice_seq").fetchall()
+        mine = conn.execute("select * from public.mine").fetchall()
+    assert [row["event_type"] for row in before] == ["link.started"]
+    migrate(empty_url)
+    with connect(empty_url) as conn:
+        assert conn.execute("select * from core.link_notices order by notice_seq").fetchall() == before
+        assert conn.execute("select * from public.mine where event_type like 'link.%'").fetchall() == mine
+        assert_told(conn, Product())
+        assert len(targets_by(conn, "core.targets")) == 1
+        # The release before delivers them as ever.
+        conn.execute("select notice_id from core.link_notices where next_attempt_at <= now() for update skip locked")
+        conn.execute("update core.link_notices set attempts = attempts + 1, delivered_at = now()")

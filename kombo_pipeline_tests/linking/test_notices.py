@@ -20,7 +20,8 @@ from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.linking import notices
 from kombo_pipeline.linking.notices import Deliverer, Endpoint, deliver_due, endpoint
-from kombo_pipeline.linking.statements import link_notices as statements
+from kombo_pipeline.linking.statements import exposed_jobs
+from kombo_pipeline.linking.statements import notices as statements
 from kombo_pipeline.settings import SettingsError
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-nine bytes").decode()
@@ -64,7 +65,9 @@ class Product:
 
     @property
     def events(self) -> list[tuple[int, str]]:
-        return [(body["data"]["link_id"], body["type"]) for _, body in self.received]
+        """The notices about links, with their link."""
+        links = [body for _, body in self.received if body["type"].startswith("link.")]
+        return [(body["data"]["link_id"], body["type"]) for body in links]
 
 
 @pytest.fixture
@@ -139,7 +142,7 @@ def newest(conn: Connection, link_id: int) -> dict[str, Any]:
 
 
 def make_due(conn: Connection) -> None:
-    conn.execute("update core.link_notices set next_attempt_at = now() where next_attempt_at is not null")
+    conn.execute("update core.notices set next_attempt_at = now() where next_attempt_at is not null")
     conn.commit()
 
 
@@ -296,6 +299,74 @@ def test_a_notice_that_was_given_up_holds_no_later_one_back(
     product.answers = [410]
     assert [deliver_due(conn, product.endpoint) for _ in range(3)] == [1, 1, 0]
     assert product.events == [(link_id, "link.suspended")]
+
+
+def test_an_endpoint_that_is_down_for_a_day_gets_everything_of_an_own_job_in_order(
+    conn: Connection, link: Callable[[], int], product: Product
+) -> None:
+    links = [link() for _ in range(3)]
+    for choice in (expose, end_exposure, expose):
+        for number in range(3):
+            choice(conn, str(number))
+        conn.commit()
+    for link_id in links:
+        suspend(conn, link_id)
+    written = conn.execute("select sequence, type, own_job_id from marts.notices order by sequence").fetchall()
+    conn.commit()
+    assert {row["type"] for row in written} == {
+        *("link.started", "link.suspended", "target.opened", "target.closed", "exposure.started", "exposure.ended"),
+    }
+    # Six attempts take a day; only the first notice of each own job and of each ATS job is tried.
+    for _ in range(6):
+        product.answers = [503] * 6
+        assert deliver_due(conn, product.endpoint) == 6
+        make_due(conn)
+    while deliver_due(conn, product.endpoint):
+        pass
+    assert len(product.received) == len(written)
+    for number in range(3):
+        of_own_job = [row["type"] for row in written if row["own_job_id"] == str(number)]
+        arrived = [body["type"] for _, body in product.received if body["data"].get("own_job_id") == str(number)]
+        assert arrived == of_own_job
+
+
+def test_a_notice_that_was_given_up_holds_nothing_back_and_one_that_waits_only_its_own_job(
+    conn: Connection, link: Callable[[], int], product: Product
+) -> None:
+    for number in range(2):
+        link()
+        expose(conn, str(number))
+        conn.commit()
+    conn.execute("update core.notices set next_attempt_at = null, delivered_at = now() where type <> 'target.opened'")
+    for number in range(2):
+        end_exposure(conn, str(number))
+    conn.commit()
+    conn.execute("update core.notices set next_attempt_at = now() + interval '1 hour' where type = 'target.opened' "
+                 "and payload #>> '{data,own_job_id}' = '0'")  # fmt: skip
+    conn.commit()
+    while deliver_due(conn, product.endpoint):
+        pass
+    assert told(product) == [("target.opened", "1"), ("target.closed", "1")]
+    conn.execute("update core.notices set next_attempt_at = null, dead_at = now() where next_attempt_at > now()")
+    conn.commit()
+    while deliver_due(conn, product.endpoint):
+        pass
+    assert told(product)[2:] == [("target.closed", "0")]
+
+
+def told(product: Product) -> list[tuple[str, str]]:
+    """The notices about targets that have arrived, with their own job."""
+    return [
+        (body["type"], body["data"]["own_job_id"]) for _, body in product.received if body["type"].startswith("target.")
+    ]
+
+
+def expose(conn: Connection, job: str) -> None:
+    exposed_jobs.expose(conn, "tool:one", [job], by="ana", channel="picker")
+
+
+def end_exposure(conn: Connection, job: str) -> None:
+    exposed_jobs.end_exposures(conn, "tool:one", [job], by="ana")
 
 
 def test_several_deliverers_send_each_notice_once_and_keep_each_links_order(

@@ -42,6 +42,7 @@ def judge(acme: str) -> Judge:
         results = {
             "every_integration_fresh": checks.every_integration_fresh(warehouse=Warehouse()),
             "every_event_was_understood": checks.every_event_was_understood(warehouse=Warehouse()),
+            "product_knows_every_target": checks.product_knows_every_target(warehouse=Warehouse()),
         }
         for check in PARTITIONED:
             # `build_asset_check_context` takes no partition.
@@ -191,7 +192,26 @@ def test_the_hourly_job_runs_only_the_checks_of_all_integrations(run: Callable[.
     assert sorted((check.check_name, check.partition, check.passed) for check in evaluations) == [
         ("every_event_was_understood", None, True),
         ("every_integration_fresh", None, True),
+        ("product_knows_every_target", None, True),
     ]
+
+
+def test_a_target_that_was_not_told_is_found_with_its_integration_and_the_next_matching_tells_it(
+    judge: Judge, conn: Connection, run: Callable[..., Any], acme: str
+) -> None:
+    change(
+        conn,
+        "insert into core.own_jobs (customer_id, own_job_id, kombo_job_id, title) select customer_id, 'own-1', "
+        "kombo_job_id, name from marts.jobs where publishable order by kombo_job_id limit 1",
+    )
+    assert run(acme, job="rematch").success
+    assert failing(judge) == []
+    change(conn, "delete from core.targets")
+    assert failing(judge) == ["product_knows_every_target"]
+    sample = str(judge()["product_knows_every_target"].metadata["sample"].value)
+    assert acme in sample
+    assert run(acme, job="rematch").success
+    assert failing(judge) == []
 
 
 def test_a_dead_event_is_counted_and_shown_with_its_reason(judge: Judge, conn: Connection) -> None:

@@ -649,6 +649,28 @@ def test_what_older_code_read_is_due_until_it_was_read_again(
     assert told == [f"{records} records read again, 0 integrations wait for it" for records in (3, 0)]
 
 
+def test_a_tick_notes_what_is_stale_by_the_setting_and_what_is_fresh_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.conn.execute(
+        "insert into core.integrations (integration_id, fetched_at) values (%s, now() - interval '5 days')", (ACME,)
+    )
+    pipeline.conn.commit()
+
+    def is_stale() -> bool:
+        pipeline.tick()
+        pipeline.conn.rollback()
+        found = integrations.get(pipeline.conn, ACME)
+        pipeline.conn.rollback()
+        return found is not None and found["stale_since"] is not None
+
+    assert not is_stale()
+    monkeypatch.setenv("KOMBO_STALE_AFTER_DAYS", "4")
+    assert is_stale()
+    monkeypatch.setenv("KOMBO_STALE_AFTER_DAYS", "6")
+    assert not is_stale()
+
+
 def test_every_schedule_and_sensor_runs_from_the_start() -> None:
     for sensor in (
         sensors.webhook_sensor,

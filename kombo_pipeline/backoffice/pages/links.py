@@ -14,7 +14,8 @@ from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import link_notices
+from kombo_pipeline.linking.statements import notices
+from kombo_pipeline.linking.targets import REASONS as NO_TARGET
 
 PAGE_SIZE: Final = 50
 STATES: Final[Mapping[str, str]] = {"active": "good", "suspended": "warn", "retired": ""}
@@ -82,7 +83,7 @@ def detail(request: Request) -> Response:
         context: dict[str, Any] = {
             "link": link,
             "decisions": overview.decisions_about(conn, **own),
-            "notices": link_notices.of_links(conn, [link["link_id"]]),
+            "notices": notices.of_link(conn, link),
             "changes": overview.changes_of_job(conn, link["integration_id"], link["kombo_job_id"], 30),
             "successors": overview.successors(conn, link, 5) if link["proposal"] == "successor" else [],
             "others": [
@@ -103,7 +104,7 @@ def _link(conn: Connection, request: Request) -> dict[str, Any]:
 
 
 def _words() -> dict[str, Any]:
-    return {"states": STATES, "reasons": REASONS, "proposals": PROPOSALS}
+    return {"states": STATES, "reasons": REASONS, "proposals": PROPOSALS, "no_target": NO_TARGET}
 
 
 routes: list[Route] = [

@@ -20,6 +20,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.linking.statements import exposed_jobs
+from kombo_pipeline.linking.targets import REASONS
 from kombo_pipeline.own_jobs import importing, statements
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.own_jobs.importing import MAX_ID_CHARACTERS, SOURCES, OwnJob
@@ -77,6 +78,7 @@ def show(request: Request) -> Response:
         customers=customers | ({given["customer"]: given["customer"]} if given["customer"] not in customers else {}),
         sources=SOURCES,
         states=STATES,
+        no_target=REASONS,
         integrations=[row for row in known if row["customer_id"] == given["customer"]],
         may_change=request.state.viewer.may("reviewer"),
     )

@@ -49,7 +49,8 @@ create view marts.integration_health as ( -- Each customer's connection: is the 
         i.claimed_customer_id,
         i.claimed_at,
         coalesce(dead.events, 0) as dead_events, -- Events of it that could not be interpreted.
-        i.details_error
+        i.details_error,
+        i.stale_since
     from core.integrations i
     cross join lateral (
         select

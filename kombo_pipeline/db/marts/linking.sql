@@ -92,10 +92,15 @@ create view marts.job_links as ( -- Every link, active, suspended and past, with
         l.confirmed_by,
         l.created_at,
         l.link_id,
-        l.matcher_version
+        l.matcher_version,
+        core.no_target_because(l, j, i, o, exists (
+            select from core.exposed_jobs e where e.integration_id = l.integration_id
+                and e.kombo_job_id = l.kombo_job_id and e.exposed_until is null
+        )) as no_target_because -- Why no application can be created through the link: closed, deleted, vanished, not_publishable, exposure_ended, link_ended, link_suspended, own_job_withdrawn, connection_lost or stale; null where one can.
     from core.job_links l
     join core.own_jobs o using (customer_id, own_job_id)
     join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
+    left join core.integrations i on i.integration_id = l.integration_id
 );
 
 create view marts.exposed_jobs as ( -- The customers' choices of jobs to expose, current and past.
@@ -117,7 +122,7 @@ create view marts.exposed_jobs as ( -- The customers' choices of jobs to expose,
     join core.jobs j using (integration_id, kombo_job_id)
 );
 
-create view marts.application_targets as ( -- Where applications may be created now: linked, exposed, open and publishable.
+create view marts.application_targets as ( -- Where applications may be created now: linked, exposed, open and publishable, by a connection that works and is fresh.
     select
         l.customer_id,
         l.own_job_id,
@@ -140,8 +145,10 @@ create view marts.application_targets as ( -- Where applications may be created 
     join core.exposed_jobs e on e.integration_id = l.integration_id and e.kombo_job_id = l.kombo_job_id
         and e.exposed_until is null
     join core.integrations i on i.integration_id = l.integration_id
+    -- core.no_target_because says the same in words.
     where l.state = 'active' and j.publishable and o.withdrawn_at is null and i.deleted_at is null
-        and i.claimed_customer_id is null
+        and i.succeeded_by is null and i.claimed_customer_id is null and i.stale_since is null
+        and (i.state is null or i.state not in ('INVALID', 'INACTIVE'))
 );
 
 create view marts.link_notices as ( -- What your product was told, or is to be told, of links.
@@ -150,6 +157,27 @@ create view marts.link_notices as ( -- What your product was told, or is to be t
         n.*
     from core.link_notices n
     left join core.job_links l using (link_id)
+);
+
+create view marts.notices as ( -- What your product was told, or is to be told: links, targets, exposed jobs and connections, in the order of telling.
+    select
+        n.payload #>> '{data,customer_id}' as customer_id, -- The customer.
+        n.sequence,
+        n.type,
+        n.payload #>> '{data,integration_id}' as integration_id, -- The integration.
+        n.payload #>> '{data,own_job_id}' as own_job_id, -- The own job; null where the notice is of an ATS job or a connection.
+        n.payload #>> '{data,kombo_job_id}' as kombo_job_id, -- The ATS job; null where the notice is of a connection.
+        n.payload #>> '{data,reason}' as reason, -- Why a target has closed, or a link is suspended or has ended.
+        n.link_id,
+        n.notice_id,
+        n.payload,
+        n.created_at,
+        n.attempts,
+        n.next_attempt_at,
+        n.delivered_at,
+        n.dead_at,
+        n.last_error
+    from core.notices n
 );
 
 create view marts.review_queue as ( -- Own jobs that wait for a person's answer, and why.

@@ -87,7 +87,8 @@ def places(conn: Connection) -> list[Place]:
     """Return where rows of an integration are, so ordered that no foreign key is in the way of deleting them.
 
     Read from the catalog, so that no table that comes later is left out: every column named integration_id, and
-    every column with a foreign key to core.integrations.
+    every column with a foreign key to core.integrations. What the product was told of targets goes by itself, when the
+    commit tells it that they have ended.
     """
     rows = conn.execute(
         """
@@ -99,7 +100,9 @@ def places(conn: Connection) -> list[Place]:
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         where n.nspname in ('raw', 'core') and c.relkind in ('r', 'p')
-            and n.nspname || '.' || c.relname not in ('core.forgotten', 'core.leases', 'raw.webhook_events')
+            and n.nspname || '.' || c.relname not in (
+                'core.forgotten', 'core.leases', 'core.targets', 'core.targets_due', 'raw.webhook_events'
+            )
             and (
                 a.attname = 'integration_id'
                 or c.oid <> 'core.integrations'::regclass and exists (
@@ -157,7 +160,7 @@ def allow_deleting_answers(conn: Connection) -> None:
 def end_links(conn: Connection, integration_id: str) -> int:
     """Retire what is linked to an integration, so that the product is told; return how many links ended.
 
-    Notices of these links that wait are still sent, the others go.
+    Notices of the integration that wait are still sent, the others go.
     """
     ended = conn.execute(
         """
@@ -169,8 +172,8 @@ def end_links(conn: Connection, integration_id: str) -> int:
     ).rowcount
     conn.execute(
         """
-        delete from core.link_notices
-        where next_attempt_at is null and link_id in (select link_id from core.job_links where integration_id = %s)
+        delete from core.notices
+        where next_attempt_at is null and payload #>> '{data,integration_id}' = %s
         """,
         (integration_id,),
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg import sql
@@ -158,6 +158,40 @@ def with_live_jobs(conn: Connection, integration_ids: Sequence[str]) -> list[str
         (list(integration_ids),),
     )
     return [row["integration_id"] for row in rows]
+
+
+def note_staleness(conn: Connection, *, after: timedelta, limit: int) -> int:
+    """Store since when data is too old for applications, or that it is not any more; return how many rows changed.
+
+    Data is stale when it is older than `after`: no fetch of ours has completed since then; or Kombo reports failures
+    and has told of no success since then. An integration of which nothing is heard is not stale for that: perhaps
+    nothing has changed. At most `limit` rows are changed, and none that a fetch is working on.
+    """
+    return conn.execute(
+        """
+        update core.integrations i
+        set stale_since = case when due.is_stale then now() end
+        from (
+            select integration_id, is_stale
+            from core.integrations
+            cross join lateral (
+                select coalesce(
+                    coalesce(fetched_at, registered_at) < now() - %(after)s::interval
+                    or last_sync_state in ('FAILED', 'TIMED_OUT', 'AUTHENTICATION_FAILED')
+                    and coalesce(greatest(last_sync_succeeded_at, last_data_changed_at), registered_at)
+                        < now() - %(after)s::interval,
+                    false
+                ) as is_stale
+            ) judged
+            where deleted_at is null and succeeded_by is null and is_stale = (stale_since is null)
+            order by integration_id
+            limit %(limit)s
+            for update of integrations skip locked
+        ) due
+        where i.integration_id = due.integration_id
+        """,
+        {"after": after, "limit": limit},
+    ).rowcount
 
 
 TOLD_COLUMNS = (

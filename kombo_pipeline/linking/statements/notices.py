@@ -1,5 +1,6 @@
-"""Statements on core.link_notices, the outbox of what your product is told of links."""
+"""Statements on core.notices, the outbox of what your product is told."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,12 +13,23 @@ Row = dict[str, Any]
 def claim_due(conn: Connection, limit: int) -> list[Row]:
     """Lock the notices that are due, the longest due first; others that are being delivered are passed over.
 
-    A notice whose link has an earlier one that still waits is not due: a link's notices go out in order.
+    A notice is not due while an earlier one of its ordering key waits: notices about one own job go out in order. One
+    that was given up does not wait, so it holds nothing back.
     """
     return conn.execute(
-        "select notice_id, payload, attempts from core.link_notices n where next_attempt_at <= now() "
-        "and not exists (select from core.link_notices e where e.link_id = n.link_id and e.notice_seq < n.notice_seq "
-        "and e.next_attempt_at is not null) order by next_attempt_at, notice_seq limit %s for update skip locked",
+        """
+        select notice_id, payload, attempts
+        from core.notices n
+        where next_attempt_at <= now()
+            and not exists (
+                select
+                from core.notices e
+                where e.ordering_key = n.ordering_key and e.sequence < n.sequence and e.next_attempt_at is not null
+            )
+        order by next_attempt_at, sequence
+        limit %s
+        for update skip locked
+        """,
         (limit,),
     ).fetchall()
 
@@ -25,7 +37,7 @@ def claim_due(conn: Connection, limit: int) -> list[Row]:
 def mark_delivered(conn: Connection, notice_id: UUID) -> None:
     """Note that the receiver took a notice."""
     conn.execute(
-        "update core.link_notices set attempts = attempts + 1, delivered_at = clock_timestamp(), "
+        "update core.notices set attempts = attempts + 1, delivered_at = clock_timestamp(), "
         "next_attempt_at = null, last_error = null where notice_id = %s",
         (notice_id,),
     )
@@ -34,7 +46,7 @@ def mark_delivered(conn: Connection, notice_id: UUID) -> None:
 def mark_failed(conn: Connection, notice_id: UUID, *, error: str, retry_after: timedelta | None) -> None:
     """Note a failed attempt; without a time to the next one the notice is given up."""
     conn.execute(
-        "update core.link_notices set attempts = attempts + 1, last_error = %(error)s, "
+        "update core.notices set attempts = attempts + 1, last_error = %(error)s, "
         "next_attempt_at = clock_timestamp() + %(retry_after)s::interval, "
         "dead_at = case when %(retry_after)s::interval is null then clock_timestamp() end "
         "where notice_id = %(notice)s",
@@ -48,7 +60,7 @@ def give_up_unsent(conn: Connection, *, older_than: timedelta, error: str) -> in
     The first attempt is due at the very moment of writing, so one that a person asked for again is spared.
     """
     return conn.execute(
-        "update core.link_notices set dead_at = now(), next_attempt_at = null, last_error = %s "
+        "update core.notices set dead_at = now(), next_attempt_at = null, last_error = %s "
         "where next_attempt_at = created_at and created_at < now() - %s::interval and attempts = 0",
         (error, older_than),
     ).rowcount
@@ -57,9 +69,16 @@ def give_up_unsent(conn: Connection, *, older_than: timedelta, error: str) -> in
 def undelivered(conn: Connection, *, dead: bool, limit: int) -> list[Row]:
     """Return the notices that wait, or those that were given up, the oldest first."""
     return conn.execute(
-        f"select * from marts.link_notices where {'dead_at' if dead else 'next_attempt_at'} is not null "  # noqa: S608
-        "order by notice_seq limit %s",
-        (limit,),
+        """
+        select
+            notice_id, type, link_id, customer_id, own_job_id, integration_id, kombo_job_id, attempts,
+            next_attempt_at, last_error
+        from marts.notices
+        where case when %s then dead_at else next_attempt_at end is not null
+        order by sequence
+        limit %s
+        """,
+        (dead, limit),
     ).fetchall()
 
 
@@ -69,14 +88,29 @@ def retry(conn: Connection, notice_id: UUID | None = None) -> int:
     One that was delivered is not sent again.
     """
     return conn.execute(
-        "update core.link_notices set next_attempt_at = now(), dead_at = null, attempts = 0 "
+        "update core.notices set next_attempt_at = now(), dead_at = null, attempts = 0 "
         "where delivered_at is null and (notice_id = %(notice)s or %(notice)s::uuid is null and dead_at is not null)",
         {"notice": notice_id},
     ).rowcount
 
 
-def of_links(conn: Connection, link_ids: list[int]) -> list[Row]:
-    """Return the notices of some links, in order."""
+def of_link(conn: Connection, link: Mapping[str, Any]) -> list[Row]:
+    """Return the notices of a link, and those of its own job as a target of its ATS job, in order."""
     return conn.execute(
-        "select * from core.link_notices where link_id = any(%s) order by notice_seq", (link_ids,)
+        """
+        select
+            sequence, type, notice_id, reason, created_at, attempts, next_attempt_at, delivered_at, dead_at, last_error
+        from marts.notices
+        where notice_id in (
+                select n.notice_id
+                from core.notices n
+                where n.ordering_key = core.ordering_key(%(customer_id)s, %(own_job_id)s, null, null)
+            )
+            and (
+                link_id = %(link_id)s
+                or link_id is null and integration_id = %(integration_id)s and kombo_job_id = %(kombo_job_id)s
+            )
+        order by sequence
+        """,
+        link,
     ).fetchall()

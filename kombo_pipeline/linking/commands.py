@@ -1,0 +1,115 @@
+"""Commands about what your product is told: the notices that wait, and the targets that it should hold."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import click
+
+from kombo_pipeline import settings
+from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.urls import warehouse_url
+from kombo_pipeline.linking import targets as telling
+from kombo_pipeline.linking.statements import notices as statements
+from kombo_pipeline.linking.statements.targets import Pair
+
+_SHOWN: Final = 100
+
+
+@click.command()
+@click.option("--dead", is_flag=True, help="List those that were given up instead of those that wait.")
+@click.option("--retry", "notice_id", type=click.UUID, metavar="NOTICE_ID", help="Send this one again, at once.")
+@click.option("--retry-dead", is_flag=True, help="Send again every one that was given up.")
+def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
+    """List the notices that your product has not got yet, or have them sent again.
+
+    The back office sends them while it runs, to KOMBO_NOTICE_URL.
+    """
+    if dead + retry_dead + (notice_id is not None) > 1:
+        raise click.UsageError("Choose one of --dead, --retry and --retry-dead")
+    with _warehouse() as conn:
+        if notice_id is not None or retry_dead:
+            retried = statements.retry(conn, notice_id)
+            if notice_id is not None and not retried:
+                raise LookupError(f"There is no notice {notice_id} that was not delivered; see marts.notices")
+            click.echo(f"{retried} notices are due now.")
+            return
+        found = statements.undelivered(conn, dead=dead, limit=_SHOWN + 1)
+    for row in found[:_SHOWN]:
+        due = "given up" if dead else f"due {row['next_attempt_at']:%Y-%m-%d %H:%M}"
+        click.echo(
+            f"{row['notice_id']} {row['type']} {_subject(row)} of {row['customer_id']}, "
+            f"{row['attempts']} attempts, {due}" + (f": {row['last_error']}" if row["last_error"] else "")
+        )
+    if len(found) > _SHOWN:
+        click.echo(f"The oldest {_SHOWN}; all are in marts.notices.")
+    if not found:
+        click.echo("No notice was given up." if dead else "No notice waits.")
+
+
+@click.command()
+@click.option("--customer", "customer_id", help="Print the targets of this customer, one a line.")
+@click.option(
+    "--compare",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of what your product holds of the customer, in the same form.",
+)
+@click.option("--tell", is_flag=True, help="Queue a notice for each difference from the file.")
+def targets(customer_id: str | None, compare: Path | None, tell: bool) -> None:
+    """Print what your product was told of application targets: a line a customer, with their number and SHA-256.
+
+    With a customer, a line a target: own_job_id, integration_id and kombo_job_id, with tabs between, sorted by their
+    bytes. The hash is that of these lines. With a file of the same form, print how it differs: + a target that your
+    product lacks, - one that it holds wrongly.
+    """
+    if (compare is not None and customer_id is None) or (tell and compare is None):
+        raise click.UsageError("Name both: kombo-pipeline targets --customer ID --compare FILE [--tell]")
+    with _warehouse() as conn:
+        if customer_id is None:
+            found = telling.snapshots(conn)
+            for each in found:
+                click.echo(f"{each.customer_id}\t{len(each.pairs)}\t{each.digest}")
+            if not found:
+                click.echo("There is no application target.", err=True)
+            return
+        if compare is None:
+            [snapshot] = telling.snapshots(conn, customer_id)
+            for line in snapshot.lines:
+                click.echo(line)
+            click.echo(
+                f"{len(snapshot.pairs)} targets, SHA-256 {snapshot.digest}, up to the notice with sequence "
+                f"{snapshot.sequence}",
+                err=True,
+            )
+            return
+        with compare.open(encoding="utf-8-sig", newline="\n") as lines:
+            _compare(conn, customer_id, telling.read_pairs(lines), tell=tell)
+
+
+def _compare(conn: Connection, customer_id: str, held: list[Pair], *, tell: bool) -> None:
+    if tell:
+        found = telling.tell_differences(conn, customer_id, held)
+    else:
+        [snapshot] = telling.snapshots(conn, customer_id)
+        found = telling.differences(snapshot, held)
+    for sign, pairs in (("+", found.lacking), ("-", found.wrong)):
+        for pair in pairs:
+            click.echo("\t".join((sign, *pair)))
+    queued = f"; {len(found.lacking) + len(found.wrong)} notices are queued" if tell else ""
+    click.echo(f"{len(found.lacking)} targets are lacking, {len(found.wrong)} are held wrongly{queued}.", err=True)
+
+
+def _subject(row: Mapping[str, Any]) -> str:
+    if row["link_id"] is not None:
+        return f"link {row['link_id']}"
+    if row["own_job_id"] is not None:
+        return f"own job {row['own_job_id']}"
+    return f"job {row['kombo_job_id']}" if row["kombo_job_id"] is not None else f"integration {row['integration_id']}"
+
+
+@contextmanager
+def _warehouse() -> Iterator[Connection]:
+    with connect(warehouse_url(settings.load())) as conn:
+        yield conn
