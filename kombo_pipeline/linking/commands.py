@@ -9,8 +9,9 @@ from uuid import UUID
 import click
 
 from kombo_pipeline import settings
-from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.urls import warehouse_url
+from kombo_pipeline.db.versions import open_warehouse
 from kombo_pipeline.linking import targets as telling
 from kombo_pipeline.linking.statements import notices as statements
 from kombo_pipeline.linking.statements.targets import Pair
@@ -111,5 +112,5 @@ def _subject(row: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _warehouse() -> Iterator[Connection]:
-    with connect(warehouse_url(settings.load())) as conn:
+    with open_warehouse(warehouse_url(settings.load())) as conn:
         yield conn

@@ -191,12 +191,51 @@ def test_what_takes_something_away_is_told_from_what_adds(statement: str, is_add
     assert (NOT_ADDITIVE.search(statement) is None) == is_additive
 
 
+REPLACED_BY_VIEWS = {"0012_targets"}
+"""A table has another name, and a view under the old one takes what the code of the last release asks of it."""
+
+
 @pytest.mark.parametrize(
-    "path", [path for path in MIGRATIONS if path.name[:4] > LAST_RELEASE], ids=lambda path: path.stem
+    "path",
+    [path for path in MIGRATIONS if path.name[:4] > LAST_RELEASE and path.stem not in REPLACED_BY_VIEWS],
+    ids=lambda path: path.stem,
 )
 def test_a_migration_since_the_last_release_takes_nothing_away(path: Path) -> None:
     statements = re.sub(r"--.*", "", path.with_suffix(".sql").read_text())
     assert NOT_ADDITIVE.findall(statements) == []
+
+
+def test_the_last_release_delivers_notices_through_the_view_that_bears_the_old_name(warehouse_url: str) -> None:
+    with connect(warehouse_url) as conn:
+        conn.execute(
+            """
+            insert into core.integrations (integration_id, customer_id) values ('a', 'acme');
+            insert into core.jobs (integration_id, kombo_job_id, status, visibility, last_fetch_id)
+            values ('a', 'k', 'OPEN', 'PUBLIC', 1);
+            insert into core.own_jobs (customer_id, own_job_id, title) values ('acme', '1', 'Cook');
+            insert into core.job_links (
+                customer_id, own_job_id, integration_id, kombo_job_id, method, own_seen, ats_seen
+            )
+            values ('acme', '1', 'a', 'k', 'job_code', '{}', '{}')
+            """
+        )
+        conn.commit()
+        # As linking/statements/link_notices.py of the last release has it.
+        due = conn.execute(
+            "select notice_id, payload, attempts from core.link_notices n where next_attempt_at <= now() "
+            "and not exists (select from core.link_notices e where e.link_id = n.link_id "
+            "and e.notice_seq < n.notice_seq and e.next_attempt_at is not null) "
+            "order by next_attempt_at, notice_seq limit %s for update skip locked",
+            (16,),
+        ).fetchall()
+        assert [row["payload"]["type"] for row in due] == ["link.started"]
+        conn.execute(
+            "update core.link_notices set attempts = attempts + 1, delivered_at = clock_timestamp(), "
+            "next_attempt_at = null, last_error = null where notice_id = %s",
+            (due[0]["notice_id"],),
+        )
+        row = conn.execute("select delivered_at from core.notices where link_id is not null").fetchone()
+        assert row["delivered_at"] is not None
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def held_jobs(conn: Connection, hold_id: int, limit: int | None = None) -> list[
 _LINKS = sql.SQL(
     "select l.*, o.title as own_title, o.job_code as own_code, o.location as own_place, j.name as ats_title, "
     "j.job_code as ats_code, core.place(j) as ats_place, j.lifecycle, j.publishable, j.unreadable_fields, "
-    "i.organization_name, i.tool, q.why as proposal, n.event_type as told, n.delivered_at, n.dead_at, "
+    "i.organization_name, i.tool, q.why as proposal, n.type as told, n.delivered_at, n.dead_at, "
     "n.next_attempt_at, n.last_error, "
     "l.own_seen <> core.seen(o) as own_changed, l.ats_seen <> core.seen(j) as ats_changed, "
     "core.no_target_because(l.customer_id, l.own_job_id, l.integration_id, l.kombo_job_id) as no_target_because "
@@ -179,8 +179,8 @@ _LINKS = sql.SQL(
     "join core.integrations i on i.integration_id = l.integration_id "
     "left join lateral (select why from marts.review_queue q where q.customer_id = l.customer_id "
     "and q.own_job_id = l.own_job_id and q.integration_id = l.integration_id and q.link_id = l.link_id) q on true "
-    "left join lateral (select * from core.link_notices n where n.link_id = l.link_id "
-    "order by notice_seq desc limit 1) n on true "
+    "left join lateral (select * from core.notices n where n.link_id = l.link_id "
+    "order by n.sequence desc limit 1) n on true "
 )
 _FILTERS = {
     "state": "l.state = %(state)s",

@@ -154,9 +154,20 @@ create view marts.application_targets as ( -- Where applications may be created 
 create view marts.link_notices as ( -- What your product was told, or is to be told, of links.
     select
         coalesce(l.customer_id, n.payload #>> '{data,customer_id}') as customer_id,
-        n.*
-    from core.link_notices n
+        n.notice_id,
+        n.sequence as notice_seq, -- Order of writing.
+        n.link_id,
+        n.type as event_type, -- link.started, link.suspended, link.resumed or link.ended.
+        n.payload,
+        n.created_at,
+        n.attempts,
+        n.next_attempt_at,
+        n.delivered_at,
+        n.dead_at,
+        n.last_error
+    from core.notices n
     left join core.job_links l using (link_id)
+    where n.link_id is not null
 );
 
 create view marts.notices as ( -- What your product was told, or is to be told: links, targets, exposed jobs and connections, in the order of telling.
