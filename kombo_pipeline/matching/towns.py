@@ -78,14 +78,16 @@ def read_title_towns(title: str) -> tuple[Spot, ...]:
     title = html.unescape(title[:MAX_CHARACTERS])
     words = plain_words(title)
     found = [spot for said in _AFTER_IN.finditer(title) for spot in _said(said.groups()) if len(spot.name) >= 4]
-    found += [spot for said in _WITH_STATE.finditer(title) for spot in _said(said.groups("")) if spot.is_placed]
+    stated = [spot for said in _WITH_STATE.finditer(title) for spot in _said(said.groups(""))]
+    found += [spot for spot in stated if spot.is_placed]
+    elsewhere = {spot.name for spot in stated}  # the state beside it tells that no other town of the name is meant
     at = 0
     while at < len(words):
         for size in (3, 2, 1) if words[at] in _first_words() else ():
             name = " ".join(words[at : at + size])
             towns = [town for town in _known(name) if town.people >= LARGE]
             is_word = len(name) < 4 or name in _WORDS_TOO or name in _AREAS or _is_street(words, at, size)
-            if towns and not is_word:
+            if towns and not is_word and name not in elsewhere:
                 found.append(Spot(name, _likely(towns), ()))
                 at += size - 1
                 break

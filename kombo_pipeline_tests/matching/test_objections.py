@@ -127,6 +127,7 @@ PASSED = {
         ("Nurse @ Hamburg", "Nurse @ bundesweit"),
         ("Nurse @ Hamburg", "Nurse"),
         ("Nurse @ Hamburg", "Nurse @ HQ"),
+        ("Nurse @ Hamburg", "Nurse @ Berlin; Kleinkleckersdorf"),
         ("Nurse @ Hamburg", "Nurse @ Werk 3"),
         ("Nurse Köln", "Nurse @ Cologne"),
         ("Nurse Austin", "Nurse @ Chicago, IL; Austin, TX"),
@@ -172,7 +173,7 @@ PASSED = {
         ("Data Scientist # INTERNSHIP", "Data Scientist # FULL_TIME"),
         ("Alternance comptabilité", "Apprenti comptabilité"),
         ("Software Engineer Itnern", "Software Engineer Intern"),
-        ("Praktikant Softwareent…", "Praktikant Softwareentwicklung"),
+        ("Softwareentwickl…", "Softwareentwicklung Praktikum"),
     ],
     "contract": [
         ("Verkäufer Vollzeit/Teilzeit", "Verkäufer Teilzeit"),
