@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kombo_pipeline.matching.addresses import canonical_url
+from kombo_pipeline.matching.codes import canonical_code
 from kombo_pipeline.matching.identifiers import (
     MAX_BEARERS,
     AtsIdentity,
@@ -13,8 +15,6 @@ from kombo_pipeline.matching.identifiers import (
     Link,
     OwnIdentity,
     Review,
-    canonical_code,
-    canonical_url,
     decide,
 )
 
@@ -26,7 +26,7 @@ def agree(one: str, other: str) -> bool:
 
 
 def decided(own: list[OwnIdentity], ats: list[AtsIdentity]) -> Decisions:
-    return decide(own, ats, titles_agree=agree)
+    return decide(own, ats)
 
 
 @pytest.mark.parametrize(

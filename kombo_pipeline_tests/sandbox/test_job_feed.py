@@ -11,7 +11,7 @@ import pytest
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
 from kombo_pipeline.matching.scoring import default_matcher
-from kombo_pipeline.matching.titles import read_title, titles_agree
+from kombo_pipeline.matching.titles import read_title
 from kombo_pipeline.own_jobs import importing as imported
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.sandbox.job_feed import job_feed, own_jobs
@@ -57,7 +57,7 @@ def decided(world, integration_id):
         OwnIdentity(job.own_job_id, job.title, job.kombo_job_id, job.remote_id, job.job_code, job.post_url)
         for job in read(world, integration_id)
     ]
-    return decide(own, ats, titles_agree=titles_agree)
+    return decide(own, ats)
 
 
 def test_three_in_ten_carry_an_identifier_a_larger_part_only_a_title_and_a_fifth_has_no_counterpart(populated):
