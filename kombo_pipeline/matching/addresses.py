@@ -8,7 +8,7 @@ order of parameters and what advertising networks append are unified.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -201,14 +201,14 @@ def canonical_url(url: str) -> str | None:
     return None if address is None else known_job(address) or str(address)
 
 
-def guessed_url(url: str) -> str | None:
-    """Return what a page of the customer's own site most likely is in a known ATS; None where nothing is likely."""
+def guessed_urls(url: str) -> list[str]:
+    """Return what a page of the customer's own site may be in a known ATS; nothing where nothing is likely."""
     address = read(url)
     if address is None or known_job(address):
-        return None
-    found = _named(address, _GUESSES_BY_HOST)
+        return []
+    ids = ((found, found.rpartition(":")[2]) for found in _named(address, _GUESSES_BY_HOST))
     # Shorter numbers are counted by more than one system.
-    return found if found and (not (digits := found.rpartition(":")[2]).isdecimal() or len(digits) >= 6) else None
+    return [found for found, job in ids if not job.isdecimal() or len(job) >= 6]
 
 
 def read(url: str) -> Address | None:
@@ -239,10 +239,9 @@ def read(url: str) -> Address | None:
     return address if host and (address.segments or address.query or address.fragment) else None
 
 
-@lru_cache(maxsize=4096)
-def known_job(address: Address) -> str | None:
-    """The job that a page of a known ATS is about, as "ats:tenant:id"; None where no row of SHAPES understands it."""
-    return _named(address, _SHAPES_BY_HOST)
+def known_job(address: Address, shapes: Sequence[Shape] = SHAPES) -> str | None:
+    """The job that a page of a known ATS is about, as "ats:tenant:id"; None where no row of `shapes` understands it."""
+    return next(_named(address, _SHAPES_BY_HOST if shapes is SHAPES else _by_host(shapes)), None)
 
 
 def _unquoted(text: str) -> str:
@@ -315,17 +314,17 @@ _SHAPES_BY_HOST: Final = _by_host(SHAPES)
 _GUESSES_BY_HOST: Final = _by_host(GUESSES)
 
 
-def _named(address: Address, by_host: Mapping[str, Iterable[_Matcher]]) -> str | None:
+def _named(address: Address, by_host: Mapping[str, Iterable[_Matcher]]) -> Iterator[str]:
+    """What the rows make of an address, in their order."""
     if len(address.segments) > MAX_SEGMENTS or sum(map(len, address.segments)) > MAX_LENGTH:
-        return None
+        return
     given: defaultdict[str, set[str]] = defaultdict(set)
     for name, value in address.query:
         given[name.lower()].add(value)
     for key in (".".join(address.host.split(".")[-2:]), ""):
         for matcher in by_host.get(key, ()):
             if found := _matched(matcher, address, given):
-                return found
-    return None
+                yield found
 
 
 def _matched(matcher: _Matcher, address: Address, given: Mapping[str, set[str]]) -> str | None:

@@ -23,6 +23,8 @@ SHARED: Final = 0.5
 profiles or cost centres, not jobs. Customers who advertise each vacancy in several places stay above it."""
 DIGITS: Final = 4
 """A number this long is no count, grade or place on a list."""
+MAX_LENGTH: Final = 200
+"""What is longer is a text and no code."""
 DIGITS_BEHIND_LABEL: Final = 2
 """Enough behind a label such as REQ-, which says that a number of a requisition follows."""
 
@@ -38,7 +40,7 @@ class Kind(StrEnum):
 
 # Words in front of a number that only announce it. They carry no identity in any system.
 _ANNOUNCING_TEXT: Final = """
-n no nr nro num number nummer numero numéro nº id code kod kode codigo código codice ref reference referenz
+n no nr nro num number nummer numero numéro nº id code kod kode codigo código codice ref réf reference referenz
 referenznummer refnr refno referencia référence riferimento referentie referentienummer kennziffer kennung kennzahl
 stellennummer stellennr stellenid stellencode stellenausschreibung stelle stellen ausschreibung ausschreibungsnummer
 job jobid jobnr jobno jobnumber jobcode jobnummer jobreference jobref vakanz vakanznummer vakanznr vakanzid vacancy
@@ -81,7 +83,7 @@ _FLOAT: Final = re.compile(r"([0-9]+)[.,]0")
 _YEAR: Final = re.compile(r"(?:19|20)[0-9]{2}")
 _DATE: Final = re.compile(
     r"(?:0?[1-9]|[12][0-9]|3[01])\D(?:0?[1-9]|1[0-2])\D(?:20)?[0-9]{2}|20[0-9]{2}\D?(?:0[1-9]|1[0-2])\D?(?:0[1-9]|[12][0-9]|3[01])"
-    r"|20[0-9]{2}\D(?:0?[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])\D20[0-9]{2}"
+    r"|20[0-9]{2}\D[0-9]{1,2}|(?:0?[1-9]|1[0-2])\D20[0-9]{2}"
 )
 _COUNTING: Final = "01234567890123456789"
 
@@ -105,11 +107,7 @@ def unlabelled_code(code: str) -> str | None:
 
 @lru_cache(maxsize=65536)
 def _groups(code: str) -> tuple[str | None, str | None]:
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", code).casefold()).strip()
-    if _SPREADSHEET.fullmatch(text):
-        return None, None
-    if number := _FLOAT.fullmatch(text):
-        text = number[1]
+    text = _plain(code)
     groups = [re.sub(r"^0+(?=\d)", "", group) for group in re.findall(r"\d+|[^\W\d_]+", text)]
     first = next((place for place, group in enumerate(groups) if group.isdecimal()), 0)
     if all(group in _ANNOUNCING or group in _LABELS for group in groups[:first]):
@@ -124,6 +122,17 @@ def _groups(code: str) -> tuple[str | None, str | None]:
     return " ".join(canonical) or None, " ".join(bare) if bare else None
 
 
+def _plain(code: str) -> str:
+    """The code in one case, without ".0"; empty for what is none."""
+    if len(code) > MAX_LENGTH:
+        return ""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", code).casefold()).strip()
+    if _SPREADSHEET.fullmatch(text):
+        return ""
+    number = _FLOAT.fullmatch(text)
+    return number[1] if number else text
+
+
 @lru_cache(maxsize=65536)
 def kind_of(code: str) -> Kind:
     """What a code looks like, by its form alone."""
@@ -133,25 +142,29 @@ def kind_of(code: str) -> Kind:
     groups = canonical.split()
     letters = [group for group in groups if not group.isdecimal()]
     digits = "".join(group for group in groups if group.isdecimal())
-    length = len(re.sub(r"\D", "", _FLOAT.sub(r"\1", code.strip())))  # a number filled up with zeros is one of a series
+    written = re.sub(r"\D", "", _plain(code))  # with leading zeros: a number that is filled up is one of a series
     if _says_nothing(letters, digits):
         return Kind.PLACEHOLDER
     if not digits:
         return Kind.WORD
     numbers = [group for group in groups if group.isdecimal() and not _YEAR.fullmatch(group)]
-    if not numbers or _DATE.fullmatch(code.strip()) or (not letters and (digits in _COUNTING or len(set(digits)) == 1)):
+    if (
+        not numbers
+        or _DATE.fullmatch(_plain(code))
+        or (not letters and (written in _COUNTING or len(set(written)) == 1))
+    ):
         return Kind.SHORT
     if bare is not None:
-        return Kind.NUMBER if length >= DIGITS_BEHIND_LABEL else Kind.SHORT
+        return Kind.NUMBER if len(written) >= DIGITS_BEHIND_LABEL else Kind.SHORT
     # Letters and digits in turn, as in A7F3K9, are made by a machine.
-    is_mixed = len(groups) >= 4 and length >= 3
-    return Kind.NUMBER if length >= DIGITS or is_mixed else Kind.SHORT
+    is_mixed = len(groups) >= 4 and len(written) >= 3
+    return Kind.NUMBER if len(written) >= DIGITS or is_mixed else Kind.SHORT
 
 
 def _says_nothing(letters: list[str], digits: str) -> bool:
     if digits and set(digits) <= {"0"}:
         return True
-    if digits and set(digits) == {"9"} and not letters:
+    if digits and set(digits) == {"9"} and len(digits) >= DIGITS and not letters:
         return True
     if not letters:
         return False

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from kombo_pipeline.matching import addresses, codes
-from kombo_pipeline.matching.addresses import canonical_url, guessed_url
+from kombo_pipeline.matching.addresses import canonical_url, guessed_urls
 from kombo_pipeline.matching.codes import Habits, Kind, canonical_code, kind_of, unlabelled_code
 from kombo_pipeline.matching.job_pages import is_page_of_one_job, untracked_url
 from kombo_pipeline.matching.objections import Side, in_words, objections
@@ -109,7 +109,7 @@ class _Forms(NamedTuple):
 def _forms(method: Method, text: str) -> _Forms:
     plain = text.strip()
     if method == "post_url":
-        return _Forms((), _said(canonical_url(plain)), _said(guessed_url(plain), untracked_url(plain)))
+        return _Forms((), _said(canonical_url(plain)), _said(*guessed_urls(plain), untracked_url(plain)))
     if method == "job_code":
         sure = _said(canonical_code(plain))
         return _Forms(_said(plain) if sure else (), sure, _said(unlabelled_code(plain)))

@@ -39,6 +39,9 @@ profession professions search suche filter region regionen stadt city cities
 _PARENTS: Final = frozenset(_PARENTS_TEXT.split())
 """Folders whose pages list jobs, whatever the page is called."""
 
+_GRANDPARENTS: Final = frozenset({"go", "category", "categories", "tag", "tags"})
+"""Folders of lists whose pages have a name and a number: /go/Engineering/1031544101/."""
+
 _FIRST_WORDS_OF_LISTS_TEXT: Final = """
 jobs stellen stellenangebote stellenanzeigen vacancies careers karriere emplois offres ofertas empleos vacatures
 positions openings opportunities teams life about why working meet our join team kontakt contact ueber arbeiten unsere
@@ -93,7 +96,8 @@ def is_page_of_one_job(address: Address) -> bool:
     pieces = [_EXTENSION.sub("", each) for each in (*address.segments, *_pieces_of(address.fragment)) if each]
     while pieces and pieces[-1].lower() in _FORMS:
         pieces.pop()
-    if not pieces or (len(pieces) > 1 and pieces[-2].lower() in _PARENTS):
+    folders = [piece.lower() for piece in pieces[:-1]]
+    if not pieces or (folders and folders[-1] in _PARENTS) or _GRANDPARENTS.intersection(folders[-2:]):
         return False
     if _is_id(pieces[-1]) or any(_is_long_id(each) and parent not in _PARENTS for parent, each in _pairs(pieces)):
         return True
