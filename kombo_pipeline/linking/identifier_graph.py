@@ -173,6 +173,7 @@ class _Connected:
         self._conn, self._integrations, self._fresh = conn, integrations, own_keys
         self.own_ids, self.other_own_ids = set(own_keys), set[str]()
         self.ats_ids: dict[str, set[str]] = {each: set() for each in integrations}
+        self._unread = {each: _unread(conn, each) for each in integrations[1:]}
 
     def follow(self, keys: Iterable[str]) -> None:
         """Collect the jobs that `keys`, and the keys of the own jobs given, lead to."""
@@ -182,7 +183,7 @@ class _Connected:
         while ahead:
             own = statements.own_bearers(self._conn, self._integrations[0], ahead)
             own |= {job: keys for job, keys in self._fresh.items() if job in own or ahead.intersection(keys)}
-            ats = {each: statements.ats_bearers(self._conn, each, ahead) for each in self._integrations}
+            ats = {each: self._bearers(each, ahead) for each in self._integrations}
             # Copies of a job in several connections count once, so the bearers of each connection are counted apart.
             borne = [
                 Counter(key for keys in each.values() for key in keys if key in ahead) for each in (own, *ats.values())
@@ -203,6 +204,27 @@ class _Connected:
                         reached.update(its_keys)
             ahead = reached - followed
 
+    def _bearers(self, integration_id: str, keys: set[str]) -> dict[str, list[str]]:
+        found = statements.ats_bearers(self._conn, integration_id, keys)
+        unread = self._unread.get(integration_id, {})
+        return {job: its_keys for job, its_keys in found.items() if job not in unread} | {
+            job: its_keys for job, its_keys in unread.items() if keys.intersection(its_keys)
+        }
+
+
+def _unread(conn: Connection, integration_id: str) -> dict[str, list[str]]:
+    """What the jobs of an integration are named by that its own matching has not read yet; nothing for gone ones."""
+    integration = match_candidates.integration(conn, integration_id)
+    if integration is None:
+        return {}
+    is_read = identifiers.VERSION in (integration["matched_with"] or "").split()
+    since = integration["matched_fetch_id"] or 0
+    ids = match_candidates.jobs_to_look_at(conn, integration_id, since_fetch=since) if is_read else None
+    if ids == []:
+        return {}
+    nothing: dict[str, list[str]] = {job: [] for job in ids or ()}
+    return nothing | ats_keys(match_candidates.ats_jobs(conn, integration_id, ids))
+
 
 def _own_identity(row: Row) -> OwnIdentity:
     return OwnIdentity(row["own_job_id"], *(row[name] for name in _OWN_FIELDS))
@@ -210,7 +232,7 @@ def _own_identity(row: Row) -> OwnIdentity:
 
 _OWN_FIELDS = (
     *("title", "kombo_job_id", "remote_id", "job_code", "post_url"),
-    *("location", "employment_type", "department"),
+    *("location", "department", "employment_type"),
 )
 
 

@@ -28,7 +28,7 @@ from kombo_pipeline.matching.identifiers import (
     ats_keys,
     own_keys,
 )
-from kombo_pipeline.matching.titles import titles_agree
+from kombo_pipeline.matching.objections import Side, confirms
 
 MAX_LINES: Final = 300
 MAX_CHARACTERS: Final = 2000
@@ -298,14 +298,16 @@ def _by_token(conn: Connection, integration_id: str, lines: Sequence[Line]) -> d
     bearers = _known_to_matching(conn, integration_id, {key for keys in probes.values() for key in keys})
     named = {number: {job for key in keys for job in bearers.get(key, ())} for number, keys in probes.items()}
     rows = statements.jobs(conn, integration_id, sorted({job for jobs in named.values() for job in jobs}))
-    titles = {row["kombo_job_id"]: row["name"] or "" for row in rows}
+    known = {
+        row["kombo_job_id"]: Side(row["name"], row["place"], row["employment_type"], row["department"]) for row in rows
+    }
     verdicts = {}
     for line in lines:
         rest = line.title
         for token in line.tokens:
             rest = rest.replace(token, " ")
         agreeing = sorted(
-            job for job in named.get(line.number, ()) if titles.get(job) and titles_agree(rest, titles[job])
+            job for job in named.get(line.number, ()) if job in known and confirms(Side(rest), known[job])
         )
         if agreeing and re.search(r"[^\W\d_]{3}", rest):
             kind: Kind = "found" if len(agreeing) == 1 else "several"

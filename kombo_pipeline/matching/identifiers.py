@@ -45,8 +45,8 @@ class OwnIdentity:
     job_code: str | None = None
     post_url: str | None = None
     location: str | None = None
-    employment_type: str | None = None
     department: str | None = None
+    employment_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class AtsIdentity:
     urls: tuple[str, ...] = ()
     """post_url, the url of each job posting, and remote_url, which recruiters paste although it points into the ATS."""
     location: str | None = None
-    employment_type: str | None = None
     department: str | None = None
+    employment_type: str | None = None
     integration_id: str = ""
     tool: str | None = None
     posted_on: date | None = None
@@ -293,17 +293,17 @@ class _Decision:
         exact, sure, loose = indexes
         texts = {job.own_id: _own_text(job, method) for job in self._own}
         forms = {own_id: _forms(method, text) for own_id, text in texts.items() if text and _names_a_job(method, text)}
-        sharing = [Counter(form for each in forms.values() for form in each[step]) for step in _STEPS]
+        sharing = [Counter(form for its_forms in forms.values() for form in its_forms[step]) for step in _STEPS]
         named: dict[str, list[frozenset[_Node]]] = {}
-        for own_id, each in forms.items():
+        for own_id, its_forms in forms.items():
             found = (
-                _borne(exact, each.exact),
-                _borne(sure, each.sure),
-                _borne(sure, each.loose) | _borne(loose, each.sure),
+                _borne(exact, its_forms.exact),
+                _borne(sure, its_forms.sure),
+                _borne(sure, its_forms.loose) | _borne(loose, its_forms.sure),
             )
-            is_shared = [sharing[step][form] > MAX_BEARERS for step in _STEPS for form in each[step]]
+            is_shared = any(sharing[step][form] > MAX_BEARERS for step in _STEPS for form in its_forms[step])
             named[own_id] = [
-                frozenset(nodes) if len(self._jobs(nodes)) <= MAX_BEARERS and not any(is_shared) else frozenset()
+                frozenset(nodes) if len(self._jobs(nodes)) <= MAX_BEARERS and not is_shared else frozenset()
                 for nodes in found
             ]
         claimants = [Counter[_Node]() for _ in _STEPS]

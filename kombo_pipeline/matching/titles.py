@@ -1,13 +1,13 @@
 """Job titles in canonical form: what the job is, apart from whom it addresses, where it is and how it is advertised."""
 
 import html
+import json
 import re
 import sys
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 from typing import Final, NamedTuple
-
-from rapidfuzz import fuzz
 
 from kombo_pipeline.matching.vocabulary import (
     EMPLOYMENT_PHRASES,
@@ -96,17 +96,6 @@ def read_title(title: str) -> Title:
     )
 
 
-def titles_agree(own: str, ats: str) -> bool:
-    """Whether two titles may be those of one job; an identifier is not believed where they may not.
-
-    Half of the shorter one's words in common, or a spelling alike, is enough: titles are rewritten and translated.
-    """
-    mine, theirs = read_title(own), read_title(ats)
-    ours, others = {stem(word) for word in mine.words}, {stem(word) for word in theirs.words}
-    shared = len(ours & others)
-    return 2 * shared >= min(len(ours), len(others)) or fuzz.token_set_ratio(mine.core, theirs.core) >= 60
-
-
 def fold(text: str) -> str:
     """Fold compatibility forms, case and Latin accents; drop control characters, keep every script."""
     if text.isascii():
@@ -128,6 +117,13 @@ def stem(word: str) -> str:
     while ending := next((end for end in _ENDINGS if word.endswith(end) and len(word) - len(end) >= 4), None):
         word = word.removesuffix(ending)
     return word
+
+
+@cache
+def rarities() -> dict[str, float]:
+    """How much a word says of a job, by stem; words that are not there say more (see matching.columns.Rarity)."""
+    stored = json.loads(resources.files("kombo_pipeline.matching").joinpath("weights.json").read_text("utf-8"))
+    return {word: float(level) for level, words in stored["rarity"]["words"].items() for word in words.split()}
 
 
 def code_digits(code: str) -> str:

@@ -66,8 +66,8 @@ class Customer:
         return decisions.answer(
             self.conn,
             Answer(
-                answer_id=uuid4(), customer_id="acme", own_job_id=own_job_id, integration_id=self.integration_id, decision=decision,
-                decided_by="ana", kombo_job_ids=kombo_job_ids, method=method,
+                answer_id=uuid4(), customer_id="acme", own_job_id=own_job_id, integration_id=self.integration_id,
+                decision=decision, decided_by="ana", kombo_job_ids=kombo_job_ids, method=method,
             ),
         )[0]["answer_id"]  # fmt: skip
 
@@ -194,13 +194,13 @@ def test_a_collision_ends_when_the_other_own_job_is_withdrawn(acme: Customer) ->
 
 def test_a_code_of_too_many_jobs_names_them_once_it_is_one_of_fewer(acme: Customer) -> None:
     for number in range(21):
-        acme.ats(f"a{number}", "Cook", job_code="N/A")
-    acme.own("1", "Baker", job_code="N/A")
+        acme.ats(f"a{number}", "Cook", job_code="R-4700")
+    acme.own("1", "Baker", job_code="R-4700")
     acme.match()
     assert acme.outcome("1")[1] is None
     acme.ats("a0", "Cook", job_code="R-12")
     acme.match()
-    assert acme.outcome("1")[1] == "job code N/A belongs to 20 ATS jobs"
+    assert acme.outcome("1")[1] == "job code R-4700 belongs to 20 ATS jobs"
 
 
 def test_a_better_identifier_of_another_own_job_is_seen_through_the_ats_job(acme: Customer) -> None:
@@ -391,7 +391,7 @@ def tables(conn: Connection) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any
     )  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_matching_what_changed_equals_matching_everything(acme: Customer, seed: int) -> None:
     rng = random.Random(seed)
 

@@ -50,11 +50,24 @@ def decided(world, integration_id):
             job["remote_id"],
             job["job_code"],
             tuple(filter(None, (job["post_url"], job["remote_url"], *(each["url"] for each in job["job_postings"])))),
+            (job.get("location") or {}).get("raw"),
+            job.get("department"),
+            job.get("employment_type"),
         )
         for job in ats_side(world, integration_id)
     ]
     own = [
-        OwnIdentity(job.own_job_id, job.title, job.kombo_job_id, job.remote_id, job.job_code, job.post_url)
+        OwnIdentity(
+            job.own_job_id,
+            job.title,
+            job.kombo_job_id,
+            job.remote_id,
+            job.job_code,
+            job.post_url,
+            job.location,
+            job.department,
+            job.employment_type,
+        )
         for job in read(world, integration_id)
     ]
     return decide(own, ats)

@@ -35,7 +35,8 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
 from kombo_pipeline.linking.statements import link_decisions, review_queue
-from kombo_pipeline.matching.titles import read_title, titles_agree
+from kombo_pipeline.matching.objections import Side, objections
+from kombo_pipeline.matching.titles import read_title
 
 AT_ONCE: Final = 200
 """Items of one preview; more come after these."""
@@ -83,7 +84,9 @@ def settled(rows: Sequence[Row]) -> Item | None:
     if len(is_open) != 1:
         return None
     [row] = is_open
-    if row["wanted_by"] or not titles_agree(row["title"] or "", row["name"] or ""):
+    own = Side(row["title"], row["location"], row["employment_type"], row["department"])
+    ats = Side(row["name"], row["place"], row["ats_employment_type"], row["ats_department"])
+    if row["wanted_by"] or objections(own, ats):
         return None
     return Item(row, reason)
 

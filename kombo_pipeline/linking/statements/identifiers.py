@@ -20,7 +20,7 @@ def only_one_matching_of_customer(conn: Connection, customer_id: str) -> None:
 
 
 def integrations_beside(conn: Connection, *, customer_id: str, integration_id: str) -> list[str]:
-    """Return the other integrations of the customer whose jobs count for uniqueness: live ones, matched before."""
+    """Return the other integrations of the customer whose jobs count for uniqueness: those that live."""
     rows = conn.execute(
         """
         select integration_id
@@ -29,7 +29,6 @@ def integrations_beside(conn: Connection, *, customer_id: str, integration_id: s
             and integration_id <> %s
             and deleted_at is null
             and succeeded_by is null
-            and matched_at is not null
         order by integration_id
         """,
         (customer_id, integration_id),

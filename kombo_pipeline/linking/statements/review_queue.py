@@ -220,7 +220,8 @@ def collisions(conn: Connection, *, customer_id: str | None) -> list[Row]:
         sql.SQL(
             "select q.customer_id, q.own_job_id, q.integration_id, q.title, q.reason, c.kombo_job_id, c.method, "
             "c.matcher_version, c.confidence, c.band, c.rank, c.evidence, j.name, core.place(j) as place, j.job_code, "
-            "j.lifecycle, core.seen(j) as seen, core.seen(o) as own_seen, o.location, "
+            "j.lifecycle, core.seen(j) as seen, core.seen(o) as own_seen, o.location, o.department, o.employment_type, "
+            "j.department as ats_department, j.employment_type as ats_employment_type, "
             "exists (select from core.matchable_jobs x where x.integration_id = q.integration_id "
             "and x.identifiers && m.identifiers and x.kombo_job_id <> all (array(select y.kombo_job_id "
             "from core.job_match_candidates y where y.customer_id = q.customer_id and y.own_job_id = q.own_job_id "
