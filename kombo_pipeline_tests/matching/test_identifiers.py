@@ -192,3 +192,64 @@ def test_no_job_is_linked_twice_and_each_own_job_is_decided_at_most_once(own: li
     for link in links:
         if link.method != "kombo_id" and titles[link.own_id] and titles[link.ats_id]:
             assert not objections(Side(titles[link.own_id]), Side(titles[link.ats_id]))
+
+
+WORKDAY = "https://acme.wd3.myworkdayjobs.com/External/job/Store-Manager_{}"
+SF = "https://career5.successfactors.eu/career?career_ns=job_listing&company={}&career_job_req_id=77"
+WRONG = [
+    # what both sides say, by kind: the jobs are different, or nobody can know
+    ("a year in the number", {"post_url": WORKDAY.format("R25_173")}, {"urls": (WORKDAY.format("R26_173"),)}),
+    ("a group of the number", {"post_url": WORKDAY.format("R-2026-13")}, {"urls": (WORKDAY.format("R-2026-12"),)}),
+    ("another tenant", {"post_url": SF.format("acmeUS")}, {"urls": (SF.format("acmeDE"),)}),
+    ("a parameter", {"post_url": "https://a.de/job.php?ref=4712"}, {"urls": ("https://a.de/job.php?ref=4711",)}),
+    ("a fragment", {"post_url": "https://a.de/jobs#koch-bonn"}, {"urls": ("https://a.de/jobs#koch-koeln",)}),
+    ("a folder", {"post_url": "https://a.de/fr/jobs/112"}, {"urls": ("https://a.de/de/jobs/112",)}),
+    ("a page of many", {"post_url": "https://a.de/careers"}, {"urls": ("https://a.de/careers",)}),
+    ("no code", {"job_code": "TBD"}, {"job_code": "TBD"}),
+    ("no code, other spelling", {"job_code": "n.a."}, {"job_code": "N/A"}),
+    ("a profile", {"job_code": "PFK"}, {"job_code": "PFK"}),
+    ("a short number", {"job_code": "12"}, {"job_code": "12"}),
+    ("a short number behind a word", {"job_code": "Stellennummer 12"}, {"job_code": "12"}),
+    ("a year", {"job_code": "2026"}, {"job_code": "2026"}),
+    ("another label", {"job_code": "REQ-4711"}, {"job_code": "VAC-4711"}),
+    ("a number that a spreadsheet broke", {"job_code": "7,44E+14"}, {"job_code": "7,44E+14"}),
+    ("an id that is none", {"remote_id": "n/a"}, {"remote_id": "n/a"}),
+]
+
+
+@pytest.mark.parametrize(("own", "ats"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_what_may_be_another_job_is_not_linked(own: dict, ats: dict) -> None:
+    assert decide([OwnIdentity("1", "Nurse", **own)], [AtsIdentity("A", "Nurse", **ats)]).links == ()
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        ({"location": "Köln"}, {"location": "Bonn"}),
+        ({"title": "Junior Engineer"}, {"title": "Senior Engineer"}),
+        ({"title": "Ausbildung Koch 2025"}, {"title": "Ausbildung Koch 2026"}),
+        ({"title": "Praktikum Marketing"}, {"title": "Marketing Manager"}),
+        ({"title": "Night Nurse"}, {"title": "Forklift Driver"}),
+    ],
+)
+def test_a_doubt_turns_a_link_into_a_question_in_words(mine: dict, theirs: dict) -> None:
+    own = OwnIdentity("1", **{"title": "Engineer", "job_code": "R-4711"} | mine)
+    found = decide([own], [AtsIdentity("A", **{"title": "Engineer", "job_code": "R-4711"} | theirs)])
+    assert found.links == ()
+    assert found.reviews[0].ats_ids == ("A",)
+    assert found.reviews[0].reason.startswith("job code R-4711 is the same, but ")
+
+
+def test_a_profile_that_several_jobs_bear_does_not_contradict_an_address() -> None:
+    url = "https://acme.com/jobs/112"
+    ats = [AtsIdentity("A", urls=(url,)), AtsIdentity("B", job_code="SWE"), AtsIdentity("C", job_code="SWE")]
+    assert decide([OwnIdentity("1", job_code="SWE", post_url=url)], ats).links == (Link("1", "A", "post_url"),)
+
+
+def test_a_bare_number_that_two_labels_may_mean_goes_to_review() -> None:
+    found = decide(
+        [OwnIdentity("1", job_code="4711")],
+        [AtsIdentity("A", job_code="REQ-4711"), AtsIdentity("B", job_code="VAC-4711")],
+    )
+    assert found.links == ()
+    assert found.reviews[0].ats_ids == ("A", "B")
