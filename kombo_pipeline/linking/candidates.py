@@ -19,8 +19,9 @@ from kombo_pipeline.linking import identifier_graph, links, targets
 from kombo_pipeline.linking.identifier_graph import Identified
 from kombo_pipeline.linking.links import NewLink
 from kombo_pipeline.linking.proposals import Proposals, ats_text
+from kombo_pipeline.linking.statements import identifiers as statements
 from kombo_pipeline.linking.statements import match_candidates
-from kombo_pipeline.matching import retrieval, vectors
+from kombo_pipeline.matching import codes, identifiers, retrieval, vectors
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
 
 _AT_ONCE: Final = 2000
@@ -57,6 +58,7 @@ def match_integration(conn: Connection, integration_id: str, *, matcher: Matcher
         return Matched(why="the integration is not registered yet")
     if not integration["customer_id"]:
         return Matched(why="the connection names no customer (end_user.origin_id), so its own jobs are not known")
+    statements.only_one_matching_of_customer(conn, integration["customer_id"])
     return _Matching(conn, integration, matcher or default_matcher()).run()
 
 
@@ -73,13 +75,25 @@ class _Matching:
         self.touched_ids: list[str] = []
 
     def run(self) -> Matched:
-        read_by = f"{self.matcher.version} {self.customer}"
+        read_by = f"{self.matcher.version} {identifiers.VERSION} {self.customer}"
         fetch_id = match_candidates.newest_fetch(self.conn, self.integration_id)
         new_vectors = self._read_ats(everything=self.before is None or not self.before.endswith(f" {read_by}"))
         self.size = match_candidates.proposable_count(self.conn, self.integration_id)
-        matched_with = f"{'abridged' if self.size >= retrieval.LARGE else 'whole'} {read_by}"
-        for identifiers in match_candidates.delete_withdrawn(self.conn, self.integration_id):
-            self.forgotten_keys.update(identifiers)
+        self.beside = statements.integrations_beside(
+            self.conn, customer_id=self.customer_id, integration_id=self.integration_id
+        )
+        if self.beside:
+            statements.match_again_beside(
+                self.conn, customer_id=self.customer_id, integration_id=self.integration_id, keys=self.forgotten_keys
+            )
+        self.habits = codes.habits(
+            statements.own_codes(self.conn, self.customer_id),
+            statements.ats_codes(self.conn, [self.integration_id, *self.beside]),
+        )
+        size = "abridged" if self.size >= retrieval.LARGE else "whole"
+        matched_with = f"{size} {_digest([sorted(self.habits.believed), self.beside])} {read_by}"
+        for keys in match_candidates.delete_withdrawn(self.conn, self.integration_id):
+            self.forgotten_keys.update(keys)
         changed: list[str] | None = None
         if matched_with == self.before:
             changed = self._concerned(new_vectors)
@@ -160,6 +174,8 @@ class _Matching:
             self.conn,
             customer_id=self.customer_id,
             integration_id=self.integration_id,
+            beside=self.beside,
+            habits=self.habits,
             own_job_ids=own_ids,
             keys=self.forgotten_keys,
         )
@@ -216,3 +232,7 @@ def _matchable(row: Row, keys: list[str], vector: bytes, job_hash: bytes) -> Seq
 
 def _hash(row: Row) -> bytes:
     return hashlib.blake2b(repr(list(row.values())).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _digest(values: object) -> str:
+    return hashlib.blake2b(repr(values).encode(), digest_size=4).hexdigest()

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.statements import identifiers as statements
 from kombo_pipeline.linking.statements import link_decisions, match_candidates
 from kombo_pipeline.matching import identifiers
+from kombo_pipeline.matching.codes import Habits
 from kombo_pipeline.matching.identifiers import IN_WORDS, MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
-from kombo_pipeline.matching.objections import objections
 
 Row = dict[str, Any]
 
@@ -40,24 +41,33 @@ def identify(
     *,
     customer_id: str,
     integration_id: str,
+    beside: Sequence[str],
+    habits: Habits,
     own_job_ids: Sequence[str] | None,
     keys: Iterable[str],
 ) -> Identified:
-    """Decide by identifiers for the own jobs named (None: all) and for those that `keys` or theirs connect."""
+    """Decide by identifiers for the own jobs named (None: all) and for those that `keys` or theirs connect.
+
+    `beside` are the customer's other integrations, whose jobs count for uniqueness.
+    """
+    integrations = (integration_id, *beside)
+    ats: list[Row] = []
     if own_job_ids is None:
         own = match_candidates.own_jobs(conn, customer_id, None)
-        ats = match_candidates.ats_jobs(conn, integration_id, None)
         own_keys = identifiers.own_keys(map(_own_identity, own))
         wanted = set(own_keys)
+        for each in integrations:
+            ats += match_candidates.ats_jobs(conn, each, None)
     else:
         named = match_candidates.own_jobs(conn, customer_id, own_job_ids)
-        found = _Connected(conn, integration_id, identifiers.own_keys(map(_own_identity, named)))
-        found.follow({*keys, *match_candidates.own_identifiers(conn, integration_id, own_job_ids)})
+        found = _Connected(conn, integrations, identifiers.own_keys(map(_own_identity, named)))
+        found.follow({*keys, *statements.own_identifiers(conn, integration_id, own_job_ids)})
         wanted = found.own_ids
         own = match_candidates.own_jobs(conn, customer_id, sorted(wanted | found.other_own_ids))
-        ats = match_candidates.ats_jobs(conn, integration_id, sorted(found.ats_ids))
         own_keys = identifiers.own_keys(map(_own_identity, own))
-    decisions = identifiers.decide(list(map(_own_identity, own)), list(map(_ats_identity, ats)), objections=objections)
+        for each, ids in found.ats_ids.items():
+            ats += match_candidates.ats_jobs(conn, each, sorted(ids))
+    decisions = identifiers.decide(list(map(_own_identity, own)), list(map(_ats_identity, ats)), habits=habits)
     rejected: dict[str, set[str]] = {}
     for own_job_id, kombo_job_id in link_decisions.rejected_pairs(conn, integration_id):
         rejected.setdefault(own_job_id, set()).add(kombo_job_id)
@@ -66,17 +76,18 @@ def identify(
         live=match_candidates.live_links(conn, integration_id, None if own_job_ids is None else sorted(wanted)),
         rejected=rejected,
         without=link_decisions.without_counterpart(conn, integration_id),
+        matched=statements.matched_hashes(conn, integration_id, sorted(wanted)),
     )
+    proposals: list[Link | Review] = [*decisions.links, *decisions.reviews]
+    proposed = {each.own_id: each for each in proposals if each.integration_id == integration_id}
     decided: dict[str, Link] = {}
     reviews: dict[str, Review] = {}
-    proposals: list[Link | Review] = [*decisions.links, *decisions.reviews]
-    for proposed in proposals:
-        if proposed.own_id in wanted:
-            match judged(proposed):
-                case Link() as link:
-                    decided[link.own_id] = link
-                case Review() as review:
-                    reviews[review.own_id] = review
+    for own_id in sorted(wanted):
+        match judged(own_id, proposed.get(own_id)):
+            case Link() as link:
+                decided[own_id] = link
+            case Review() as review:
+                reviews[own_id] = review
     return Identified(
         own=[row for row in own if row["own_job_id"] in wanted],
         keys=own_keys,
@@ -100,15 +111,22 @@ class _Judged:
     live: dict[str, Row]
     rejected: dict[str, set[str]]
     without: set[str]
+    matched: dict[str, str]
+    """The content with which each own job was last matched."""
 
-    def __call__(self, proposed: Link | Review) -> Link | Review | None:
-        own_id, method = proposed.own_id, proposed.method
-        named = (proposed.ats_id,) if isinstance(proposed, Link) else proposed.ats_ids
+    def __call__(self, own_id: str, proposed: Link | Review | None) -> Link | Review | None:
         live = self.live.get(own_id)
         linked = live["kombo_job_id"] if live else None
+        made_alone = bool(live and live["state"] == "active" and live["confirmed_by"] is None)
+        if proposed is None:
+            return self._doubted(own_id, live) if live and made_alone else None
+        method = proposed.method
+        named = (proposed.ats_id,) if isinstance(proposed, Link) else proposed.ats_ids
         if linked in named and isinstance(proposed, Link):
             return proposed
         named = tuple(job for job in named if job not in self.rejected.get(own_id, ()))
+        if linked and made_alone and isinstance(proposed, Review):
+            named = tuple(sorted({*named, linked}))
         if not named or (live and named == (linked,) and (live["confirmed_by"] or live["state"] == "suspended")):
             return None
         if isinstance(proposed, Review):
@@ -118,12 +136,30 @@ class _Judged:
             return Review(own_id, named, method, f"{what}, although a person said that the ATS has none")
         if live is None:
             return proposed
-        is_told_anew = live["own_seen"] != self.own[own_id]["seen"] or live["state"] == "active"
-        if live["confirmed_by"] is None and is_told_anew:
+        if made_alone and linked:
+            if self._is_told_anew(own_id):
+                return proposed
+            return Review(own_id, tuple(sorted({*named, linked})), method, f"{what}, but another one is linked")
+        if live["confirmed_by"] is None and live["own_seen"] != self.own[own_id]["seen"]:
             return proposed
         if live["confirmed_by"] is None or live["state"] == "suspended":
             return Review(own_id, named, method, f"{what}; the one that was linked is {live['lifecycle']}")
         return Review(own_id, named, method, f"{what}, but {live['confirmed_by']} confirmed another one")
+
+    def _is_told_anew(self, own_id: str) -> bool:
+        """Whether the own job itself has changed since it was last matched, and not only the ATS jobs or the rules."""
+        return self.matched.get(own_id) not in ("", self.own[own_id]["content_hash"])
+
+    def _doubted(self, own_id: str, live: Row) -> Review | None:
+        """A link that an identifier made, when that identifier does not link the two jobs any more.
+
+        Kombo ids are left out: a link that was carried over from another connection has that connection's id.
+        """
+        method = live["method"]
+        if method == "kombo_id" or not (self.own[own_id].get(method) or "").strip():
+            return None
+        reason = f"The {IN_WORDS[method]} that linked this ATS job does not name it for certain any more"
+        return Review(own_id, (live["kombo_job_id"],), method, reason)
 
 
 class _Connected:
@@ -133,9 +169,11 @@ class _Connected:
     bear it are still there when others are decided, for what is borne by too many is seen only among all.
     """
 
-    def __init__(self, conn: Connection, integration_id: str, own_keys: dict[str, list[str]]) -> None:
-        self._conn, self._integration_id, self._fresh = conn, integration_id, own_keys
-        self.own_ids, self.other_own_ids, self.ats_ids = set(own_keys), set[str](), set[str]()
+    def __init__(self, conn: Connection, integrations: Sequence[str], own_keys: dict[str, list[str]]) -> None:
+        self._conn, self._integrations, self._fresh = conn, integrations, own_keys
+        self.own_ids, self.other_own_ids = set(own_keys), set[str]()
+        self.ats_ids: dict[str, set[str]] = {each: set() for each in integrations}
+        self._unread = {each: _unread(conn, each) for each in integrations[1:]}
 
     def follow(self, keys: Iterable[str]) -> None:
         """Collect the jobs that `keys`, and the keys of the own jobs given, lead to."""
@@ -143,9 +181,13 @@ class _Connected:
         followed: set[str] = set()
         ahead = given
         while ahead:
-            own, ats = match_candidates.bearers(self._conn, self._integration_id, ahead)
+            own = statements.own_bearers(self._conn, self._integrations[0], ahead)
             own |= {job: keys for job, keys in self._fresh.items() if job in own or ahead.intersection(keys)}
-            borne = [Counter(key for keys in each.values() for key in keys if key in ahead) for each in (own, ats)]
+            ats = {each: self._bearers(each, ahead) for each in self._integrations}
+            # Copies of a job in several connections count once, so the bearers of each connection are counted apart.
+            borne = [
+                Counter(key for keys in each.values() for key in keys if key in ahead) for each in (own, *ats.values())
+            ]
             telling = {key for key in ahead if key in given or max(count[key] for count in borne) <= MAX_BEARERS}
             followed |= ahead
             reached: set[str] = set()
@@ -155,21 +197,56 @@ class _Connected:
                     reached.update(its_keys)
                 else:
                     self.other_own_ids.add(job)
-            for job, its_keys in ats.items():
-                self.ats_ids.add(job)
-                if telling.intersection(its_keys):
-                    reached.update(its_keys)
+            for integration, jobs in ats.items():
+                self.ats_ids[integration].update(jobs)
+                for its_keys in jobs.values():
+                    if telling.intersection(its_keys):
+                        reached.update(its_keys)
             ahead = reached - followed
+
+    def _bearers(self, integration_id: str, keys: set[str]) -> dict[str, list[str]]:
+        found = statements.ats_bearers(self._conn, integration_id, keys)
+        unread = self._unread.get(integration_id, {})
+        return {job: its_keys for job, its_keys in found.items() if job not in unread} | {
+            job: its_keys for job, its_keys in unread.items() if keys.intersection(its_keys)
+        }
+
+
+def _unread(conn: Connection, integration_id: str) -> dict[str, list[str]]:
+    """What the jobs of an integration are named by that its own matching has not read yet; nothing for gone ones."""
+    integration = match_candidates.integration(conn, integration_id)
+    if integration is None:
+        return {}
+    is_read = identifiers.VERSION in (integration["matched_with"] or "").split()
+    since = integration["matched_fetch_id"] or 0
+    ids = match_candidates.jobs_to_look_at(conn, integration_id, since_fetch=since) if is_read else None
+    if ids == []:
+        return {}
+    nothing: dict[str, list[str]] = {job: [] for job in ids or ()}
+    return nothing | ats_keys(match_candidates.ats_jobs(conn, integration_id, ids))
 
 
 def _own_identity(row: Row) -> OwnIdentity:
-    names = ("title", "kombo_job_id", "remote_id", "job_code", "post_url", "location", "department", "employment_type")
-    return OwnIdentity(row["own_job_id"], *(row[name] for name in names))
+    return OwnIdentity(row["own_job_id"], *(row[name] for name in _OWN_FIELDS))
+
+
+_OWN_FIELDS = (
+    *("title", "kombo_job_id", "remote_id", "job_code", "post_url"),
+    *("location", "department", "employment_type"),
+)
 
 
 def _ats_identity(row: Row) -> AtsIdentity:
-    names = ("place", "department", "employment_type")
     return AtsIdentity(
-        row["kombo_job_id"], row["title"], row["remote_id"], row["job_code"], tuple(row["urls"]),
-        *(row[name] for name in names),
-    )  # fmt: skip
+        row["kombo_job_id"],
+        row["title"],
+        row["remote_id"],
+        row["job_code"],
+        tuple(row["urls"]),
+        location=row["place"],
+        employment_type=row["employment_type"],
+        department=row["department"],
+        integration_id=row["integration_id"],
+        tool=row["tool"],
+        posted_on=row["posted_on"],
+    )

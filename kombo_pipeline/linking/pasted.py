@@ -18,14 +18,14 @@ from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
 from kombo_pipeline.linking.by_title import jobs_by_title
 from kombo_pipeline.linking.statements import exposed_jobs as statements
-from kombo_pipeline.linking.statements import match_candidates
+from kombo_pipeline.linking.statements import identifiers as identifier_statements
+from kombo_pipeline.matching.addresses import canonical_url
 from kombo_pipeline.matching.identifiers import (
     IN_WORDS,
     AtsIdentity,
     Method,
     OwnIdentity,
     ats_keys,
-    canonical_url,
     own_keys,
 )
 from kombo_pipeline.matching.objections import Side, confirms
@@ -265,8 +265,7 @@ def _named(line: Line, bearers: Mapping[str, set[str]]) -> Verdict | None:
 
 
 def _known_to_matching(conn: Connection, integration_id: str, keys: set[str]) -> dict[str, set[str]]:
-    _, ats = match_candidates.bearers(conn, integration_id, keys)
-    return _by_key(ats)
+    return _by_key(identifier_statements.ats_bearers(conn, integration_id, keys))
 
 
 def _unread(conn: Connection, integration_id: str, keys: set[str]) -> dict[str, set[str]]:

@@ -1,21 +1,36 @@
-"""Identifiers: canonical forms of addresses and codes, and the links that they alone may make. Pure."""
+"""Identifiers: what names a job, and the links that identifiers alone may make. Pure.
+
+An identifier links by itself when all of this holds: its form drops nothing that could tell jobs apart (`addresses`,
+`codes`); it behaves like an identifier among the customer's jobs; it is unique on both sides, over all integrations of
+the customer and over open and closed jobs; and place, level, year, contract and title do not speak against the pair.
+"""
 
 import hashlib
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from datetime import date
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from kombo_pipeline.matching.objections import Doubt, Side, in_words
+from kombo_pipeline.matching import addresses, codes
+from kombo_pipeline.matching.addresses import canonical_url, guessed_urls
+from kombo_pipeline.matching.codes import Habits, Kind, canonical_code, kind_of, unlabelled_code
+from kombo_pipeline.matching.job_pages import is_page_of_one_job, untracked_url
+from kombo_pipeline.matching.objections import Side, in_words, objections
+from kombo_pipeline.matching.version import IDENTIFIERS
 
 Method = Literal["kombo_id", "remote_id", "job_code", "post_url"]
 
+VERSION: Final = IDENTIFIERS
+
 MAX_BEARERS: Final = 20
 """What more jobs than this carry, on either side, is a placeholder or a careers page and names none of them."""
+
+METHODS: Final[tuple[Method, ...]] = ("kombo_id", "remote_id", "job_code", "post_url")
+IN_WORDS: Final[Mapping[str, str]] = {
+    "kombo_id": "Kombo id", "remote_id": "id in the ATS", "job_code": "job code", "post_url": "address",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,7 @@ class OwnIdentity:
 
 @dataclass(frozen=True, slots=True)
 class AtsIdentity:
-    """What names an ATS job of the same customer; `kombo_job_id` is unique among those compared."""
+    """What names an ATS job of the same customer; `kombo_job_id` is unique within its integration."""
 
     kombo_job_id: str
     title: str | None = None
@@ -46,6 +61,9 @@ class AtsIdentity:
     location: str | None = None
     department: str | None = None
     employment_type: str | None = None
+    integration_id: str = ""
+    tool: str | None = None
+    posted_on: date | None = None
 
 
 class Link(NamedTuple):
@@ -54,15 +72,17 @@ class Link(NamedTuple):
     own_id: str
     ats_id: str
     method: Method
+    integration_id: str = ""
 
 
 class Review(NamedTuple):
-    """Identifiers that a person must judge: a collision or a contradiction, and the ATS jobs concerned."""
+    """Identifiers that a person must judge, the ATS jobs of one integration that they name, and the doubt in words."""
 
     own_id: str
     ats_ids: tuple[str, ...]
     method: Method
     reason: str
+    integration_id: str = ""
 
 
 class Decisions(NamedTuple):
@@ -72,178 +92,42 @@ class Decisions(NamedTuple):
     reviews: tuple[Review, ...]
 
 
-# ---------------------------------------------------------------------------------------------- addresses
-
-# A requisition that is posted again, or on a second site, gets "-1", "-2" behind its number.
-_WORKDAY_ID: Final = r".*_(?P<id>[A-Z]*[-_]?\d{3,})(?:-\d\d?)?(?![\w-])"
-# Where the pages of an ATS carry the id of the requisition or posting: a pattern on the canonical address
-# without its scheme. The tenant belongs to the id where each customer's ids begin at 1.
-_ATS: Final = [
-    (name, re.compile(pattern, re.IGNORECASE))
-    for name, pattern in [
-        ("greenhouse", r".*[?&]gh_jid=(?P<id>\d+)"),
-        ("greenhouse", r"[\w.-]*greenhouse\.io/(?:.*/)?jobs/(?P<id>\d+)"),
-        ("greenhouse", r"[\w.-]*greenhouse\.io/embed/job_app\?(?:.*&)?token=(?P<id>\d+)"),
-        ("lever", r"jobs\.(?:eu\.)?lever\.co/[^/]+/(?P<id>[\da-f-]{36})"),
-        ("ashby", r"jobs\.ashbyhq\.com/[^/]+/(?P<id>[\da-f-]{36})"),
-        ("ashby", r".*[?&]ashby_jid=(?P<id>[\da-f-]{36})"),
-        ("workday", r"(?P<tenant>[\w-]+)\.wd\d+\.myworkdayjobs(?:-impl)?\.com/" + _WORKDAY_ID),
-        ("workday", r"wd\d+\.myworkdaysite\.com/recruiting/(?P<tenant>[\w-]+)/" + _WORKDAY_ID),
-        ("smartrecruiters", r"(?:jobs|careers)\.smartrecruiters\.com/[^/]+/(?P<id>\d{9,})"),
-        ("personio", r"[\w-]+\.jobs\.personio\.(?:de|com)/job/(?P<id>\d+)"),
-        ("recruitee", r"(?P<tenant>[\w-]+)\.recruitee\.com/(?:.*/)?o/(?P<id>[^/?]+)"),
-        ("join", r"join\.com/companies/[^/]+/(?P<id>\d+)(?![^/?-])"),
-        ("teamtailor", r"[\w.-]+\.teamtailor\.com/jobs/(?P<id>\d+)"),
-        ("softgarden", r"[\w.-]+\.softgarden\.io/job/(?P<id>\d+)"),
-        ("softgarden", r".*[?&]jobDbPVId=(?P<id>\d+)"),
-        ("dvinci", r"(?P<tenant>[\w-]+)\.dvinci(?:-hr|-easy)?\.(?:com|de)/(?:.*/)?jobs/(?P<id>\d+)"),
-        ("rexx", r"(?P<tenant>[\w.-]+)\.rexx-(?:systems|recruitment)\.com/.*-j(?P<id>\d+)\.html"),
-        ("successfactors", r"[\w.-]*successfactors\.(?:com|eu)/.*[?&](?:career_job_req_id|jobId)=(?P<id>\d+)"),
-        ("icims", r"(?P<tenant>[\w-]+)\.icims\.com/jobs/(?P<id>\d+)"),
-        ("bamboohr", r"(?P<tenant>[\w-]+)\.bamboohr\.com/(?:careers/|jobs/(?:\w+\.php)?\?(?:.*&)?id=)(?P<id>\d+)"),
-        ("workable", r"(?:[\w-]+\.)?workable\.com/(?:.*/)?j(?:obs)?/(?P<id>[\dA-F]{10})"),
-        ("jobvite", r"jobs\.jobvite\.com/(?:.*/)?job/(?P<id>\w+)"),
-        ("jazzhr", r"[\w-]+\.applytojob\.com/apply/(?:jobs/details/)?(?P<id>\w{8,})"),
-        ("breezy", r"[\w-]+\.breezy\.hr/p/(?P<id>[\da-f]{8,})"),
-        ("oracle", r"(?P<tenant>[\w-]+)\.fa\.[\w.-]*oraclecloud\.com/hcmUI/CandidateExperience/.*/job/(?P<id>\d+)"),
-        ("taleo", r"(?P<tenant>[\w-]+)\.taleo\.net/careersection/.*[?&]job=(?P<id>[\w-]+)"),
-    ]
-]  # fmt: skip
-# One match instead of a match a pattern for the many addresses that are of none.
-_ANY_ATS: Final = re.compile("|".join(re.sub(r"\?P<\w+>", "?:", known.pattern) for _, known in _ATS), re.IGNORECASE)
-_REDUCED: Final = re.compile(rf"(?:{'|'.join(sorted({name for name, _ in _ATS}))}):[^\s/]\S*")
-
-# Parameters that tell where a visitor comes from or in which language he reads, not which job he sees.
-_TRACKING: Final = re.compile(
-    r"(?:utm|mc|hsa|pk|mtm|matomo|ga|rx|lever|_hs)[-_].*|_g[al]|_hs(?:enc|mi)|gclid|gclsrc|gbraid|wbraid|dclid|fbclid"
-    r"|ttclid|twclid|msclkid|yclid|igshid|li_fat_id|mkt_tok|epik|source|source_?id|source_?type|src|gh_src|jobsource"
-    r"|job_?board|board|ref|referr?er|referral|via|trk|trkinfo|trackingid|channel|campaign|promotion|iisn?|_pc|trid"
-    r"|oga|jobpipeline|in_iframe|mobile|needsredirect|lang|language|locale|display|hl",
-    re.IGNORECASE,
-)
-_LANGUAGES: Final = (
-    "ar bg bs ca cs da de el en es et eu fa fi fr gl he hi hr hu id is it ja ko lt lv mk ms nb nl nn no pl pt ro ru "
-    "sk sl sq sr sv th tr uk vi zh"
-)
-_LOCALE: Final = re.compile(rf"(?:{_LANGUAGES.replace(' ', '|')}|[a-z]{{2}}[-_][a-z]{{2}})", re.IGNORECASE)
-_HOST: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
-_WITHOUT_SCHEME: Final = re.compile(r"(?://)?(?:[\w-]+\.)+[^\W\d_]{2,}(?::\d+)?[/?]\S")
-_WEB: Final = re.compile(r"https?://", re.IGNORECASE)
+# -------------------------------------------------------------------------------------------------- forms
 
 
-def canonical_url(url: str) -> str | None:
-    """Return the form in which two addresses of the same job agree; nothing is ever fetched.
+class _Forms(NamedTuple):
+    """The forms of one identifier, from the exact to the loose. Two identifiers meet when they are exactly the same, or
+    in the sure form, or when a loose form of one is the sure form of the other; two loose forms never meet."""
 
-    A page of a known ATS is reduced to the id that it carries ("greenhouse:4012873008"), wherever it is
-    embedded. Of others scheme, www., default port, tracking parameters, locale prefix, trailing slashes and
-    a fragment that is no path go, and escapes are written in one way. None for what is no http(s) address,
-    and for one that names a site but no page of it.
-    """
-    text = url.encode("utf-8", "ignore").decode().strip()
-    if _REDUCED.fullmatch(text):
-        return text
-    if not _WEB.match(text):
-        if not _WITHOUT_SCHEME.match(text):
-            return None
-        text = f"https://{text.removeprefix('//')}"
-    text = re.sub("#!?/", "/", text, count=1)  # a page that its site finds by script: /careers#/job/12
-    try:
-        parts = urlsplit(text)
-        host = _canonical_host(parts.hostname or "")
-        port = parts.port
-    except ValueError:
-        return None
-    segments = [part for part in unicodedata.normalize("NFC", unquote(parts.path)).split("/") if part]
-    while segments and _LOCALE.fullmatch(segments[0]):
-        del segments[0]
-    query = urlencode(
-        sorted(
-            (key, value)
-            for key, value in parse_qsl(parts.query, keep_blank_values=True)
-            if not _TRACKING.fullmatch(key)
-        )
-    )
-    if not host or not (segments or query):
-        return None
-    at = host if port in (None, 80, 443) else f"{host}:{port}"
-    address = "/".join([at, *(quote(part, safe="!$&'()*+,;=:@~") for part in segments)]) + (
-        f"?{query}" if query else ""
-    )
-    for name, pattern in _ATS if _ANY_ATS.match(address) else ():
-        if found := pattern.match(address):
-            named = found.groupdict()
-            return ":".join(filter(None, (name, (named.get("tenant") or "").lower(), named["id"])))
-    return f"https://{address}"
+    exact: tuple[str, ...] = ()
+    sure: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=4096)
-def _canonical_host(host: str) -> str:
-    """The host in lower case and punycode, "" for what is none; raises UnicodeError, a ValueError."""
-    ascii_host = host.encode("idna").decode().lower().rstrip(".")
-    plain = re.sub(r"^(?:www\.)+(?=[^.]+\.)", "", ascii_host)
-    return plain if _HOST.fullmatch(plain) else ""
+@lru_cache(maxsize=65536)
+def _forms(method: Method, text: str) -> _Forms:
+    plain = text.strip()
+    if method == "post_url":
+        return _Forms((), _said(canonical_url(plain)), _said(*guessed_urls(plain), untracked_url(plain)))
+    if method == "job_code":
+        sure = _said(canonical_code(plain))
+        return _Forms(_said(plain) if sure else (), sure, _said(unlabelled_code(plain)))
+    return _Forms(_said(plain))
 
 
-# -------------------------------------------------------------------------------------------------- codes
-
-# Words that only announce a code: "REQ-0012", "Ref. 12" and "12" may be the same.
-_ANNOUNCING: Final = re.compile(
-    r"(?:(?:req|requisition|jobreq|jr|r|job|jobid|id|ref|reference|referenz|nr|no|number|code|kennziffer) )+(?=\d)"
-)
+def _said(*forms: str | None) -> tuple[str, ...]:
+    return tuple(form for form in forms if form)
 
 
-def canonical_code(code: str) -> str | None:
-    """Return the letters and numbers of a code, without case, separators and leading zeros: "req 12" for REQ-0012.
-
-    None where there are none. Different codes may share a form: it says something only where it is unique.
-    """
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", code).casefold())
-    groups = re.findall(r"\d+|[^\W\d_]+", text)
-    return " ".join(re.sub(r"^0+(?=\d)", "", group) for group in groups) or None
-
-
-def _bare_code(code: str) -> str | None:
-    """The canonical form without the words that announce it, where a number follows them."""
-    bare = _ANNOUNCING.sub("", canonical_code(code) or "", count=1)
-    return bare if bare[:1].isdecimal() else None
-
-
-# ----------------------------------------------------------------------------------------------- decision
-
-Form = Callable[[str], str | None]
-
-
-def _exact(text: str) -> str | None:
-    return text.strip() or None
-
-
-def _exact_code(text: str) -> str | None:
-    return text.strip() if canonical_code(text) else None
-
-
-def _tiers() -> dict[Method, tuple[Form, ...]]:
-    """The tiers in order, each with the forms in which its identifiers are compared, the exact one first."""
-    address = cache(canonical_url)  # each is asked for twice and more; forgotten with the tiers
-    return {
-        "kombo_id": (_exact,),
-        "remote_id": (_exact,),
-        "job_code": (_exact_code, canonical_code, _bare_code),
-        "post_url": (lambda text: text.strip() if address(text) else None, address),
-    }
-
-
-IN_WORDS: Final[Mapping[str, str]] = {
-    "kombo_id": "Kombo id", "remote_id": "id in the ATS", "job_code": "job code", "post_url": "address",
-}  # fmt: skip
-
-
-class _Claim(NamedTuple):
-    """The ATS jobs that one identifier of an own job names, and how many own jobs name the first of them."""
-
-    ats_ids: tuple[str, ...]
-    rank: int  # of the form that found them; 0 is the exact one
-    claimants: int
-    text: str
+@lru_cache(maxsize=65536)
+def _names_a_job(method: Method, text: str) -> bool:
+    """Whether it can name one job at all: no placeholder, and no page that many jobs could share."""
+    if method == "post_url":
+        address = addresses.read(text)
+        return address is not None and is_page_of_one_job(address)
+    # An ATS may count its jobs past 999.
+    is_counted = method == "remote_id" and text.strip().isdecimal() and text.strip("0 ") != ""
+    return method == "kombo_id" or is_counted or kind_of(text) is not Kind.PLACEHOLDER
 
 
 def own_keys(jobs: Iterable[OwnIdentity]) -> dict[str, list[str]]:
@@ -252,24 +136,22 @@ def own_keys(jobs: Iterable[OwnIdentity]) -> dict[str, list[str]]:
     Jobs without a common key have nothing to do with each other, so `decide` may be asked of those alone that
     keys connect.
     """
-    tiers = _tiers()
-    return {job.own_id: _keys(tiers, lambda method, job=job: [_own_text(job, method)]) for job in jobs}  # type: ignore[misc]
+    return {job.own_id: _keys(lambda method, job=job: [_own_text(job, method)]) for job in jobs}  # type: ignore[misc]
 
 
 def ats_keys(jobs: Iterable[AtsIdentity]) -> dict[str, list[str]]:
-    """What each ATS job may be named by, as `own_keys`."""
-    tiers = _tiers()
-    return {job.kombo_job_id: _keys(tiers, lambda method, job=job: _ats_texts(job, method)) for job in jobs}  # type: ignore[misc]
+    """What each ATS job of one integration may be named by, as `own_keys`."""
+    return {job.kombo_job_id: _keys(lambda method, job=job: _ats_texts(job, method)) for job in jobs}  # type: ignore[misc]
 
 
-def _keys(tiers: Mapping[Method, tuple[Form, ...]], texts: Callable[[Method], Iterable[str]]) -> list[str]:
+def _keys(texts: Callable[[Method], Iterable[str]]) -> list[str]:
     found = {
-        f"{method}:{form_of}"
-        for method, forms in tiers.items()
+        f"{method}:{form}"
+        for method in METHODS
         for text in texts(method)
         if text
+        for forms in _forms(method, text)
         for form in forms
-        if (form_of := form(text))
     }
     return sorted(key if len(key) <= _LONGEST_KEY else _digest(key) for key in found)
 
@@ -282,115 +164,233 @@ def _digest(key: str) -> str:
     return f"{key[:100]}…{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
-def decide(
-    own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], *, objections: Callable[[Side, Side], Sequence[Doubt]]
-) -> Decisions:
-    """Decide which own jobs of a customer are which ATS jobs of one integration, by identifiers alone.
-
-    The first tier decides at which a pair is unique on both sides, unless something contradicts it: another
-    identifier that names only other jobs, an ATS job that another own job has by a better identifier, or,
-    but for Kombo ids, what `objections` finds (see matching.objections). Canonical forms count only where the exact
-    one names nothing. Of two jobs with one code the address may still single out one. All own jobs of the customer
-    must be given, for a collision is seen only among all. The order of the input does not matter.
-    """
-    by_id = {job.kombo_job_id: job for job in ats}
-    tiers = _tiers()
-    claims = _claims(own, ats, tiers)
-    taken: dict[str, Link] = {}
-    links: dict[str, Link] = {}
-    refused: dict[str, Review] = {}
-    for method, forms in tiers.items():
-        for rank in range(len(forms)):
-            made: list[Link] = []
-            for job in own:
-                claim = claims[job.own_id].get(method)
-                if claim is None or claim.rank != rank or job.own_id in links:
-                    continue
-                objection = _objection(
-                    job, method, claims=claims[job.own_id], by_id=by_id, taken=taken, objections=objections
-                )
-                if objection:
-                    refused.setdefault(job.own_id, objection)
-                else:
-                    made.append(Link(job.own_id, claim.ats_ids[0], method))
-            links.update((link.own_id, link) for link in made)
-            taken.update((link.ats_id, link) for link in made)
-    reviews = [review for own_id, review in refused.items() if own_id not in links]
-    return Decisions(tuple(sorted(links.values())), tuple(sorted(reviews)))
-
-
-def _claims(
-    own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], tiers: Mapping[Method, tuple[Form, ...]]
-) -> dict[str, dict[Method, _Claim]]:
-    """What each own job's identifiers name: a claim a tier, of the first form that names anything."""
-    claims: dict[str, dict[Method, _Claim]] = {job.own_id: {} for job in own}
-    for method, forms in tiers.items():
-        for rank, form in enumerate(forms):
-            bearers = _bearers(ats, method, form)
-            keys = {job.own_id: form(text) for job in own if (text := _own_text(job, method))}
-            sharing = Counter(keys.values())
-            claimants = Counter(ats_id for key in keys.values() for ats_id in bearers.get(key, ()))
-            for job in own:
-                key = keys.get(job.own_id)
-                if key in bearers and method not in claims[job.own_id] and sharing[key] <= MAX_BEARERS:
-                    text = _own_text(job, method).strip()
-                    claims[job.own_id][method] = _Claim(bearers[key], rank, claimants[bearers[key][0]], text)
-    return claims
-
-
-def _bearers(ats: Iterable[AtsIdentity], method: Method, form: Form) -> dict[str | None, tuple[str, ...]]:
-    """Which ATS jobs carry each identifier, in order of their ids."""
-    bearers: defaultdict[str, set[str]] = defaultdict(set)
-    for job in ats:
-        for text in _ats_texts(job, method):
-            if key := form(text):
-                bearers[key].add(job.kombo_job_id)
-    return {key: tuple(sorted(ids)) for key, ids in bearers.items() if len(ids) <= MAX_BEARERS}
-
-
 def _own_text(job: OwnIdentity, method: Method) -> str:
     return (job.kombo_job_id if method == "kombo_id" else getattr(job, method)) or ""
 
 
-def _ats_texts(job: AtsIdentity, method: Method) -> Iterable[str]:
+def _ats_texts(job: AtsIdentity, method: Method) -> Sequence[str]:
     if method == "post_url":
         return job.urls
     return [(job.kombo_job_id if method == "kombo_id" else getattr(job, method)) or ""]
 
 
-def _objection(
-    job: OwnIdentity,
-    method: Method,
-    *,
-    claims: Mapping[Method, _Claim],
-    by_id: Mapping[str, AtsIdentity],
-    taken: Mapping[str, Link],
-    objections: Callable[[Side, Side], Sequence[Doubt]],
-) -> Review | None:
-    """Why the identifier may not link its own job; None when it may."""
-    claim = claims[method]
-    named = f"{IN_WORDS[method]} {claim.text[:200]}" + (", read loosely," if claim.rank else "")
+# ----------------------------------------------------------------------------------------------- decision
 
-    def review(reason: str, *others: str) -> Review:
-        return Review(job.own_id, tuple(sorted({*claim.ats_ids, *others})), method, reason)
+_Node = int
+"""An ATS job, as its place in the list of all."""
+_STEPS: Final = range(3)
+"""Exact, sure, loose: a looser form counts only where the one before names nothing."""
 
-    if len(claim.ats_ids) > 1:
-        return review(f"{named} belongs to {len(claim.ats_ids)} ATS jobs")
-    ats_id = claim.ats_ids[0]
-    if claim.claimants > 1:
-        return review(f"{named} names an ATS job that {claim.claimants} own jobs name")
-    for other, claimed in claims.items():
-        if ats_id not in claimed.ats_ids:
-            return review(
-                f"{named} and {IN_WORDS[other]} {claimed.text[:200]} name different ATS jobs", *claimed.ats_ids
+
+class _Claim(NamedTuple):
+    """The ATS jobs that one identifier of an own job names."""
+
+    nodes: tuple[_Node, ...]
+    step: int
+    claimants: int  # how many own jobs name the first of them by this identifier
+    text: str
+    doubt: str | None  # why the identifier is not believed
+
+    def __str__(self) -> str:
+        return f"{self.text[:200]}{', read loosely,' if self.step == 2 else ''}"
+
+
+def decide(own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], *, habits: Habits | None = None) -> Decisions:
+    """Decide which own jobs of a customer are which ATS jobs, by identifiers alone.
+
+    The first kind of identifier decides at which the pair is unique on both sides, unless something contradicts it:
+    another identifier that names only other jobs, an ATS job that another own job has by a better identifier, or, but
+    for Kombo ids, a doubt of `objections`. A Kombo id is asked about its own integration only. Of two jobs with one
+    code the address may still single out one. The same job in two connections to one account of an ATS counts as one,
+    and is linked in both.
+
+    All own jobs of the customer that are not withdrawn and the ATS jobs of all of its integrations must be given, for a
+    collision is seen only among all; withdrawn ones are left out, because a job that is imported anew under another id
+    is usual. `habits` say how the customer's codes behave; counted among the jobs given when None. The order of the
+    input does not matter.
+    """
+    known = habits or codes.habits(
+        _code_counts(own), [each for jobs in _by_integration(ats) for each in _code_counts(jobs)]
+    )
+    return _Decision(own, ats, known).run()
+
+
+def _by_integration(ats: Iterable[AtsIdentity]) -> list[list[AtsIdentity]]:
+    found: defaultdict[str, list[AtsIdentity]] = defaultdict(list)
+    for job in ats:
+        found[job.integration_id].append(job)
+    return list(found.values())
+
+
+def _code_counts(jobs: Iterable[OwnIdentity | AtsIdentity]) -> list[tuple[str, int]]:
+    return list(Counter(job.job_code.strip() for job in jobs if job.job_code and job.job_code.strip()).items())
+
+
+class _Decision:
+    def __init__(self, own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], habits: Habits) -> None:
+        self._own, self._habits = sorted(own, key=lambda job: job.own_id), habits
+        self._ats = sorted(ats, key=lambda job: (job.integration_id, job.kombo_job_id))
+        self._copies = _copies(self._ats)
+        self._claims: dict[str, dict[Method, _Claim]] = {job.own_id: {} for job in own}
+        for method in METHODS:
+            self._claim(method)
+
+    def run(self) -> Decisions:
+        links: dict[tuple[str, str], Link] = {}  # by own job and integration
+        taken: dict[_Node, Link] = {}  # by the first copy of the ATS job
+        refused: dict[tuple[str, str], Review] = {}
+        for method in METHODS:
+            for step in _STEPS:
+                made: list[tuple[_Node, Link]] = []
+                for job in self._own:
+                    claim = self._claims[job.own_id].get(method)
+                    if claim is None or claim.step != step:
+                        continue
+                    for nodes in self._asked(method, claim):
+                        here = {self._ats[node].integration_id for node in nodes}
+                        if all((job.own_id, integration) in links for integration in here):
+                            continue
+                        objection = self._objection(job, method, nodes, taken)
+                        if objection:
+                            reason, others = objection
+                            for review in self._reviews(job, method, reason, {*nodes, *others}):
+                                refused.setdefault((job.own_id, review.integration_id), review)
+                        else:
+                            made += [(node, self._link(job, node, method)) for node in nodes]
+                for node, link in made:
+                    links.setdefault((link.own_id, link.integration_id), link)
+                    taken.setdefault(self._copies[node], link)
+        reviews = [review for key, review in refused.items() if key not in links]
+        return Decisions(tuple(sorted(links.values())), tuple(sorted(reviews)))
+
+    def _asked(self, method: Method, claim: _Claim) -> list[tuple[_Node, ...]]:
+        """What a claim is asked about: all that it names, a Kombo id each integration by itself."""
+        return [(node,) for node in claim.nodes] if method == "kombo_id" else [claim.nodes]
+
+    def _link(self, job: OwnIdentity, node: _Node, method: Method) -> Link:
+        return Link(job.own_id, self._ats[node].kombo_job_id, method, self._ats[node].integration_id)
+
+    def _reviews(self, job: OwnIdentity, method: Method, reason: str, nodes: Iterable[_Node]) -> list[Review]:
+        by_integration: defaultdict[str, list[str]] = defaultdict(list)
+        for node in nodes:
+            by_integration[self._ats[node].integration_id].append(self._ats[node].kombo_job_id)
+        return [
+            Review(job.own_id, tuple(sorted(ids)), method, reason, integration)
+            for integration, ids in by_integration.items()
+        ]
+
+    def _claim(self, method: Method) -> None:
+        """Find what each own job's identifier names: by the first form that names anything."""
+        indexes: list[defaultdict[str, set[_Node]]] = [defaultdict(set) for _ in _STEPS]
+        bearing: dict[_Node, list[str]] = {}
+        for node, ats in enumerate(self._ats):
+            bearing[node] = [text for text in _ats_texts(ats, method) if text and _names_a_job(method, text)]
+            for text in bearing[node]:
+                for index, each in zip(indexes, _forms(method, text), strict=True):
+                    for form in each:
+                        index[form].add(node)
+        exact, sure, loose = indexes
+        texts = {job.own_id: _own_text(job, method) for job in self._own}
+        forms = {own_id: _forms(method, text) for own_id, text in texts.items() if text and _names_a_job(method, text)}
+        sharing = [Counter(form for its_forms in forms.values() for form in its_forms[step]) for step in _STEPS]
+        named: dict[str, list[frozenset[_Node]]] = {}
+        for own_id, its_forms in forms.items():
+            found = (
+                _borne(exact, its_forms.exact),
+                _borne(sure, its_forms.sure),
+                _borne(sure, its_forms.loose) | _borne(loose, its_forms.sure),
             )
-    if ats_id in taken:
-        first = taken[ats_id]
-        return review(f"{named} names an ATS job that own job {first.own_id} has by its {IN_WORDS[first.method]}")
-    if method != "kombo_id" and (doubts := objections(_side(job), _side(by_id[ats_id]))):
-        return review(f"{named} is the same, {in_words(doubts)}")
-    return None
+            is_shared = any(sharing[step][form] > MAX_BEARERS for step in _STEPS for form in its_forms[step])
+            named[own_id] = [
+                frozenset(nodes) if len(self._jobs(nodes)) <= MAX_BEARERS and not is_shared else frozenset()
+                for nodes in found
+            ]
+        claimants = [Counter[_Node]() for _ in _STEPS]
+        for steps in named.values():
+            reached: set[_Node] = set()
+            for step in _STEPS:
+                reached |= self._jobs(steps[step])
+                claimants[step].update(reached)
+        for own_id, steps in named.items():
+            first = next((step for step in _STEPS if steps[step]), None)
+            if first is not None:
+                nodes = tuple(sorted(steps[first]))
+                text = texts[own_id].strip()
+                doubt = self._doubt(method, text, [each for node in nodes for each in bearing[node]])
+                claim = _Claim(nodes, first, claimants[first][self._copies[nodes[0]]], text, doubt)
+                self._claims[own_id][method] = claim
+
+    def _doubt(self, method: Method, text: str, theirs: Iterable[str]) -> str | None:
+        """Why an identifier is not believed to name one job: codes alone are doubted by their form, on either side."""
+        if method != "job_code":
+            return None
+        doubts = (codes.why_not_believed(each, self._habits) for each in (text, *theirs))
+        return next((doubt for doubt in doubts if doubt), None)
+
+    def _jobs(self, nodes: Iterable[_Node]) -> set[_Node]:
+        """The different jobs among nodes: copies of one job count once."""
+        return {self._copies[node] for node in nodes}
+
+    def _objection(
+        self,
+        job: OwnIdentity,
+        method: Method,
+        nodes: tuple[_Node, ...],
+        taken: Mapping[_Node, Link],
+    ) -> tuple[str, tuple[_Node, ...]] | None:
+        """Why the identifier may not link its own job, and the ATS jobs concerned beside `nodes`; None when it may."""
+        claim = self._claims[job.own_id][method]
+        named = f"{IN_WORDS[method]} {claim}"
+        jobs = self._jobs(nodes)
+        if len(jobs) > 1:
+            connections = len({self._ats[node].integration_id for node in nodes})
+            where = f" of {connections} connections" if connections > 1 else ""
+            return f"{named} belongs to {len(jobs)} ATS jobs{where}", ()
+        [ats] = jobs
+        if claim.claimants > 1:
+            return f"{named} names an ATS job that {claim.claimants} own jobs name", ()
+        if claim.doubt:
+            return f"{named} is the same, but it {claim.doubt}", ()
+        for other, claimed in self._claims[job.own_id].items():
+            theirs = claimed.nodes
+            if method == "kombo_id":
+                theirs = tuple(node for node in theirs if self._integration(node) == self._integration(nodes[0]))
+            # A doubtful code that several jobs bear names a profile, which contradicts nothing.
+            is_profile = claimed.doubt is not None and len(self._jobs(claimed.nodes)) > 1
+            if theirs and not is_profile and ats not in self._jobs(theirs):
+                return f"{named} and {IN_WORDS[other]} {claimed} name different ATS jobs", theirs
+        if ats in taken and taken[ats].own_id != job.own_id:
+            first = taken[ats]
+            return f"{named} names an ATS job that own job {first.own_id} has by its {IN_WORDS[first.method]}", ()
+        doubts = () if method == "kombo_id" else objections(_side(job), _side(self._ats[ats]))
+        return (f"{named} is the same, {in_words(doubts)}", ()) if doubts else None
+
+    def _integration(self, node: _Node) -> str:
+        return self._ats[node].integration_id
+
+
+def _borne(index: Mapping[str, set[_Node]], forms: Iterable[str]) -> set[_Node]:
+    return {node for form in forms for node in index.get(form, ())}
 
 
 def _side(job: OwnIdentity | AtsIdentity) -> Side:
     return Side(job.title, job.location, job.employment_type, job.department)
+
+
+def _copies(ats: Sequence[AtsIdentity]) -> dict[_Node, _Node]:
+    """For each ATS job its first copy, which is itself where there is no other.
+
+    Two connections to one account of an ATS show each job twice: with the same tool, id in the ATS, title, place, code,
+    day and addresses. Two accounts number their jobs alike too, but do not agree in all of these.
+    """
+    alike: defaultdict[object, list[_Node]] = defaultdict(list)
+    for node, job in enumerate(ats):
+        if job.tool and job.remote_id and (job.title or "").strip():
+            pages = frozenset(map(canonical_url, job.urls))
+            same = (job.tool, job.remote_id, job.title, job.location, job.job_code, job.posted_on, pages)
+            alike[same].append(node)
+    first = {node: node for node in range(len(ats))}
+    for nodes in alike.values():
+        if len({ats[node].integration_id for node in nodes}) == len(nodes):
+            first |= dict.fromkeys(nodes, nodes[0])
+    return first

