@@ -184,12 +184,12 @@ def lookup(integration_id: str, post_urls: Sequence[str], name_contains: str | N
 @click.option("--replace", is_flag=True, help="Withdraw the jobs of this customer and source that the file lacks.")
 def import_own_jobs(file: Path, *, file_format: Any, columns: Sequence[str], customer: str, **options: Any) -> None:
     """Import jobs of your own database: CSV, JSON, JSON Lines or an XML job feed. Bad rows are named, the rest kept."""
-    from kombo_pipeline.own_jobs import importing
+    from kombo_pipeline.own_jobs import importing, reading
 
     pairs = [column.partition("=") for column in columns]
     if wrong := [name for name, equals, column in pairs if not (name and equals and column)]:
         raise click.UsageError(f"--map takes NAME=COLUMN, not {wrong[0]!r}")
-    rows = importing.read(file, format=file_format, columns={name: column for name, _, column in pairs})
+    rows = reading.read(file, format=file_format, columns={name: column for name, _, column in pairs})
     with _warehouse() as conn:
         imported = importing.import_own_jobs(conn, rows, customer_id=customer, **options)
     for bad in imported.bad:

@@ -8,7 +8,7 @@ from typing import Final
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
-from kombo_pipeline.own_jobs import importing
+from kombo_pipeline.own_jobs import importing, reading
 
 AGAIN_AFTER_SECONDS: Final = 180
 
@@ -37,7 +37,7 @@ class SandboxFeeds:
                     feed = io.BytesIO(answer.read())
             except (OSError, HTTPException):
                 continue
-            rows = importing.read(feed, format="xml")
+            rows = reading.read(feed, format="xml")
             importing.import_own_jobs(
                 conn, rows, customer_id=integration["customer_id"], source="multiposter", replace=True
             )

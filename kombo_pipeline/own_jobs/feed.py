@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline.own_jobs import importing, statements
+from kombo_pipeline.own_jobs import importing, reading, statements
 from kombo_pipeline.own_jobs.files import FeedError, Format
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
 
@@ -159,7 +159,7 @@ def _import(
     request: Request, body: BinaryIO, customer_id: str, form: Format, options: dict[str, Any]
 ) -> dict[str, Any]:
     try:
-        rows = list(importing.read(body, format=form))
+        rows = list(reading.read(body, format=form))
     except FeedError as error:
         raise _RefusedError(422, str(error)) from error
     with request.app.state.pool.connection() as conn:

@@ -20,9 +20,10 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.linking.statements import exposed_jobs
-from kombo_pipeline.own_jobs import importing, statements
+from kombo_pipeline.own_jobs import importing, reading, statements
 from kombo_pipeline.own_jobs.files import BadRow
-from kombo_pipeline.own_jobs.importing import MAX_ID_CHARACTERS, SOURCES, OwnJob
+from kombo_pipeline.own_jobs.importing import SOURCES
+from kombo_pipeline.own_jobs.reading import MAX_ID_CHARACTERS, OwnJob
 
 PAGE_SIZE: Final = 50
 MAX_CHARACTERS: Final = 2000
@@ -234,7 +235,7 @@ def _own_job(given: Mapping[str, str]) -> OwnJob:
     record = {name: given[name] for name in (*_FIELDS, *_MORE_FIELDS)}
     record["own_job_id"] = given["own_job_id"] or given["new_id"]
     jobs = []
-    for row in importing.read(BytesIO(json.dumps([record]).encode()), format="json"):
+    for row in reading.read(BytesIO(json.dumps([record]).encode()), format="json"):
         if isinstance(row, BadRow):
             raise _RefusedError(row.reason.capitalize() + ".", "posted_at" if "date" in row.reason else "own_job_id")
         jobs.append(row)
