@@ -29,6 +29,7 @@ BACKOFFICE = {
     "core.job_changes": "select insert",
     "core.held_closures": "select",
     "core.own_jobs": "select insert update",
+    "core.held_withdrawals": "select insert update",
     "core.matchable_jobs": "select",
     "core.own_job_matches": "select delete",
     "core.job_match_candidates": "select",
