@@ -301,6 +301,7 @@ def test_runs_and_commands_need_no_more_than_the_loader(
         ["replay"],
         ["release", "records"],
         ["release", "closure"],
+        ["release", "own-jobs"],
         ["release", "owner"],
         ["events"],
         ["events", "--dead"],
