@@ -8,7 +8,7 @@ from typing import Final
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
-from kombo_pipeline.own_jobs import importing
+from kombo_pipeline.own_jobs import importing, reading
 
 AGAIN_AFTER_SECONDS: Final = 180
 
@@ -37,9 +37,15 @@ class SandboxFeeds:
                     feed = io.BytesIO(answer.read())
             except (OSError, HTTPException):
                 continue
-            rows = importing.read(feed, format="xml")
+            rows = reading.read(feed, format="xml")
             importing.import_own_jobs(
-                conn, rows, customer_id=integration["customer_id"], source="multiposter", replace=True
+                conn,
+                rows,
+                customer_id=integration["customer_id"],
+                source="multiposter",
+                # A customer with two connections has two feeds, which do not withdraw each other's jobs.
+                list_name=integration_id,
+                replace=True,
             )
             conn.commit()
             self._read_at[integration_id] = now

@@ -1,29 +1,38 @@
-"""Lists of jobs in files: CSV, JSON, JSON Lines and the XML job feed, as records of named texts."""
+"""A file with a list of jobs: unpacked within a limit, told by its kind, decoded, as records of named values."""
 
-import csv
+import codecs
 import gzip
 import io
-import itertools
-import json
-import re
+import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, NamedTuple, get_args
-from xml.parsers import expat
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
-Format = Literal["csv", "json", "jsonl", "xml"]
+Format = Literal["csv", "json", "jsonl", "xml", "xlsx"]
 
 MAX_BYTES: Final = 2**29
-"""Of a file once unpacked; a gzip bomb ends here. 100,000 jobs without descriptions are about 30 MB."""
+"""Of a file once unpacked; a bomb ends here. 100,000 jobs without descriptions are about 30 MB."""
+MAX_WORKBOOK_BYTES: Final = 2**28
+"""Of an XLSX file once unpacked: its texts take several times as much memory as they are long."""
+MAX_LAYERS: Final = 3
+"""How often a file may be packed: a list in a ZIP file in a gzip file is 2."""
 
 _SUFFIXES: Final[Mapping[str, Format]] = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "xml",
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".jsonld": "json", ".xml": "xml", ".rss": "xml", ".atom": "xml", ".xlsx": "xlsx", ".xlsm": "xlsx",
 }  # fmt: skip
 _BEGINNINGS: Final[Mapping[str, Format]] = {"<": "xml", "[": "json", "{": "json"}
-_JOB_ELEMENTS: Final = {"job", "item", "position", "vacancy"}
-_BLANK: Final = re.compile(r"[ \t\r\n]*")
+_NOT_READ: Final[Mapping[bytes, str]] = {
+    b"\xd0\xcf\x11\xe0": "a file of Excel 97 (.xls) or a protected one; save it as .xlsx or CSV without a password",
+    b"%PDF": "a PDF file; export the list as CSV, XLSX, JSON or XML",
+    b"7z\xbc\xaf": "a 7z file; pack it with ZIP or gzip",
+    b"Rar!": "a RAR file; pack it with ZIP or gzip",
+    b"BZh": "a bzip2 file; pack it with ZIP or gzip",
+    b"\xfd7zXZ": "an xz file; pack it with ZIP or gzip",
+}
+_NO_LISTS: Final = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 class FeedError(ValueError):
@@ -43,260 +52,147 @@ class BadRow:
 
 
 class Header(NamedTuple):
-    """The columns of a file in which all rows have the same."""
+    """The columns of a file in which all rows have the same, and the line in which they are named."""
 
     names: list[str]
+    line: int
 
 
 class Record(NamedTuple):
-    """One job as the file has it: names to texts, "" where a name is given without a value."""
+    """One job as the file has it: names to texts, numbers, lists and named values; "" where a value is missing."""
 
     line: int
-    fields: dict[str, str]
+    fields: dict[str, Any]
     fault: str = ""
-    """Why the fields cannot be trusted."""
+    """Why the job cannot be taken."""
+    broken: str = ""
+    """Why only a beginning of the record could be read; the fields are whole."""
 
 
-def records(source: str | Path | BinaryIO, *, format: Format | None = None) -> Iterator[Header | Record | BadRow]:  # noqa: A002
-    """Yield what a file or binary stream holds, packed by gzip or not; a CSV file begins with its `Header`.
+class Content(NamedTuple):
+    """What a file holds once it is unpacked."""
 
-    The format is told by the suffix, else by the first character. Raises FeedError when the file cannot be
-    read to its end as that format: half a list must not pass for the whole.
+    data: bytes
+    format: Format | None
+
+
+def unpacked(source: str | Path | BinaryIO, format: Format | None) -> Content:  # noqa: A002
+    """Read a file or binary stream, packed by gzip or ZIP or not, and tell its format.
+
+    The format is the one stated, else it is told by the content of XLSX files, by the suffix, or by the first
+    character. Raises FeedError for a damaged or an empty file, one larger than MAX_BYTES, and a kind not read.
     """
-    if format is not None and format not in get_args(Format):
-        raise FeedError(f"{format!r} is no format; known are {', '.join(get_args(Format))}")
-    data = _content(source)
-    if format is None and isinstance(source, str | Path):
-        format = _SUFFIXES.get(Path(str(source).lower().removesuffix(".gz")).suffix)  # noqa: A001
-    if format == "xml" or (format is None and data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")):
-        yield from _xml(data)
-        return
-    text, note = _decoded(data)
-    if note:
-        yield note
-    if not text.strip():
-        raise FeedError("the file is empty")
-    match format or _BEGINNINGS.get(text.lstrip()[0], "csv"):
-        case "csv":
-            yield from _csv(text)
-        case "jsonl":
-            yield from _json_lines(text)
-        case _:
-            yield from _json(text)
-
-
-def _content(source: str | Path | BinaryIO) -> bytes:
     if isinstance(source, str | Path):
         with Path(source).open("rb") as file:
-            return _content(file)
-    data = source.read(MAX_BYTES + 1)
-    if data[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(io.BytesIO(data)) as unpacked:
-                data = unpacked.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise FeedError(f"the gzip file is damaged: {error}") from error
-    if len(data) > MAX_BYTES:
-        raise FeedError(f"the file is larger than {MAX_BYTES // 2**20} MB; split it")
-    return data
+            data, name = file.read(MAX_BYTES + 1), str(source)
+    else:
+        data, name = source.read(MAX_BYTES + 1), ""
+    for _ in range(MAX_LAYERS):
+        if data.startswith(b"\x1f\x8b"):
+            data, name = _gunzipped(data), name.lower().removesuffix(".gz")
+        elif data.startswith(b"PK\x03\x04"):
+            inner = _in_zip(data)
+            if inner is None:
+                if format not in (None, "xlsx"):
+                    raise FeedError(f"an XLSX file, not {format}")
+                return Content(data, "xlsx")
+            data, name = inner
+    _check_size(len(data))
+    for beginning, kind in _NOT_READ.items():
+        if data.startswith(beginning):
+            raise FeedError(f"{kind[0].upper()}{kind[1:]}")
+    if format == "xlsx" or data.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        raise FeedError("no XLSX file" if format == "xlsx" else f"packed more than {MAX_LAYERS} times; unpack it")
+    start = data[:1000].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").replace(b"\0", b"").lower()
+    if not start and not data[1000:].strip(b" \t\r\n\0"):
+        raise FeedError("the file is empty")
+    if start.startswith((b"<!doctype html", b"<html")):
+        raise FeedError(
+            "an HTML page, not a list of jobs. Was it a sign-in or an error page? Of a page with JSON-LD, "
+            'send what stands in <script type="application/ld+json">'
+        )
+    suffix = PurePosixPath(name.lower()).suffix
+    told = format or _SUFFIXES.get(suffix) or _BEGINNINGS.get(start[:1].decode("latin-1"), "csv")
+    return Content(data, "csv" if told == "xlsx" else told)
 
 
-def _decoded(data: bytes) -> tuple[str, BadRow | None]:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace"), None
+def _check_size(size: int, limit: int = MAX_BYTES) -> None:
+    if size > limit:
+        raise FeedError(f"the file is larger than {limit // 2**20} MB once unpacked; split it")
+
+
+def _gunzipped(data: bytes) -> bytes:
     try:
-        return data.decode("utf-8-sig"), None
+        with gzip.open(io.BytesIO(data)) as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FeedError(f"the gzip file is damaged: {error}") from error
+
+
+def _in_zip(data: bytes) -> tuple[bytes, str] | None:
+    """The one file that a ZIP file holds, with its name; None for a workbook of Excel, which is a ZIP file too."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = [each for each in archive.infolist() if not each.is_dir()]
+            names = [each.filename for each in files]
+            # `zipfile` gives out no more than the sizes that the file states.
+            size = sum(each.file_size for each in files)
+            if "xl/workbook.xml" in names:
+                _check_size(size, MAX_WORKBOOK_BYTES)
+                return None
+            _check_size(size)
+            if "xl/workbook.bin" in names or "mimetype" in names:
+                raise FeedError("a workbook that is not XLSX (.xlsb, .ods); save it as .xlsx or CSV")
+            lists = [each for each in files if not each.filename.startswith(_NO_LISTS[0])]
+            lists = [each for each in lists if PurePosixPath(each.filename).name not in _NO_LISTS]
+            if len(lists) != 1:
+                found = ", ".join(each.filename for each in lists)[:200]
+                raise FeedError(f"a ZIP file with one list is read; this one has {len(lists)} files: {found}")
+            return archive.read(lists[0]), lists[0].filename
+    except FeedError:
+        raise
+    except Exception as error:  # `zipfile` raises many kinds for damaged, encrypted and unknown content
+        raise FeedError(f"the ZIP file cannot be unpacked: {error}") from error
+
+
+def decoded(data: bytes, encoding: str | None = None) -> tuple[str, list[BadRow]]:
+    """Return the text of a file, and the lines in which bytes are not UTF-8.
+
+    Those bytes are read as Windows-1252, in which most such files are written, and all others as what they
+    are: a single byte must not change the rest of the file. `encoding` is one that the file itself states.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace"), []
+    if data[1:2] == b"\0" or data[:1] == b"\0":
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace"), []
+    if encoding:
+        try:
+            return data.decode(encoding, "replace"), []
+        except LookupError:
+            pass
+    try:
+        return data.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return data.decode("cp1252", "replace"), BadRow(line, "not UTF-8; the file is read as Windows-1252", kept=True)
-
-
-def _csv(text: str) -> Iterator[Header | Record | BadRow]:
-    lines = list(io.StringIO(text, newline=None))
-    first = next(number for number, line in enumerate(lines) if line.strip())
-    # Excel's way of naming the delimiter of the lines below.
-    stated = re.fullmatch(r"sep=(.)\n", lines[first], re.IGNORECASE)
-    first += bool(stated)
-    delimiter = stated[1] if stated else max(",;\t", key="".join(lines[first : first + 1]).count)
-    names: list[str] = []
-    for line, row in _csv_rows(lines, first, delimiter):
-        if isinstance(row, csv.Error):
-            yield BadRow(line, f"no CSV: {row}")
-        elif not any(value.strip() for value in row):
-            continue
-        elif not names:
-            names = [name.strip() for name in row]
-            yield Header(names)
-        else:
-            surplus = any(value.strip() for value in row[len(names) :])
-            yield Record(
-                line,
-                dict(itertools.zip_longest(names, row[: len(names)], fillvalue="")),
-                f"{len(row)} values for {len(names)} columns; is a {delimiter!r} not quoted?" if surplus else "",
-            )
-
-
-def _csv_rows(lines: list[str], start: int, delimiter: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Rows with the line in which they begin. After a row that is no CSV, reading goes on in the next line: a
-    quote that is never closed would otherwise swallow the rest of the file."""
-    while start < len(lines):
-        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
-        begins = start + 1
-        try:
-            for row in reader:
-                yield begins, row
-                begins = start + reader.line_num + 1
-            return
-        except csv.Error as error:
-            yield begins, error
-            start = begins
-
-
-def _json_lines(text: str) -> Iterator[Record | BadRow]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+        first = data.count(b"\n", 0, error.start) + 1
+    text = data.decode("utf-8-sig", "windows-1252")
+    odd, others = [], 0
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.isascii():
             continue
         try:
-            yield _json_record(number, json.loads(line))
-        except (ValueError, RecursionError) as error:
-            yield BadRow(number, f"no JSON: {error}")
+            line.decode()
+            others += 1
+        except UnicodeDecodeError:
+            odd.append(number)
+    if len(odd) > others:
+        return text, [BadRow(first, "not UTF-8; the file is read as Windows-1252", kept=True)]
+    return text, [BadRow(number, "not UTF-8; the line is read as Windows-1252", kept=True) for number in odd]
 
 
-def _json(text: str) -> Iterator[Record | BadRow]:
-    """An array of jobs, an object with the array under "jobs", or JSON Lines under another name."""
-    start = _skip_blank(text, 0)
-    try:
-        if text[start] != "[":
-            document, end = json.JSONDecoder().raw_decode(text, start)
-            listed = isinstance(document, dict) and isinstance(document.get("jobs"), list)
-            if text[end:].strip() or ("\n" not in text[start:end] and not listed):
-                yield from _json_lines(text)
-                return
-            if not listed:
-                raise FeedError('no list of jobs: expected [...] or {"jobs": [...]}')
-            start = next(at for at, key in _json_members(text, start) if key == "jobs")
-        line, counted = 1, 0
-        for at, value in _json_elements(text, start):
-            line, counted = line + text.count("\n", counted, at), at
-            yield _json_record(line, value)
-    except json.JSONDecodeError as error:
-        raise FeedError(f"no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
-    except RecursionError as error:
-        raise FeedError("no list of jobs: the JSON is nested too deep") from error
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
 
-def _json_members(text: str, start: int) -> Iterator[tuple[int, str]]:
-    """The keys of the object at `start`, each with the position of its value."""
-    decoder, at = json.JSONDecoder(), start
-    while text[at] in "{,":
-        key, at = decoder.raw_decode(text, _skip_blank(text, at + 1))
-        at = _skip_blank(text, _skip_blank(text, at) + 1)
-        yield at, key
-        at = _skip_blank(text, decoder.raw_decode(text, at)[1])
-
-
-def _json_elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
-    """The elements of the array at `start`, each with its position."""
-    decoder, at = json.JSONDecoder(), _skip_blank(text, start + 1)
-    if text.startswith("]", at):
-        return
-    while True:
-        value, end = decoder.raw_decode(text, at)
-        yield at, value
-        at = _skip_blank(text, end)
-        if text.startswith("]", at):
-            return
-        if not text.startswith(",", at):
-            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
-        at = _skip_blank(text, at + 1)
-
-
-def _skip_blank(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    return found.end() if found else at
-
-
-def _json_record(line: int, value: Any) -> Record | BadRow:
-    if not isinstance(value, dict):
-        return BadRow(line, f"no job but {json.dumps(value)[:40]}")
-    return Record(line, {key: _plain(entry) for key, entry in value.items()})
-
-
-def _plain(value: Any) -> str:
-    """A JSON value as text: of an object its name, or the place that it describes."""
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case list():
-            return ", ".join(filter(None, map(_plain, value)))
-        case dict():
-            name = next((value[key] for key in ("raw", "name", "label") if value.get(key)), None)
-            return _plain(name or [value.get(key) for key in ("city", "state", "region", "country")])
-        case _:
-            return json.dumps(value)
-
-
-def _xml(data: bytes) -> Iterator[Record]:
-    """The jobs of a feed in the form that Indeed made common, or one like it; namespaces do not matter."""
-    jobs = _Jobs()
-    # expat as such, because it tells the line of an element, which ElementTree does not.
-    for start in range(0, len(data) + 1, 2**16):
-        chunk = data[start : start + 2**16]
-        try:
-            jobs.parser.Parse(chunk, len(chunk) < 2**16)
-        except (expat.ExpatError, LookupError, ValueError) as error:
-            if isinstance(error, FeedError):
-                raise
-            raise FeedError(f"no XML: {error}") from error
-        yield from jobs.found
-        jobs.found.clear()
-
-
-class _Jobs:
-    """Collects the job elements of an XML document while it is parsed."""
-
-    def __init__(self) -> None:
-        self.found: list[Record] = []
-        self.parser = expat.ParserCreate(namespace_separator=" ")
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._data
-        self.parser.StartDoctypeDeclHandler = self._refuse
-        self._job: Record | None = None
-        self._depth = 0
-        self._text: list[str] = []
-
-    def _refuse(self, *_: Any) -> None:
-        """Entities are declared there: files could be read and memory filled through them."""
-        raise FeedError("an XML feed with a DOCTYPE is not read; leave the DOCTYPE out")
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        self._text.clear()
-        if self._job:
-            self._depth += 1
-        elif _local(name).lower() in _JOB_ELEMENTS:
-            named = {_local(key): value for key, value in attributes.items()}
-            self._job = Record(self.parser.CurrentLineNumber, named)
-
-    def _data(self, text: str) -> None:
-        if self._job:
-            self._text.append(text)
-
-    def _end(self, name: str) -> None:
-        if not self._job:
-            return
-        if self._depth == 0:
-            self.found.append(self._job)
-            self._job = None
-            return
-        self._depth -= 1
-        fields, local = self._job.fields, _local(name)
-        fields[local] = fields.get(local) or "".join(self._text).strip()
-        self._text.clear()
-
-
-def _local(name: str) -> str:
-    return name.rpartition(" ")[2]
+codecs.register_error("windows-1252", _as_windows_1252)

@@ -1,39 +1,18 @@
-"""Jobs of your own database: read from files and feeds, and written to core.own_jobs."""
+"""Jobs of your own database, written to core.own_jobs."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import BinaryIO, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.own_jobs import files, statements
-from kombo_pipeline.own_jobs.files import BadRow, FeedError, Format
+from kombo_pipeline.guard import HELD_ABOVE_JOBS, HELD_ABOVE_SHARE, is_held
+from kombo_pipeline.own_jobs import held_withdrawals, statements
+from kombo_pipeline.own_jobs.files import BadRow
+from kombo_pipeline.own_jobs.reading import COLUMNS, OwnJob
+from kombo_pipeline.own_jobs.statements import EXAMPLES, NamedJob
 
 SOURCES: Final = ("manual", "email", "import", "multiposter")
-MAX_ID_CHARACTERS: Final = 500
-"""Longer ids do not fit into an index entry of Postgres (2,704 bytes) in every script."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnJob:
-    """A job of yours. None is what the file does not tell: what is stored stays; "" is told to be empty."""
-
-    own_job_id: str
-    title: str | None = None
-    kombo_job_id: str | None = None
-    remote_id: str | None = None
-    job_code: str | None = None
-    post_url: str | None = None
-    location: str | None = None
-    department: str | None = None
-    employment_type: str | None = None
-    posted_at: date | None = None
-    line: int = field(default=0, compare=False)
-    """Where the job stands in its file."""
+MAX_LIST_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,69 +24,87 @@ class Imported:
     unchanged: int
     withdrawn: int
     bad: list[BadRow]
-
-
-COLUMNS: Final = tuple(column.name for column in fields(OwnJob) if column.name != "line")
-
-# The names under which files bring a column, the first that has a value counts; compared without case,
-# blanks and punctuation.
-_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    column: (column.replace("_", ""), *names.split())
-    for column, names in {
-        "own_job_id": "id jobid referencenumber reference jobreference refnumber ref externalid vacancyid guid",
-        "title": "jobtitle name position positiontitle titel stellentitel stellenbezeichnung",
-        "kombo_job_id": "komboid",
-        "remote_id": "atsid atsjobid",
-        "job_code": "code requisitionid requisition requisitionnumber reqid kennziffer",
-        "post_url": "url link joburl postingurl applyurl",
-        "location": "place office ort standort arbeitsort",
-        "department": "abteilung team category",
-        "employment_type": "jobtype contracttype anstellungsart type",
-        "posted_at": "posted dateposted postedon date publishedat publicationdate pubdate createdat datum",
-    }.items()
-}
-_PLACE: Final = (("city", "town", "stadt"), ("state", "region", "province"), ("country", "countrycode", "land"))
-_DATE_FORMATS: Final = ("%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d", "%d %B %Y", "%d %b %Y", "%B %d, %Y", "%b %d, %Y")
-
-
-def read(
-    path_or_stream: str | Path | BinaryIO,
-    *,
-    format: Format | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-) -> Iterator[OwnJob | BadRow]:
-    """Yield the jobs of a CSV, JSON, JSON Lines or XML file, and a `BadRow` for what cannot be taken.
-
-    `columns` maps names of the file that are not understood by themselves to columns of core.own_jobs. A
-    job without a title or with an unreadable date is kept and reported. Raises FeedError when the file
-    cannot be read to its end, when a CSV file has no column for the id or the title, and when `columns`
-    names what is not there.
-    """
-    names = _names(columns or {})
-    for item in files.records(path_or_stream, format=format):
-        match item:
-            case files.Header():
-                _check_header(item.names, names, columns or {})
-            case BadRow():
-                yield item
-            case files.Record():
-                yield from _job(item, names)
+    held: int = 0
+    """Jobs that the list lacks and that are too many to be withdrawn without a person."""
+    hold_id: int | None = None
+    """The hold of those jobs, for `kombo-pipeline release own-jobs`."""
+    not_withdrawn: str = ""
+    """Why no job that the list lacks was withdrawn, or held, although the list replaces."""
+    examples: Mapping[str, Sequence[NamedJob]] = field(default_factory=dict, compare=False)
+    """The first jobs that are new, changed, withdrawn and held, under these names."""
 
 
 def import_own_jobs(
-    conn: Connection, rows: Iterable[OwnJob | BadRow], *, customer_id: str, source: str, replace: bool = False
+    conn: Connection,
+    rows: Iterable[OwnJob | BadRow],
+    *,
+    customer_id: str,
+    source: str,
+    list_name: str | None = None,
+    replace: bool = False,
 ) -> Imported:
     """Upsert a customer's jobs in the caller's transaction; unchanged ones are not written.
 
-    A withdrawn job that comes back is alive again, and belongs to the source that brought it last. With
-    `replace` the customer's other jobs of this source are withdrawn, but for those that a bad row is about,
-    and none when there is no job at all. Of jobs with the same id the last counts. Raises ValueError for a
-    blank customer or an unknown source.
+    A job belongs to the list that brought it last, `list_name` or else the source; a withdrawn job that comes back
+    is alive again. A job marked `withdrawn` is withdrawn, whatever list it belongs to, and nothing else of its row
+    is taken. Of jobs with the same id the last counts.
+
+    With `replace` the jobs of the same list that the rows lack are withdrawn, but for those that a bad row names.
+    None is when no job could be read, or when a row that could not be read names no job: it may be any of them.
+    So many that nobody can believe it are held for a person. A caller that rolls back has tried the import out.
+    Raises ValueError for a blank customer, an unknown source, and a name of a list that cannot be stored.
     """
     if not customer_id.strip():
         raise ValueError("a customer id is needed")
     if source not in SOURCES:
         raise ValueError(f"{source!r} is no source; known are {', '.join(SOURCES)}")
+    list_name = source if list_name is None else checked_list_name(list_name)
+    jobs, bad = _last_of_each(rows)
+    ending = {own_job_id: job for own_job_id, job in jobs.items() if job.withdrawn}
+    jobs = {own_job_id: job for own_job_id, job in jobs.items() if not job.withdrawn}
+
+    statements.lock_customer(conn, customer_id)
+    living = statements.living(conn, customer_id=customer_id, list_name=list_name) if replace else 0
+    statements.stage(conn, COLUMNS, ([getattr(job, name) for name in COLUMNS] for job in jobs.values()))
+    written = statements.upsert_staged(
+        conn, customer_id=customer_id, source=source, list_name=list_name, columns=COLUMNS
+    )
+    held_withdrawals.take_out_staged(conn, customer_id=customer_id)
+    unknown = statements.unknown(conn, customer_id=customer_id, own_job_ids=list(ending))
+    bad += [BadRow(ending[id_].line, f"there is no job {id_} to withdraw", own_job_id=id_) for id_ in unknown]
+    ended = statements.withdraw(conn, customer_id=customer_id, own_job_ids=list(ending))
+    absent = _Absent()
+    if replace:
+        absent = _without_absent(
+            conn, customer_id=customer_id, list_name=list_name, living=living, has_jobs=bool(jobs), bad=bad
+        )
+    return Imported(
+        written.new,
+        written.changed,
+        len(jobs) - written.new - written.changed + len(ending) - len(unknown) - len(ended),
+        len(ended) + len(absent.withdrawn),
+        sorted(bad, key=lambda row: row.line),
+        len(absent.held),
+        absent.hold_id,
+        absent.why_none,
+        {
+            "new": written.new_jobs,
+            "changed": written.changed_jobs,
+            "withdrawn": [*ended, *absent.withdrawn][:EXAMPLES],
+            "held": absent.held[:EXAMPLES],
+        },
+    )
+
+
+def checked_list_name(name: str) -> str:
+    """Return the name of a list as it is stored. Raises ValueError for a blank one, a long one and null bytes."""
+    name = name.strip()
+    if not name or len(name) > MAX_LIST_CHARACTERS or "\0" in name:
+        raise ValueError(f"the name of a list has 1 to {MAX_LIST_CHARACTERS} characters, not all blank")
+    return name
+
+
+def _last_of_each(rows: Iterable[OwnJob | BadRow]) -> tuple[dict[str, OwnJob], list[BadRow]]:
     jobs: dict[str, OwnJob] = {}
     bad: list[BadRow] = []
     for row in rows:
@@ -118,109 +115,70 @@ def import_own_jobs(
             reason = f"job {row.own_job_id} comes again in line {row.line}, which counts"
             bad.append(BadRow(earlier.line, reason, own_job_id=row.own_job_id))
         jobs[row.own_job_id] = row
-    if not jobs and replace:
-        bad.append(BadRow(0, "no job could be read, therefore none is withdrawn"))
-    statements.stage(conn, COLUMNS, ([getattr(job, name) for name in COLUMNS] for job in jobs.values()))
-    new, changed = statements.upsert_staged(conn, customer_id=customer_id, source=source, columns=COLUMNS)
-    withdrawn = 0
-    if jobs and replace:
-        spared = [row.own_job_id for row in bad if row.own_job_id]
-        withdrawn = statements.withdraw_unstaged(conn, customer_id=customer_id, source=source, spared=spared)
-    return Imported(new, changed, len(jobs) - new - changed, withdrawn, sorted(bad, key=lambda row: row.line))
+    return jobs, bad
 
 
-def read_date(text: str) -> date | None:
-    """Return the day that a text names: ISO, mail and feed dates, 31.12.2026, 31 December 2026, Unix time (UTC).
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """What became of the jobs that a list lacks."""
 
-    None where it names none, or may mean two: 03/04/2026 is a day in March or in April.
+    withdrawn: Sequence[NamedJob] = ()
+    held: Sequence[NamedJob] = ()
+    hold_id: int | None = None
+    why_none: str = ""
+
+
+def _without_absent(
+    conn: Connection, *, customer_id: str, list_name: str, living: int, has_jobs: bool, bad: Sequence[BadRow]
+) -> _Absent:
+    """Withdraw the jobs that a list lacks, hold them, or leave them and say why; `living` is what the list had."""
+    if not has_jobs:
+        return _Absent(why_none="no job could be read, so no job was withdrawn")
+    if unread := sum(not row.kept and row.own_job_id is None for row in bad):
+        rows = f"{unread} rows could not be read and name" if unread > 1 else "1 row could not be read and names"
+        return _Absent(why_none=f"{rows} no job, so no job was withdrawn")
+    of_list = {"customer_id": customer_id, "list_name": list_name}
+    absent = statements.absent(conn, **of_list, spared=[row.own_job_id for row in bad if row.own_job_id])
+    ids = [job.own_job_id for job in absent]
+    if not is_held(ending=len(absent), living=living):
+        held_withdrawals.supersede(conn, **of_list)
+        statements.withdraw(conn, **of_list, own_job_ids=ids)
+        return _Absent(withdrawn=absent)
+    hold_id = held_withdrawals.hold(conn, **of_list, own_job_ids=ids, living_jobs=living)
+    if hold_id is None:
+        return _Absent(why_none=f"{len(absent)} jobs are not in the list, and a person has refused to withdraw them")
+    return _Absent(held=absent, hold_id=hold_id)
+
+
+def why_not_withdrawn(imported: Imported, *, dry_run: bool = False) -> str:
+    """Say why jobs that the list lacks were not withdrawn, and what to do; empty where there is nothing to say."""
+    if not imported.held:
+        return imported.not_withdrawn
+    released = "" if dry_run else f": back office, page Holds, or `kombo-pipeline release own-jobs {imported.hold_id}`"
+    return (
+        f"{imported.held} jobs are not in the list. More than {HELD_ABOVE_JOBS} jobs and more than "
+        f"{HELD_ABOVE_SHARE:.0%} of the list are not withdrawn at once until a person has looked{released}"
+    )
+
+
+class Released(NamedTuple):
+    """What a person's decision about a held withdrawal did."""
+
+    customer_id: str
+    withdrawn: Sequence[NamedJob]
+
+
+def release_withdrawal(conn: Connection, hold_id: int, *, decided_by: str, refuse: bool = False) -> Released | None:
+    """Withdraw the jobs of a held withdrawal, or refuse to; None when no hold of that number waits.
+
+    Exactly the set that was held is withdrawn, less jobs that a list has brought since, or that are withdrawn
+    already. The caller lets the links follow.
     """
-    day: date | None = None
-    with suppress(ValueError, OverflowError):
-        if re.match(r"\d{4}-\d\d-\d\d(?!\d)", text):
-            day = date.fromisoformat(text[:10])
-        elif re.fullmatch(r"\d{10}(?:\d{3})?", text):
-            day = datetime.fromtimestamp(int(text[:10]), UTC).date()
-        elif re.fullmatch(r"\d{8}", text):
-            day = date.fromisoformat(text)
-        elif slashed := re.match(r"(\d\d?)/(\d\d?)/(\d{4})(?!\d)", text):
-            first, second, year = map(int, slashed.groups())
-            readings = {(first, second), (second, first)}
-            possible = [(month, of_month) for month, of_month in readings if month <= 12]
-            day = date(year, *possible[0]) if len(possible) == 1 else None
-        elif ":" in text and re.match(r"[A-Za-z]{3},? ", text):
-            day = parsedate_to_datetime(text).date()
-        else:
-            day = next(filter(None, (_dated(text, form) for form in _DATE_FORMATS)), None)
-    return day if day and 1970 <= day.year <= 2100 else None
-
-
-def _dated(text: str, form: str) -> date | None:
-    try:
-        return datetime.strptime(" ".join(text.split()), form).date()
-    except ValueError:
+    decision = "refused" if refuse else "released"
+    hold = held_withdrawals.decide(conn, hold_id, decision=decision, decided_by=decided_by)
+    if hold is None:
         return None
-
-
-def _names(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    names = dict(_NAMES)
-    for name, column in columns.items():
-        if column not in names:
-            raise FeedError(f"{name!r} is mapped to {column!r}, which is no column; known are {', '.join(names)}")
-        names = {known: tuple(other for other in others if other != _key(name)) for known, others in names.items()}
-        names[column] = (_key(name), *names[column])
-    return names
-
-
-def _check_header(found: list[str], names: Mapping[str, tuple[str, ...]], columns: Mapping[str, str]) -> None:
-    keys = {_key(name) for name in found}
-    missing = [column for column in ("own_job_id", "title") if not keys.intersection(names[column])]
-    unknown = [name for name in columns if _key(name) not in keys]
-    if missing or unknown:
-        wanted = [f"no column for {' and '.join(missing)}"] if missing else []
-        wanted += [f"no column {', '.join(unknown)}, which is to be mapped"] if unknown else []
-        raise FeedError(f"{'; '.join(wanted)}; the file has the columns {', '.join(found)[:500]}")
-
-
-def _job(record: files.Record, names: Mapping[str, tuple[str, ...]]) -> Iterator[OwnJob | BadRow]:
-    line, notes = record.line, []
-    given = {_key(name): _clean(text) for name, text in reversed(record.fields.items())}
-    if any("\0" in text for text in record.fields.values()):
-        notes.append("null bytes were taken out")
-    values = {column: _value(given, known) for column, known in names.items()}
-    if not values["location"]:
-        parts = [_value(given, known) for known in _PLACE]
-        if any(part is not None for part in parts):
-            values["location"] = ", ".join(filter(None, parts))
-    own_job_id = values.pop("own_job_id")
-    posted = values.pop("posted_at")
-    if record.fault:
-        yield BadRow(line, record.fault, own_job_id=own_job_id)
-        return
-    if not own_job_id:
-        yield BadRow(line, f"no id; the row has {_clean(', '.join(record.fields))[:200] or 'nothing'}")
-        return
-    if len(own_job_id) > MAX_ID_CHARACTERS:
-        yield BadRow(line, f"an id of {len(own_job_id)} characters; {MAX_ID_CHARACTERS} are possible")
-        return
-    if not values["title"]:
-        notes.append("no title; only its identifiers can match it")
-    posted_at = read_date(posted) if posted else None
-    if posted and not posted_at:
-        notes.append(f"the date {posted[:40]!r} cannot be read or may mean two days")
-    for note in notes:
-        yield BadRow(line, note, kept=True, own_job_id=own_job_id)
-    yield OwnJob(own_job_id, **values, posted_at=posted_at, line=line)
-
-
-def _value(given: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    told = [given[name] for name in names if name in given]
-    return next(filter(None, told), "") if told else None
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold())
-
-
-def _clean(text: str) -> str:
-    """The text without what Postgres cannot keep: null bytes and halves of surrogate pairs."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+    of_list = {"customer_id": hold.customer_id, "list_name": hold.list_name}
+    return Released(
+        hold.customer_id, () if refuse else statements.withdraw(conn, **of_list, own_job_ids=hold.own_job_ids)
+    )

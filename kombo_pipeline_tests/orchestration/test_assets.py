@@ -12,7 +12,8 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.orchestration.assets import FetchConfig, raw_job_pages
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
-from kombo_pipeline.own_jobs.importing import OwnJob, import_own_jobs
+from kombo_pipeline.own_jobs.importing import import_own_jobs
+from kombo_pipeline.own_jobs.reading import OwnJob
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.ingest.model import as_stored, stored

@@ -1,276 +1,16 @@
-"""Own jobs come in from any file that people have: what can be read is kept, what cannot is named by its line."""
+"""Own jobs are written once, changed where they differ, and withdrawn only where the caller asks for it."""
 
-import gzip
 import io
 import json
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.own_jobs.files import BadRow, FeedError
-from kombo_pipeline.own_jobs.importing import Imported, OwnJob, import_own_jobs, read, read_date
-
-NURSE = OwnJob("1", "Nurse")
-
-
-def rows(content: str | bytes, **options: Any) -> list[OwnJob | BadRow]:
-    data = content if isinstance(content, bytes) else content.encode()
-    return list(read(io.BytesIO(data), **options))
-
-
-def jobs(content: str | bytes, **options: Any) -> list[OwnJob]:
-    return [row for row in rows(content, **options) if isinstance(row, OwnJob)]
-
-
-def bad(content: str | bytes, **options: Any) -> list[BadRow]:
-    return [row for row in rows(content, **options) if isinstance(row, BadRow)]
-
-
-# ------------------------------------------------------------------------------------------------- CSV
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_csv_of_any_delimiter_and_unicode_encoding_is_read(delimiter: str, encoding: str, newline: str) -> None:
-    lines = ["Job ID,Titel,URL,Standort,Posted", "1,Köchin,https://x.com/1,Köln,2026-03-04", "2,Nurse,,,"]
-    content = newline.join(line.replace(",", delimiter) for line in lines)
-    assert rows(content.encode(encoding)) == [
-        OwnJob("1", "Köchin", post_url="https://x.com/1", location="Köln", posted_at=date(2026, 3, 4)),
-        OwnJob("2", "Nurse", post_url="", location=""),
-    ]
-
-
-def test_a_file_that_is_not_utf_8_is_read_as_windows_1252_with_a_note() -> None:
-    note, cook, dash = rows("id,title\n1,Köchin\n2,Cook – Berlin\n".encode("cp1252"))
-    assert note == BadRow(2, "not UTF-8; the file is read as Windows-1252", kept=True)
-    assert (cook, dash) == (OwnJob("1", "Köchin"), OwnJob("2", "Cook – Berlin"))
-
-
-def test_bad_rows_are_named_by_the_line_they_begin_in_and_the_rest_is_kept() -> None:
-    content = (
-        'id,title,city\n1,"two\nlines",Bonn\n\n,Nurse,Bonn\n3,a,b,c\n4,"Cook" x,Bonn\n5,"never closed,Bonn\n6,Cook\n'
-    )
-    assert [row.line for row in jobs(content)] == [2, 9]
-    assert [job.title for job in jobs(content)] == ["two\nlines", "Cook"]
-    assert [(row.line, row.own_job_id) for row in bad(content)] == [(5, None), (6, "3"), (7, None), (8, None)]
-    assert "4 values for 3 columns" in bad(content)[1].reason
-
-
-def test_a_missing_column_is_one_error_that_names_the_columns_found() -> None:
-    with pytest.raises(FeedError, match="no column for own_job_id and title; the file has the columns Nummer, Text"):
-        rows("Nummer;Text\n1;Nurse\n")
-
-
-def test_further_columns_are_mapped_by_name() -> None:
-    content = "Nummer;Text;Ref\n1;Nurse;r-9\n"
-    columns = {"nummer": "own_job_id", "Text": "title", "Ref": "job_code"}
-    assert rows(content, columns=columns) == [OwnJob("1", "Nurse", job_code="r-9")]
-    with pytest.raises(FeedError, match="no column Nr, which is to be mapped"):
-        rows(content, columns={**columns, "Nr": "remote_id"})
-    with pytest.raises(FeedError, match="'salary', which is no column"):
-        rows(content, columns={"Text": "salary"})
-
-
-def test_the_delimiter_that_excel_states_is_believed() -> None:
-    assert rows("sep=;\nid;title\n1;Nurse, Bonn\n") == [OwnJob("1", "Nurse, Bonn")]
-
-
-def test_null_bytes_long_titles_and_missing_titles_lose_no_job() -> None:
-    long = "x" * 10_000
-    found = rows(f"id,title\n1,Nu\0rse\n2,{long}\n3,\n".encode())
-    assert found == [
-        BadRow(2, "null bytes were taken out", kept=True, own_job_id="1"),
-        NURSE,
-        OwnJob("2", long),
-        BadRow(4, "no title; only its identifiers can match it", kept=True, own_job_id="3"),
-        OwnJob("3", ""),
-    ]
-
-
-def test_an_id_too_long_for_the_key_is_a_bad_row() -> None:
-    assert [row.kept for row in bad(f"id,title\n{'9' * 501},Nurse\n")] == [False]
-
-
-# ------------------------------------------------------------------------------------------------ JSON
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '[{"id": 1, "title": "Nurse"}]',
-        '{"total": {"jobs": 1}, "note": "\\"jobs\\": [", "jobs": [{"id": 1, "title": "Nurse"}], "next": null}',
-        '{"id": 1, "title": "Nurse"}',
-        '\n{"id": 1, "title": "Nurse"}\n\n',
-    ],
-)
-def test_json_comes_as_an_array_under_jobs_or_in_lines(content: str) -> None:
-    assert rows(content) == [NURSE]
-
-
-def test_bad_json_lines_are_reported_with_their_line_and_the_rest_is_kept() -> None:
-    content = '{"id": 1, "title": "Nurse"}\n{"id": 2,\n\n[1]\n{"title": "Cook"}\n{"id": 6, "title": "Cook"}\n'
-    assert jobs(content) == [NURSE, OwnJob("6", "Cook")]
-    assert [row.line for row in bad(content)] == [2, 4, 5]
-
-
-def test_elements_of_an_array_are_reported_with_the_line_they_begin_in() -> None:
-    content = '[\n  {"id": 1,\n   "title": "Nurse"},\n  7,\n  {"title": "Cook"}\n]'
-    assert jobs(content)[0].line == 2
-    assert [row.line for row in bad(content)] == [4, 5]
-
-
-def test_nested_values_become_text_and_null_is_told_to_be_empty() -> None:
-    place = {"city": "Bonn", "country": "DE"}
-    content = json.dumps([{"id": "1", "title": "Nurse", "location": place, "url": None, "department": {"name": "ICU"}}])
-    assert rows(content) == [OwnJob("1", "Nurse", location="Bonn, DE", post_url="", department="ICU")]
-
-
-def test_a_lone_surrogate_does_no_harm(conn: Connection) -> None:
-    assert imported(conn, '{"id": "1", "title": "Nurse \\ud83d"}').new == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('[{"id": 1, "title": "Nurse"},\n {"id": 2', "no JSON: line 2"),
-        ('{"jobs": [{"id": 1}', "no JSON: line 1"),
-        ('{\n"results": []\n}', "no list of jobs"),
-        ("[" * 100_000, "nested too deep"),
-        (" \n", "the file is empty"),
-        ("", "the file is empty"),
-    ],
-)
-def test_half_a_document_is_refused_as_a_whole(content: str, message: str) -> None:
-    with pytest.raises(FeedError, match=message):
-        rows(content)
-
-
-# ------------------------------------------------------------------------------------------------- XML
-
-FEED = """<?xml version="1.0" encoding="utf-8"?>
-<source{namespace}>
-  <publisher>Multiposter</publisher><title>All jobs</title>
-  <job>
-    <title><![CDATA[Nurse & <b>Carer</b>]]></title>
-    <date><![CDATA[Mon, 05 Mar 2026 20:52:19 GMT]]></date>
-    <referencenumber><![CDATA[ref1]]></referencenumber>
-    <requisitionid>R-12</requisitionid>
-    <url>
-      <![CDATA[https://x.com/1?a=1&b=2]]>
-    </url>
-    <company>Acme</company><city>Bonn</city><state>NW</state><country>DE</country>
-    <jobtype>fulltime</jobtype><category>Care</category>
-    <description><![CDATA[<title>no title</title>]]></description>
-  </job>
-  <job><title>Cook</title><city/></job>
-  <job id="2"><title>Cook</title></job>
-</source>
-"""
-
-
-@pytest.mark.parametrize("namespace", ["", ' xmlns="https://example.com/jobs" xmlns:x="https://example.com/x"'])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_the_xml_job_feed_is_read_packed_or_namespaced(namespace: str, pack: Any) -> None:
-    content = pack(FEED.format(namespace=namespace).encode())
-    nurse, cook = jobs(content)
-    assert nurse == OwnJob(
-        "ref1",
-        "Nurse & <b>Carer</b>",
-        job_code="R-12",
-        post_url="https://x.com/1?a=1&b=2",
-        location="Bonn, NW, DE",
-        department="Care",
-        employment_type="fulltime",
-        posted_at=date(2026, 3, 5),
-    )
-    assert cook == OwnJob("2", "Cook")
-    assert bad(content) == [BadRow(16, "no id; the row has title, city")]
-
-
-def test_a_feed_longer_than_one_reading_is_complete() -> None:
-    filler = f"<description>{'x' * 30_000}</description>"
-    content = f"<source>{''.join(f'<job><id>{n}</id><title>Nurse</title>{filler}</job>' for n in range(20))}</source>"
-    assert [job.own_job_id for job in jobs(content)] == [str(n) for n in range(20)]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><source><job><id>&b;</id></job></source>',
-        '<!DOCTYPE x SYSTEM "file:///etc/passwd"><source/>',
-    ],
-)
-def test_entity_bombs_and_foreign_files_are_refused(content: str) -> None:
-    with pytest.raises(FeedError, match="DOCTYPE"):
-        rows(content)
-
-
-@pytest.mark.parametrize("content", ["<source><job><id>1</id>", "<source>\0</source>", "<source>&nbsp;</source>"])
-def test_broken_xml_is_refused_with_its_line(content: str) -> None:
-    with pytest.raises(FeedError, match=r"no XML: .*line 1"):
-        rows(content)
-
-
-def test_a_damaged_gzip_file_is_refused() -> None:
-    with pytest.raises(FeedError, match="damaged"):
-        rows(gzip.compress(b"id,title\n1,Nurse\n" * 100)[:-20])
-
-
-def test_the_suffix_tells_the_format_of_a_file(tmp_path: Path) -> None:
-    for name, content in {"a.CSV": "id,title\n1,Nurse", "a.ndjson": '{"id":1,"title":"Nurse"}'}.items():
-        (tmp_path / name).write_text(content)
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content.encode()))
-        assert list(read(tmp_path / name)) == list(read(str(tmp_path / f"{name}.gz"))) == [NURSE]
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.binary() | st.text('id,title\n"1;{}[]<job>/').map(str.encode),
-    st.sampled_from([None, "csv", "json", "jsonl", "xml"]),
-)
-def test_no_content_at_all_ends_in_anything_but_rows_or_a_feed_error(content: bytes, kind: Any) -> None:
-    try:
-        rows(content, format=kind)
-    except FeedError as error:
-        assert str(error)
-
-
-# ----------------------------------------------------------------------------------------------- dates
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2026-03-14", "2026-03-14T23:59:59Z", "2026-03-14 08:00:00+02:00", "20260314", "2026/03/14", "14.03.2026",
-        "14.3.26", "14/03/2026", "3/14/2026", "14 March 2026", "Mar 14, 2026", "March 14,  2026",
-        "Sat, 14 Mar 2026 20:52:19 EST", "1773446400", "1773446400000",
-    ],
-)  # fmt: skip
-def test_common_dates_are_read(text: str) -> None:
-    assert read_date(text) == date(2026, 3, 14)
-
-
-@pytest.mark.parametrize(
-    "text", ["03/04/2026", "yesterday", "2026-13-01", "0001-01-01", "31.02.2026", "99999999", "12"]
-)
-def test_a_date_that_cannot_be_told_is_left_out_and_reported_with_its_line(text: str) -> None:
-    note, job = rows(f"id,title,date\n1,Nurse,{text}\n")
-    assert isinstance(note, BadRow)
-    assert (note.line, note.kept, text in note.reason) == (2, True, True)
-    assert job == NURSE
-
-
-def test_the_fourth_of_april_is_one_day_in_either_order() -> None:
-    assert read_date("04/04/2026") == date(2026, 4, 4)
-
-
-# ---------------------------------------------------------------------------------------------- import
+from kombo_pipeline.own_jobs.files import BadRow
+from kombo_pipeline.own_jobs.importing import Imported, import_own_jobs
+from kombo_pipeline.own_jobs.reading import OwnJob, read
 
 
 def imported(
@@ -284,6 +24,10 @@ def stored(conn: Connection, columns: str = "own_job_id, title") -> list[tuple[A
         f"select {columns} from core.own_jobs where withdrawn_at is null order by customer_id, own_job_id"
     )
     return [tuple(row.values()) for row in found]
+
+
+def test_a_lone_surrogate_does_no_harm(conn: Connection) -> None:
+    assert imported(conn, '{"id": "1", "title": "Nurse \\ud83d"}').new == 1
 
 
 def test_an_import_inserts_updates_and_leaves_what_is_equal_unwritten(conn: Connection) -> None:
@@ -332,11 +76,8 @@ def test_replace_touches_neither_other_sources_nor_other_customers(conn: Connect
 def test_a_file_without_a_readable_job_withdraws_nothing(conn: Connection) -> None:
     imported(conn, "id,title\n1,Nurse\n")
     done = imported(conn, "id,title\n,Nurse\n", replace=True)
-    assert done.withdrawn == 0
-    assert [row.reason for row in done.bad] == [
-        "no job could be read, therefore none is withdrawn",
-        "no id; the row has id, title",
-    ]
+    assert (done.withdrawn, len(done.bad)) == (0, 1)
+    assert done.not_withdrawn == "no job could be read, so no job was withdrawn"
     assert stored(conn) == [("1", "Nurse")]
 
 
@@ -372,3 +113,98 @@ def test_ten_thousand_jobs_with_every_kind_of_text_arrive(conn: Connection) -> N
     wanted = [OwnJob(f"{n:05}", texts[n % len(texts)]) for n in range(10_000)]
     assert import_own_jobs(conn, wanted, customer_id="acme", source="manual").new == 10_000
     assert stored(conn) == [(job.own_job_id, job.title) for job in wanted]
+
+
+def test_lists_of_one_customer_do_not_withdraw_each_others_jobs(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n", list_name="north", replace=True)
+    imported(conn, "id,title\n3,Maid\n4,Chef\n", list_name="south", replace=True)
+    imported(conn, "id,title\n5,Clerk\n", replace=True)
+    assert imported(conn, "id,title\n1,Nurse\n", list_name="north", replace=True).withdrawn == 1
+    assert stored(conn, "own_job_id, list, source") == [
+        ("1", "north", "import"), ("3", "south", "import"), ("4", "south", "import"), ("5", "import", "import"),
+    ]  # fmt: skip
+
+
+def test_a_job_belongs_to_the_list_that_brought_it_last_and_only_that_one_withdraws_it(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n", list_name="north")
+    moved = imported(conn, "id,title\n2,Cook\n3,Maid\n", list_name="south")
+    assert [(job.own_job_id, job.changed) for job in moved.examples["changed"]] == [("2", ["list"])]
+    assert imported(conn, "id,title\n1,Nurse\n", list_name="north", replace=True).withdrawn == 0
+    assert imported(conn, "id,title\n3,Maid\n", list_name="south", replace=True).withdrawn == 1
+    assert imported(conn, "id,title\n1,Nurse\n2,Cook\n", list_name="north", replace=True).changed == 1
+    assert stored(conn, "own_job_id, list") == [("1", "north"), ("2", "north"), ("3", "south")]
+
+
+def test_a_list_without_a_name_has_the_name_of_its_source_also_where_sql_writes_it(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n", source="email")
+    conn.execute("insert into core.own_jobs (customer_id, own_job_id, source) values ('acme', '2', 'multiposter')")
+    conn.execute("insert into core.own_jobs (customer_id, own_job_id) values ('acme', '3')")
+    assert stored(conn, "own_job_id, list") == [("1", "email"), ("2", "multiposter"), ("3", "manual")]
+    assert imported(conn, "id,title\n4,Maid\n", source="import", list_name="multiposter", replace=True).withdrawn == 1
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\0b", "x" * 201])
+def test_a_list_without_a_usable_name_is_refused(conn: Connection, name: str) -> None:
+    with pytest.raises(ValueError, match="the name of a list has 1 to 200 characters"):
+        imported(conn, "id,title\n1,Nurse\n", list_name=name)
+
+
+NOBODY = "no job, so no job was withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("unread", "reason", "left"),
+    [
+        # It names no job: it may be any.
+        ([BadRow(3, "no CSV")], f"1 row could not be read and names {NOBODY}", ["1", "2", "3"]),
+        ([BadRow(3, "no JSON"), BadRow(4, "no id")], f"2 rows could not be read and name {NOBODY}", ["1", "2", "3"]),
+        ([BadRow(3, "broken", own_job_id="2"), BadRow(4, "no id")], f"1 row could not be read and names {NOBODY}",
+         ["1", "2", "3"]),
+        # It names a job, which is spared alone.
+        ([BadRow(3, "broken", own_job_id="2")], "", ["1", "2"]),
+        # The row was taken, or is a remark on the whole file.
+        ([BadRow(3, "a date", kept=True, own_job_id="1")], "", ["1"]),
+        ([BadRow(1, "not UTF-8", kept=True)], "", ["1"]),
+    ],
+)  # fmt: skip
+def test_a_row_that_could_not_be_read_withdraws_nobody_or_spares_the_job_that_it_names(
+    conn: Connection, unread: list[BadRow], reason: str, left: list[str]
+) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n3,Maid\n")
+    done = import_own_jobs(conn, [OwnJob("1", "Nurse"), *unread], customer_id="acme", source="import", replace=True)
+    assert done.not_withdrawn == reason
+    assert [own_job_id for own_job_id, _ in stored(conn)] == left
+    assert done.withdrawn == 3 - len(left)
+
+
+def test_a_job_that_is_marked_withdrawn_is_withdrawn_whatever_list_it_is_in(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n3,Maid\n", list_name="north")
+    content = "id,title,withdrawn\n1,Changed,yes\n2,Cook,no\n9,Unknown,true\n3,Maid,\n4,Chef,0\n"
+    done = imported(conn, content, list_name="south")
+    assert (done.new, done.changed, done.unchanged, done.withdrawn) == (1, 2, 0, 1)
+    assert done.bad == [BadRow(4, "there is no job 9 to withdraw", own_job_id="9")]
+    assert stored(conn) == [("2", "Cook"), ("3", "Maid"), ("4", "Chef")]
+    assert conn.execute("select title from core.own_jobs where own_job_id = '1'").fetchone() == {"title": "Nurse"}
+    again = imported(conn, '[{"id": 1, "title": "Nurse", "withdrawn": true}]')
+    assert (again.withdrawn, again.unchanged, again.bad) == (0, 1, [])
+    assert imported(conn, "id,title\n1,Nurse\n").changed == 1
+
+
+def test_a_word_that_says_neither_yes_nor_no_withdraws_nobody_and_is_named(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n")
+    done = imported(conn, "id,title,withdrawn\n1,Nurse,soon\n")
+    assert [row.reason for row in done.bad] == ["withdrawn is left out: it is neither yes nor no"]
+    assert stored(conn) == [("1", "Nurse")]
+
+
+def test_the_result_names_the_first_jobs_of_each_kind_and_what_changed(conn: Connection) -> None:
+    imported(conn, "id,title,city\n1,Nurse,Bonn\n2,Cook,Bonn\n3,Maid,Bonn\n4,Chef,Bonn\n")
+    imported(conn, "id,title,withdrawn\n4,Chef,yes\n")
+    content = "id,title,city\n1,Carer,Köln\n2,Cook,Bonn\n4,Chef,Bonn\n" + "".join(f"n{n},New,\n" for n in range(9))
+    done = imported(conn, content, replace=True)
+    assert (done.new, done.changed, done.unchanged, done.withdrawn) == (9, 2, 1, 1)
+    assert [tuple(job) for job in done.examples["changed"]] == [
+        ("1", "Carer", ["title", "location"]), ("4", "Chef", ["withdrawn"]),
+    ]  # fmt: skip
+    assert [tuple(job) for job in done.examples["withdrawn"]] == [("3", "Maid", ())]
+    assert [job.own_job_id for job in done.examples["new"]] == ["n0", "n1", "n2", "n3", "n4"]

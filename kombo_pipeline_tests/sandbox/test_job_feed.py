@@ -12,7 +12,7 @@ from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline.matching.titles import read_title
-from kombo_pipeline.own_jobs import importing as imported
+from kombo_pipeline.own_jobs import reading
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.sandbox.job_feed import job_feed, own_jobs
 from kombo_pipeline.sandbox.life import Life, populate
@@ -35,7 +35,7 @@ def of_all(world):
 
 def read(world, integration_id):
     feed = job_feed(own_jobs(world, integration_id), publisher="The board & co")
-    return list(imported.read(io.BytesIO(feed)))
+    return list(reading.read(io.BytesIO(feed)))
 
 
 def ats_side(world, integration_id):
@@ -244,7 +244,7 @@ def test_the_control_api_gives_the_feed_of_a_customer(world, integration_id):
         url = f"{sandbox.origin}/sandbox/integrations/{integration_id}/own-jobs"
         answer = httpx.get(url)
         unknown = httpx.get(url.replace(integration_id, "nobody"))
-    rows = list(imported.read(io.BytesIO(answer.content)))
+    rows = list(reading.read(io.BytesIO(answer.content)))
     assert [row.own_job_id for row in rows] == [job.id for job in own_jobs(world, integration_id)]
     assert rows
     assert (unknown.status_code, unknown.json()) == (400, {"error": "there is no nobody"})

@@ -21,9 +21,10 @@ from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline.linking.targets import REASONS
-from kombo_pipeline.own_jobs import importing, statements
+from kombo_pipeline.own_jobs import held_withdrawals, importing, reading, statements
 from kombo_pipeline.own_jobs.files import BadRow
-from kombo_pipeline.own_jobs.importing import MAX_ID_CHARACTERS, SOURCES, OwnJob
+from kombo_pipeline.own_jobs.importing import SOURCES
+from kombo_pipeline.own_jobs.reading import MAX_ID_CHARACTERS, OwnJob
 
 PAGE_SIZE: Final = 50
 MAX_CHARACTERS: Final = 2000
@@ -64,6 +65,7 @@ def show(request: Request) -> Response:
             offset=(max(page, 1) - 1) * PAGE_SIZE,
             limit=PAGE_SIZE,
         )
+        holds = held_withdrawals.waiting(conn, customer_id=given["customer"] or None)
     params = {"customer": given["customer"], "q": given["q"], "source": source, "state": state}
     customers = {row["customer_id"]: row["name"] for row in known}
     return rendering.render(
@@ -71,6 +73,7 @@ def show(request: Request) -> Response:
         "own_jobs.html",
         rows=rows,
         total=total,
+        holds=holds,
         page=max(page, 1),
         pages=max(1, -(-total // PAGE_SIZE)),
         params=params,
@@ -144,8 +147,7 @@ def withdraw(request: Request) -> Response:
     with rendering.warehouse(request) as conn:
         if not statements.set_withdrawn(conn, customer_id=customer_id, own_job_id=own_job_id, withdrawn=not is_back):
             raise HTTPException(404)
-        for row in exposed_jobs.integrations(conn, customer_id=customer_id):
-            links.follow_jobs(conn, row["integration_id"])
+        links.follow_own_jobs(conn, customer_id)
     told = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
     back = rendering.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
     return rendering.redirect(request, back, notice=f"Own job {own_job_id} {told}.")
@@ -236,7 +238,7 @@ def _own_job(given: Mapping[str, str]) -> OwnJob:
     record = {name: given[name] for name in (*_FIELDS, *_MORE_FIELDS)}
     record["own_job_id"] = given["own_job_id"] or given["new_id"]
     jobs = []
-    for row in importing.read(BytesIO(json.dumps([record]).encode()), format="json"):
+    for row in reading.read(BytesIO(json.dumps([record]).encode()), format="json"):
         if isinstance(row, BadRow):
             raise _RefusedError(row.reason.capitalize() + ".", "posted_at" if "date" in row.reason else "own_job_id")
         jobs.append(row)

@@ -8,6 +8,7 @@ from kombo_pipeline.db.ddl import execute
 
 revision = "0010"
 down_revision = "0009"
+oldest_code = "0008"
 
 
 def upgrade() -> None:
