@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from kombo_pipeline import settings
-from kombo_pipeline.db.connection import connect
+from kombo_pipeline.db.versions import open_warehouse
 
 TELL_AFTER_SECONDS: Final = 5.0
 """How often a long import says on standard error, where that is no terminal, how far it is."""
@@ -48,7 +48,7 @@ def import_own_jobs(
     from kombo_pipeline.own_jobs import importing, reading
 
     mapped = reading.read_mapping(columns)
-    with _progress() as tell, connect(warehouse_url(settings.load())) as conn:
+    with _progress() as tell, open_warehouse(warehouse_url(settings.load())) as conn:
         tell(f"{file.name} is being read")
         rows = _watched(reading.read(file, format=file_format, columns=mapped, sheet=sheet), tell)
         imported = importing.import_own_jobs(conn, rows, customer_id=customer, **options)

@@ -307,7 +307,7 @@ def test_a_row_that_cannot_be_read_is_said_to_withdraw_nobody(front_door: str, w
 
 def test_a_dry_run_says_what_a_list_would_do_and_writes_nothing(front_door: str, warehouse: Connection) -> None:
     post(front_door, jobs(*range(40)), "application/json", replace="1")
-    tables = ("core.own_jobs", "core.held_withdrawals", "core.link_notices")
+    tables = ("core.own_jobs", "core.held_withdrawals", "core.notices")
     before = [warehouse.execute(f"select xmin::text, * from {table}").fetchall() for table in tables]
     changed = '[{"id": 0, "title": "Changed"}, {"id": 99, "title": "New"}, {"title": "no id"}]'
     told = post(front_door, changed, "application/json", replace="1", dry_run="1").json()
