@@ -26,7 +26,7 @@ DIGITS: Final = 4
 MAX_LENGTH: Final = 200
 """What is longer is a text and no code."""
 DIGITS_BEHIND_LABEL: Final = 2
-"""Enough behind a label such as REQ-, which says that a number of a requisition follows."""
+"""Enough behind a short label such as R-; behind one that can only mean a requisition, as REQ-, one digit is enough."""
 
 
 class Kind(StrEnum):
@@ -54,6 +54,7 @@ _LABELS_TEXT: Final = """
 req rq jr r job j vac vak ref pos jobreq opp rec po
 """
 _LABELS: Final = frozenset(_LABELS_TEXT.split())
+_LABELS_OF_REQUISITIONS: Final = frozenset({"req", "rq", "jr", "vac", "vak", "jobreq"})
 
 _WORDS_OF_NOTHING_TEXT: Final = """
 tbd tba tbc tbs na nan none null nil undefined undef unknown unbekannt offen open keine kein keiner ka folgt ohne leer
@@ -155,7 +156,8 @@ def kind_of(code: str) -> Kind:
     ):
         return Kind.SHORT
     if bare is not None:
-        return Kind.NUMBER if len(written) >= DIGITS_BEHIND_LABEL else Kind.SHORT
+        is_said = groups[0] in _LABELS_OF_REQUISITIONS or len(written) >= DIGITS_BEHIND_LABEL
+        return Kind.NUMBER if is_said else Kind.SHORT
     # Letters and digits in turn, as in A7F3K9, are made by a machine.
     is_mixed = len(groups) >= 4 and len(written) >= 3
     return Kind.NUMBER if len(written) >= DIGITS or is_mixed else Kind.SHORT

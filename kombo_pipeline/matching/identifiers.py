@@ -189,10 +189,11 @@ class _Claim(NamedTuple):
     step: int
     claimants: int  # how many own jobs name the first of them by this identifier
     text: str
+    is_spelled_otherwise: bool
     doubt: str | None  # why the identifier is not believed
 
     def __str__(self) -> str:
-        return f"{self.text[:200]}{', read loosely,' if self.step == 2 else ''}"
+        return f"{self.text[:200]}{', read loosely,' if self.is_spelled_otherwise else ''}"
 
 
 def decide(own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], *, habits: Habits | None = None) -> Decisions:
@@ -317,7 +318,8 @@ class _Decision:
                 nodes = tuple(sorted(steps[first]))
                 text = texts[own_id].strip()
                 doubt = self._doubt(method, text, [each for node in nodes for each in bearing[node]])
-                claim = _Claim(nodes, first, claimants[first][self._copies[nodes[0]]], text, doubt)
+                otherwise = first == 2 or (first == 1 and method == "job_code")
+                claim = _Claim(nodes, first, claimants[first][self._copies[nodes[0]]], text, otherwise, doubt)
                 self._claims[own_id][method] = claim
 
     def _doubt(self, method: Method, text: str, theirs: Iterable[str]) -> str | None:

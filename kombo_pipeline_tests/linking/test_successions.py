@@ -46,7 +46,8 @@ class Customer:
                 # The sandbox makes a job's id of its remote id, so two cannot have the same there.
                 **{"remote_id": f"{remote_id}-{number}" if shared else remote_id, "name": name, "status": "OPEN"}
                 | {"visibility": "PUBLIC", "job_code": None, "post_url": None, "remote_url": None, "job_postings": []}
-                | {"remote_created_at": "2026-01-01T00:00:00.000Z", "location": {"city": "Bonn", "country": "DE"}}
+                | dict.fromkeys(("remote_created_at", "opened_at"), "2026-01-01T00:00:00.000Z")
+                | {"location": {"city": "Bonn", "country": "DE"}}
                 | fields,
             )
             if shared:

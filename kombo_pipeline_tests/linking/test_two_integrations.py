@@ -5,6 +5,7 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.linking.candidates import match_integration
@@ -159,6 +160,19 @@ def test_two_matchings_at_the_same_time_do_not_both_link(us: Customer, de: Custo
     until_still(us, de)
     assert "2 connections" in (us.outcome("2")[1] or "")
     assert "2 connections" in (de.outcome("2")[1] or "")
+
+
+def test_a_matching_waits_for_that_of_another_integration_of_the_customer(
+    us: Customer, de: Customer, warehouse_url: str
+) -> None:
+    us.ats("a", job_code="R-4711")
+    us.conn.commit()
+    match_integration(us.conn, US)  # its transaction has not ended
+    with connect(warehouse_url, lock_timeout="200ms") as other, pytest.raises(LockNotAvailable):
+        match_integration(other, DE)
+    us.conn.commit()
+    with connect(warehouse_url, lock_timeout="200ms") as other:
+        match_integration(other, DE)
 
 
 def test_a_link_by_a_form_that_is_not_believed_any_more_comes_back_and_a_person_settles_it(

@@ -30,8 +30,8 @@ def acme(conn) -> str:
 def nurse(conn, acme: str, *jobs: dict[str, Any], **own: Any) -> str:
     """An own job with the code N-1 and ATS jobs; return the own job's id."""
     for number, job in enumerate(jobs):
-        add_job(conn, f"personio:{acme}", f"{acme}-{number}", **({"name": "Nurse", "job_code": "N-1"} | job))
-    add_own_job(conn, acme, f"{acme}/own", **({"title": "Nurse (m/w/d)", "job_code": "N-1"} | own))
+        add_job(conn, f"personio:{acme}", f"{acme}-{number}", **({"name": "Nurse", "job_code": "N-4711"} | job))
+    add_own_job(conn, acme, f"{acme}/own", **({"title": "Nurse (m/w/d)", "job_code": "N-4711"} | own))
     match(conn, f"personio:{acme}")
     return f"{acme}/own"
 
@@ -53,9 +53,9 @@ def test_a_code_that_is_alike_only_when_read_loosely_is_settled_by_the_same_titl
     nurse(
         conn,
         acme,
-        {"job_code": "N 1", "name": "Nurse"},
-        {"job_code": "n-01", "name": "Nurse Manager"},
-        job_code="N/1",
+        {"job_code": "N 4711", "name": "Nurse"},
+        {"job_code": "n-04711", "name": "Nurse Manager"},
+        job_code="N/4711",
     )
     assert harmless(conn, acme) == [
         (f"{acme}-0", "the only one of 2 ATS jobs with a like job code that has the same title")
@@ -81,7 +81,7 @@ def test_what_needs_a_look_is_not_offered(conn, acme: str, jobs: list[dict], own
 
 
 def test_a_job_that_another_own_job_names_or_has_is_not_offered(conn, acme: str) -> None:
-    add_own_job(conn, acme, f"{acme}/other", title="Nurse", job_code="N-1")
+    add_own_job(conn, acme, f"{acme}/other", title="Nurse", job_code="N-4711")
     nurse(conn, acme, CLOSED, {})
     assert harmless(conn, acme) == []
     conn.execute("update core.own_jobs set job_code = 'other' where own_job_id = %s", (f"{acme}/other",))
@@ -136,9 +136,9 @@ def offered(page: str) -> tuple[str, list[str]]:
 def several(conn, acme: str, count: int) -> None:
     for number in range(count):
         for job, status in (("old", "CLOSED"), ("new", "OPEN")):
-            names = {"name": f"Nurse ward {number}", "job_code": f"N-{number}", "status": status}
+            names = {"name": f"Nurse ward {number}", "job_code": f"N-471{number}", "status": status}
             add_job(conn, f"personio:{acme}", f"{acme}-{job}-{number}", **names)
-        add_own_job(conn, acme, f"{acme}/{number}", title=f"Nurse ward {number}", job_code=f"N-{number}")
+        add_own_job(conn, acme, f"{acme}/{number}", title=f"Nurse ward {number}", job_code=f"N-471{number}")
     match(conn, f"personio:{acme}")
 
 
