@@ -38,11 +38,17 @@ def pair(backoffice: Backoffice) -> tuple[Customer, str]:
     return old, new
 
 
-def targets(backoffice: Backoffice, customer: Customer) -> list[str]:
+def linked(backoffice: Backoffice, customer: Customer) -> list[str]:
+    """The connections in which the own job has an active link; only the new one works, so only it has targets."""
     with backoffice.connect() as conn:
         rows = conn.execute(
-            "select integration_id from marts.application_targets where customer_id = %s", (customer.customer,)
+            "select integration_id, no_target_because from marts.job_links where customer_id = %s and state = 'active'",
+            (customer.customer,),
         ).fetchall()
+    for row in rows:
+        assert row["no_target_because"] == (
+            "connection_lost" if row["integration_id"] == customer.integration else None
+        )
     return [row["integration_id"] for row in rows]
 
 
@@ -67,10 +73,10 @@ def test_a_proposal_is_shown_on_both_pages_and_an_admin_accepts_and_undoes_it(
         assert "3 of 3 jobs agree in remote id and title" in text
         assert "Accept" in text
     assert "Does this connection take over from" in text_of(admin, new)
-    assert targets(backoffice, old) == [old.integration]
+    assert linked(backoffice, old) == [old.integration]
 
     assert "links and answers have followed" in decide(admin, new, old, "accept")
-    assert targets(backoffice, old) == [new]
+    assert linked(backoffice, old) == [new]
     text = text_of(admin, new)
     assert "Takes over from" in text
     assert "decided by admin" in text
@@ -87,7 +93,7 @@ def test_a_proposal_is_shown_on_both_pages_and_an_admin_accepts_and_undoes_it(
     assert "choose in the newer connection" in admin.get("/picker", params={"integration": old.integration}).text
 
     assert "has its jobs and links back" in decide(admin, new, old, "undo")
-    assert targets(backoffice, old) == [old.integration]
+    assert linked(backoffice, old) == [old.integration]
     assert "Undone by admin" in text_of(admin, new)
     assert "Undone by admin" in text_of(admin, old.integration)
 
@@ -95,7 +101,7 @@ def test_a_proposal_is_shown_on_both_pages_and_an_admin_accepts_and_undoes_it(
 def test_a_refusal_leaves_both_as_they_are(backoffice: Backoffice, admin: Client, pair: tuple[Customer, str]) -> None:
     old, new = pair
     assert "both connections stay as they are" in decide(admin, new, old, "refuse")
-    assert targets(backoffice, old) == [old.integration]
+    assert linked(backoffice, old) == [old.integration]
     assert "Refused by admin" in text_of(admin, old.integration)
     assert "decided meanwhile" in decide(admin, new, old, "refuse")
     assert "has not taken over" in decide(admin, new, old, "undo")
@@ -113,4 +119,4 @@ def test_only_an_admin_decides_and_only_about_pairs_that_are_known(
     for integration, predecessor in ((old.integration, new), (new, "personio:nobody"), ("personio:nobody", new)):
         answer = admin.submit(f"/integrations/{integration}/takeover", predecessor=predecessor, decision="accept")
         assert answer.status_code == 404
-    assert targets(backoffice, old) == [old.integration]
+    assert linked(backoffice, old) == [old.integration]
