@@ -211,6 +211,7 @@ def guessed_urls(url: str) -> list[str]:
     return [found for found, job in ids if not job.isdecimal() or len(job) >= 6]
 
 
+@lru_cache(maxsize=65536)
 def read(url: str) -> Address | None:
     """Read an address; None for what is no http(s) address of a page."""
     text = url.encode("utf-8", "ignore").decode().strip()
@@ -239,9 +240,15 @@ def read(url: str) -> Address | None:
     return address if host and (address.segments or address.query or address.fragment) else None
 
 
-def known_job(address: Address, shapes: Sequence[Shape] = SHAPES) -> str | None:
-    """The job that a page of a known ATS is about, as "ats:tenant:id"; None where no row of `shapes` understands it."""
-    return next(_named(address, _SHAPES_BY_HOST if shapes is SHAPES else _by_host(shapes)), None)
+@lru_cache(maxsize=65536)
+def known_job(address: Address) -> str | None:
+    """The job that a page of a known ATS is about, as "ats:tenant:id"; None where no row of SHAPES understands it."""
+    return next(_named(address, _SHAPES_BY_HOST), None)
+
+
+def understands(shape: Shape, address: Address) -> bool:
+    """Whether the row understands the address."""
+    return next(_named(address, _by_host([shape])), None) is not None
 
 
 def _unquoted(text: str) -> str:
@@ -270,6 +277,7 @@ class _Matcher(NamedTuple):
     host: re.Pattern[str]
     path: tuple[str | re.Pattern[str], ...]
     query: tuple[tuple[str, re.Pattern[str]], ...]
+    length: int | None  # how many segments the path has; None where any number may be between
 
 
 def _compiled(shape: Shape, host: str) -> _Matcher:
@@ -286,6 +294,7 @@ def _compiled(shape: Shape, host: str) -> _Matcher:
         re.compile(".*" if host == "any" else pattern),
         tuple(_piece(each) for each in shape.path.split("/")),
         tuple((name, _braced(value)) for name, _, value in (each.partition("=") for each in shape.query.split())),
+        None if "..." in shape.path else shape.path.count("/") + 1,
     )
 
 
@@ -323,6 +332,11 @@ def _named(address: Address, by_host: Mapping[str, Iterable[_Matcher]]) -> Itera
         given[name.lower()].add(value)
     for key in (".".join(address.host.split(".")[-2:]), ""):
         for matcher in by_host.get(key, ()):
+            # Most rows of any host are left out by what costs least to ask.
+            if matcher.length not in (None, len(address.segments)) or any(
+                name not in given for name, _ in matcher.query
+            ):
+                continue
             if found := _matched(matcher, address, given):
                 yield found
 
