@@ -168,7 +168,8 @@ class _Reader:
         # Of a table the id is one column, in every row.
         self._id_names = self._id_names_in(keys)[:1]
         self._last_id_names = ()
-        twice = [name for name, times in Counter(header.names).items() if times > 1 and name in understood]
+        times = Counter(keys)
+        twice = [name for name in understood if times[key(name)] > 1]
         if twice:
             reason = f"the column {', '.join(twice)} comes more than once; the first one counts"
             yield BadRow(header.line, reason, kept=True)
