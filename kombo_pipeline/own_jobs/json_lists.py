@@ -48,10 +48,14 @@ def json_records(text: str, is_job: IsJob) -> Iterator[Record | BadRow]:
             if found is None:
                 raise FeedError(_no_list(outline))
             start, total, following = found, *_longer_list(outline)
-        line, counted, number = 1, 0, 0
+        line, counted, number, is_understood = 1, 0, 0, False
         for at, value in _elements(text, start):
             line, counted, number = line + text.count("\n", counted, at), at, number + 1
-            yield from _record(line, value)
+            for record in _record(line, value):
+                is_understood = True
+                yield record
+        if number and not is_understood:
+            raise FeedError("no job understood: the JSON-LD has no JobPosting")
         if total > number:
             yield BadRow(1, f"the document has {number} of {total} jobs: it is one page of several")
         elif following and number:

@@ -104,7 +104,7 @@ PLACE: Final[tuple[tuple[str, ...], ...]] = (
 
 MORE_PLACES: Final = _keys(
     "locations job-locations secondary-locations additional-locations additional-offices all-locations "
-    "further-locations"
+    "categories-all-locations further-locations"
 )
 """Further places of a job beside its location."""
 

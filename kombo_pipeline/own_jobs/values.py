@@ -98,7 +98,7 @@ def unescaped(text: str) -> str:
         text = once
     if "<" in text:
         text = _TAG.sub(lambda found: " " if _BREAKING_TAG.match(found[0]) else "", text)
-    return clean(text.replace("\xa0", " "))
+    return clean(re.sub(" {2,}", " ", text.replace("\xa0", " ")))
 
 
 def is_nothing(text: str) -> bool:
