@@ -90,14 +90,14 @@ def unpacked(source: str | Path | BinaryIO, format: Format | None) -> Content:  
     for _ in range(MAX_LAYERS):
         if data.startswith(b"\x1f\x8b"):
             data, name = _gunzipped(data), name.lower().removesuffix(".gz")
-        elif data.startswith(b"PK\x03\x04"):
+        elif data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             inner = _in_zip(data)
             if inner is None:
                 if format not in (None, "xlsx"):
                     raise FeedError(f"an XLSX file, not {format}")
                 return Content(data, "xlsx")
             data, name = inner
-    _check_size(len(data))
+    _check_size(len(data), MAX_BYTES)
     for beginning, kind in _NOT_READ.items():
         if data.startswith(beginning):
             raise FeedError(f"{kind[0].upper()}{kind[1:]}")
@@ -116,7 +116,7 @@ def unpacked(source: str | Path | BinaryIO, format: Format | None) -> Content:  
     return Content(data, "csv" if told == "xlsx" else told)
 
 
-def _check_size(size: int, limit: int = MAX_BYTES) -> None:
+def _check_size(size: int, limit: int) -> None:
     if size > limit:
         raise FeedError(f"the file is larger than {limit // 2**20} MB once unpacked; split it")
 
@@ -140,7 +140,7 @@ def _in_zip(data: bytes) -> tuple[bytes, str] | None:
             if "xl/workbook.xml" in names:
                 _check_size(size, MAX_WORKBOOK_BYTES)
                 return None
-            _check_size(size)
+            _check_size(size, MAX_BYTES)
             if "xl/workbook.bin" in names or "mimetype" in names:
                 raise FeedError("a workbook that is not XLSX (.xlsb, .ods); save it as .xlsx or CSV")
             lists = [each for each in files if not each.filename.startswith(_NO_LISTS[0])]

@@ -133,7 +133,7 @@ def _without_absent(
 ) -> _Absent:
     """Withdraw the jobs that a list lacks, hold them, or leave them and say why; `living` is what the list had."""
     if not has_jobs:
-        return _Absent(why_none="no job could be read, so no job was withdrawn")
+        return _Absent(why_none="no living job could be read, so no job was withdrawn for being missing")
     if unread := sum(not row.kept and row.own_job_id is None for row in bad):
         rows = f"{unread} rows could not be read and name" if unread > 1 else "1 row could not be read and names"
         return _Absent(why_none=f"{rows} no job, so no job was withdrawn")

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Final
 
 from kombo_pipeline.own_jobs.files import BadRow, FeedError, Record
-from kombo_pipeline.own_jobs.names import LISTS, is_wrapper, key
+from kombo_pipeline.own_jobs.names import ABOUT_PAGES, LISTS, NEXT_PAGES, TOTALS, is_wrapper, key
 
 IsJob = Callable[[Mapping[str, Any]], bool]
 """Whether an object by itself is understood as a job."""
@@ -35,23 +35,31 @@ def json_records(text: str, is_job: IsJob) -> Iterator[Record | BadRow]:
     """
     start = _skip_blank(text, 0)
     try:
+        total, following = 0, ""
         if not text.startswith("[", start):
-            document, end = _DECODER.raw_decode(text, start)
-            if text[end:].strip():
+            if text[_skip(text, start) :].strip():
                 yield from json_lines(text)
                 return
-            found = _list_in(text, start, is_job) if isinstance(document, dict) else None
-            if found is None and isinstance(document, dict) and _is_single(document, is_job):
-                yield from _record(text.count("\n", 0, start) + 1, document)
+            outline = _outline(text, start)
+            found = _list_in(text, start, is_job) if isinstance(outline, dict) else None
+            if found is None and isinstance(outline, dict) and _is_single(outline, is_job):
+                yield from _record(text.count("\n", 0, start) + 1, _DECODER.raw_decode(text, start)[0])
                 return
             if found is None:
-                raise FeedError(_no_list(document))
-            start = found
-            del document
-        line, counted = 1, 0
+                raise FeedError(_no_list(outline))
+            start, total, following = found, *_longer_list(outline)
+        line, counted, number, is_understood = 1, 0, 0, False
         for at, value in _elements(text, start):
-            line, counted = line + text.count("\n", counted, at), at
-            yield from _record(line, value)
+            line, counted, number = line + text.count("\n", counted, at), at, number + 1
+            for record in _record(line, value):
+                is_understood = True
+                yield record
+        if number and not is_understood:
+            raise FeedError("no job understood: the JSON-LD has no JobPosting")
+        if total > number:
+            yield BadRow(1, f"the document has {number} of {total} jobs: it is one page of several")
+        elif following and number:
+            yield BadRow(1, f"the document names a next page ({following[:100]}): it is one page of several")
     except json.JSONDecodeError as error:
         raise FeedError(f"no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:
@@ -67,6 +75,18 @@ def _no_list(document: Any) -> str:
     if isinstance(document, dict):
         return f"{expected}. The document has {', '.join(document)[:300] or 'nothing'}"
     return f"{expected}. The document is {json.dumps(document)[:40]}"
+
+
+def _longer_list(document: Mapping[str, Any]) -> tuple[int, str]:
+    """How many jobs a document says that there are, and the page that follows it; 0 and "" where it does not say."""
+    about = [
+        document,
+        *(each for name, each in document.items() if key(name) in ABOUT_PAGES and isinstance(each, dict)),
+    ]
+    told = {key(name): value for each in reversed(about) for name, value in each.items()}
+    total = next((told[name] for name in TOTALS if isinstance(told.get(name), int)), 0)
+    following = next((told[name] for name in NEXT_PAGES if isinstance(told.get(name), str) and told[name]), "")
+    return total, following
 
 
 def _list_in(text: str, start: int, is_job: IsJob, depth: int = 0) -> int | None:
@@ -95,33 +115,66 @@ def _is_nested_in_job(text: str, start: int, first: int, is_job: IsJob) -> bool:
     element = _DECODER.raw_decode(text, first)[0]
     if is_job(element) or "JobPosting" in _types(element):
         return False
-    return _is_single(_DECODER.raw_decode(text, start)[0], is_job)
+    return _is_single(_outline(text, start), is_job)
 
 
-def _members(text: str, start: int) -> Iterator[tuple[int, str]]:
-    """The names of the object at `start`, each with the position of its value."""
-    at = start
-    while text[at] in "{,":
-        at = _skip_blank(text, at + 1)
-        if text.startswith("}", at):
-            return
+def _outline(text: str, start: int, depth: int = 0) -> Any:
+    """The value at `start` without the lists of objects in it, which may be large."""
+    if text.startswith("{", start) and depth < _MAX_DEPTH:
+        return {name: _outline(text, at, depth + 1) for at, name in _members(text, start)}
+    if text.startswith("[", start) and text.startswith(("{", "["), _skip_blank(text, start + 1)):
+        return []
+    return _DECODER.raw_decode(text, start)[0]
+
+
+def _skip(text: str, start: int) -> int:
+    """Where the value at `start` ends. Elements of lists are held in memory one at a time."""
+    if text.startswith("{", start):
+        parts: Generator[Any, None, int] = _members(text, start)
+    elif text.startswith("[", start):
+        parts = _elements(text, start)
+    else:
+        return _DECODER.raw_decode(text, start)[1]
+    while True:
+        try:
+            next(parts)
+        except StopIteration as done:
+            return int(done.value)
+
+
+def _members(text: str, start: int) -> Generator[tuple[int, str], None, int]:
+    """The names of the object at `start`, each with the position of its value; returns where the object ends."""
+    at = _skip_blank(text, start + 1)
+    if text.startswith("}", at):
+        return at + 1
+    while True:
+        if not text.startswith('"', at):
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
         name, at = _DECODER.raw_decode(text, at)
-        at = _skip_blank(text, _skip_blank(text, at) + 1)
+        at = _skip_blank(text, at)
+        if not text.startswith(":", at):
+            raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
+        at = _skip_blank(text, at + 1)
         yield at, name
-        at = _skip_blank(text, _DECODER.raw_decode(text, at)[1])
+        at = _skip_blank(text, _skip(text, at))
+        if text.startswith("}", at):
+            return at + 1
+        if not text.startswith(",", at):
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        at = _skip_blank(text, at + 1)
 
 
-def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
-    """The elements of the array at `start`, each with its position."""
+def _elements(text: str, start: int) -> Generator[tuple[int, Any], None, int]:
+    """The elements of the array at `start`, each with its position; returns where the array ends."""
     at = _skip_blank(text, start + 1)
     if text.startswith("]", at):
-        return
+        return at + 1
     while True:
         value, end = _DECODER.raw_decode(text, at)
         yield at, value
         at = _skip_blank(text, end)
         if text.startswith("]", at):
-            return
+            return at + 1
         if not text.startswith(",", at):
             raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
         at = _skip_blank(text, at + 1)

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 
+@lru_cache(maxsize=4096)
 def key(name: str) -> str:
     """Return a name as it is compared: without case, blanks and punctuation. `@id` keeps its sign."""
     plain = re.sub(r"[\W_]+", "", name.casefold())
@@ -35,7 +37,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
             stellen-id stellen-nr stellennummer stelle-id job-nr jobnummer job-number anzeigen-id anzeigennummer
             ausschreibungsnummer ausschreibungs-nr id-offre offre-id id-oferta oferta-id id-vacature
             vacaturenummer numéro-offre número-oferta
-            job-position-posting-id document-id external-id external-job-id identifier guid
+            job-position-posting-id document-id external-id external-job-id identifier identifier-value guid
             {_REFERENCES}
         """,
         "title": """
@@ -61,10 +63,10 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
             physical-location work-location workplace place office primary-office
             arbeitsort einsatzort dienstort standort standorte arbeitsorte
             lieu lieu-de-travail localisation lugar lugar-de-trabajo ubicación werklocatie standplaats locatie
-            categories-location
+            cities orte lieux location-name categories-location
         """,
         "department": """
-            departments department-name abteilung fachbereich team département service-département
+            departments department-name department-label abteilung fachbereich team département service-département
             departamento afdeling category job-category categories-department categories-team
         """,
         "employment_type": """
@@ -89,15 +91,21 @@ LAST_ID_NAMES: Final = (*_keys(_REQUISITIONS), "@id")
 """They are ids only in a file whose jobs have no other id."""
 
 PLACE: Final[tuple[tuple[str, ...], ...]] = (
-    _keys("city town stadt ort ville ciudad stad plaats municipality city-name address-locality locality"),
-    _keys("state region province bundesland région provincia provincie address-region country-subdivision-code"),
-    _keys("country country-name land pays país address-country country-code"),
+    _keys(
+        "city town stadt ort ville ciudad stad plaats municipality city-name address-locality locality "
+        "location-city job-city work-city"
+    ),
+    _keys(
+        "state region province bundesland région provincia provincie address-region country-subdivision-code "
+        "location-state location-region"
+    ),
+    _keys("country country-name land pays país address-country location-country country-code"),
 )
 """The parts of a place: its city, its region, its country."""
 
 MORE_PLACES: Final = _keys(
     "locations job-locations secondary-locations additional-locations additional-offices all-locations "
-    "further-locations"
+    "categories-all-locations further-locations"
 )
 """Further places of a job beside its location."""
 
@@ -152,3 +160,8 @@ LISTS: Final = _keys(
     "feed"
 )
 """Names of a JSON list of jobs, and of objects that hold one; the first that holds objects counts."""
+
+TOTALS: Final = _keys("total total-found total-count total-results total-jobs total-elements record-count nb-hits")
+NEXT_PAGES: Final = _keys("next next-page next-cursor next-page-token next-link next-url @odata.next-link")
+ABOUT_PAGES: Final = frozenset(_keys("meta paging pagination page links page-info"))
+"""What a JSON document says of a longer list that it is one page of, itself or in such an object."""

@@ -54,6 +54,7 @@ COLUMNS: Final = tuple(column.name for column in fields(OwnJob) if column.name n
 _READ: Final = (*COLUMNS, "withdrawn")
 _NUMBERS: Final = ("own_job_id", "kombo_job_id", "remote_id", "job_code")
 """Columns of ids and codes: exact as they are, and what spreadsheets damage."""
+_PARTS: Final = tuple(name for names in PLACE for name in names)
 _JOINED: Final = ("department", "employment_type")
 _SHOWN: Final = 500
 
@@ -111,6 +112,8 @@ class _Reader:
         self._last_id_names: tuple[str, ...] = () if "own_job_id" in columns.values() else LAST_ID_NAMES
         self._found: dict[str, set[str]] = defaultdict(set)
         """The names under which whole records had each column."""
+        self._given: tuple[str, ...] = ()
+        self._columns: dict[str, list[str]] = {column: [] for column in self._names}
         self._has_header = False
 
     def read(self, source: str | Path | BinaryIO, form: Format | None, sheet: str | None) -> Iterator[OwnJob | BadRow]:
@@ -180,7 +183,8 @@ class _Reader:
         # Of a table the id is one column, in every row.
         self._id_names = self._id_names_in(keys)[:1]
         self._last_id_names = ()
-        twice = [name for name, times in Counter(header.names).items() if times > 1 and name in understood]
+        times = Counter(keys)
+        twice = [name for name in understood if times[key(name)] > 1]
         if twice:
             reason = f"the column {', '.join(twice)} comes more than once; the first one counts"
             yield BadRow(header.line, reason, kept=True)
@@ -192,7 +196,7 @@ class _Reader:
         return tuple(name for name in self._id_names if name in keys)
 
     def _understood(self, header: Sequence[str]) -> Iterator[tuple[str, str]]:
-        columns = {**dict.fromkeys(MORE_PLACES, "location"), **dict.fromkeys(sum(PLACE, ()), "location")}
+        columns = {**dict.fromkeys(MORE_PLACES, "location"), **dict.fromkeys(_PARTS, "location")}
         for column in reversed(_READ):
             columns |= dict.fromkeys(self._names[column], column)
         columns |= dict.fromkeys(self._id_names, "own_job_id")
@@ -257,9 +261,17 @@ class _Reader:
             self._found["own_job_id"].add(name)
         return name
 
+    def _present(self, given: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+        """The names of each column that a record has. Most records of a file have the same ones."""
+        if given != self._given:
+            keys = set(given)
+            self._given = given
+            self._columns = {column: [n for n in names if n in keys] for column, names in self._names.items()}
+        return self._columns
+
     def _value(self, column: str, given: Mapping[str, Any], id_name: str, *, is_broken: bool) -> tuple[str | None, str]:
         """What a record tells of a column, None where it tells nothing, and what a spreadsheet did to it."""
-        names = [name for name in self._names[column] if name in given]
+        names = self._present(tuple(given))[column]
         if id_name in REFERENCES:
             names = [name for name in names if name != id_name]
         if is_broken:
@@ -293,14 +305,14 @@ class _Reader:
         return True if word in YES else None
 
     def _location(self, given: Mapping[str, Any], names: Sequence[str]) -> tuple[str | None, str]:
-        parts = values.place_parts(given)
+        composed = values.composed_places(given)
         more = [name for name in MORE_PLACES if name in given]
-        if not names and not more and given.keys().isdisjoint(sum(PLACE, ())):
+        if not names and not more and given.keys().isdisjoint(_PARTS):
             return None, ""
         found = next(filter(None, (values.places(given[name]) for name in names)), [])
-        found = [text for text in found if not values.is_nothing(text)]
-        if len(found) < 2:
-            found = list(filter(None, [values.one_place("".join(found), parts)]))
+        found = [text for text in found if not values.is_nothing(text)] or composed
+        if len(found) == len(composed) == 1:
+            found = [values.one_place(found[0], composed)]
         for place in (place for name in more for place in values.places(given[name])):
             if not any(values.names_place(known, place) or values.names_place(place, known) for known in found):
                 found.append(place)
@@ -370,5 +382,4 @@ def _without_decimals(rows: Iterable[OwnJob | BadRow]) -> Iterator[OwnJob | BadR
             for column in mended:
                 if _is_whole(text := getattr(row, column, None) or ""):
                     changes[column] = text[:-2]
-            # The two kinds of rows have their id under one name.
             yield replace(row, **changes) if changes else row

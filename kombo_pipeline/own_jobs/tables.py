@@ -78,8 +78,9 @@ def _records(rows: Iterator[Row | BadRow], is_header: IsHeader, hint: str) -> It
         line, values = row
         if not any(map(_is_given, values)):
             continue
-        # Of equal names the first counts.
-        fields = dict(reversed(list(zip(names, values, strict=False))))
+        fields: dict[str, Any] = {}
+        for name, value in zip(names, values, strict=False):
+            fields.setdefault(name, value)  # of equal names the first one counts
         if any(map(_is_given, values[len(names) :])):
             # Only what stands before every possible slip is certain.
             yield Record(line, {names[0]: values[0]}, f"{len(values)} values for {len(names)} columns; {hint}")

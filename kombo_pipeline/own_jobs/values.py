@@ -57,6 +57,8 @@ def plain(value: Any, within: Sequence[str] = WITHIN_OTHERS) -> str:
 
 def texts(value: Any, within: Sequence[str] = WITHIN_OTHERS, depth: int = 0) -> list[str]:
     """Return the texts of a value that are not blank, one for each element of a list."""
+    if isinstance(value, str):
+        return [text] if (text := clean(value)) else []
     if depth > MAX_DEPTH:
         return []
     match value:
@@ -83,7 +85,9 @@ def _is_meant(value: Any) -> bool:
 
 def clean(text: str) -> str:
     """Return the text without what Postgres cannot keep: null bytes and halves of surrogate pairs."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\0", "").strip()
 
 
 def unescaped(text: str) -> str:
@@ -94,7 +98,7 @@ def unescaped(text: str) -> str:
         text = once
     if "<" in text:
         text = _TAG.sub(lambda found: " " if _BREAKING_TAG.match(found[0]) else "", text)
-    return clean(text.replace("\xa0", " "))
+    return clean(re.sub(" {2,}", " ", text.replace("\xa0", " ")))
 
 
 def is_nothing(text: str) -> bool:
@@ -136,17 +140,18 @@ def places(value: Any, depth: int = 0) -> list[str]:
     if not isinstance(value, dict):
         return list(filter(None, map(unescaped, texts(value))))
     given = dict(_with_address(value, depth))
-    parts = place_parts(given)
+    composed = composed_places(given)
     for name in WITHIN["location"]:
         inner = given.get(name)
         if isinstance(inner, (list, dict)):
-            if not parts and (found := places(inner, depth + 1)):
+            if not composed and (found := places(inner, depth + 1)):
                 return found
         elif text := unescaped(plain(inner)):
-            return [one_place(text, parts)]
+            return [one_place(text, composed[:1])]
+    if composed:
+        return composed
     address = next((plain(each) for name, each in given.items() if name in ADDRESSES and isinstance(each, str)), "")
-    place = one_place("" if parts else unescaped(address), parts)
-    return [place] if place else []
+    return list(filter(None, [unescaped(address)]))
 
 
 def _with_address(value: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
@@ -158,15 +163,19 @@ def _with_address(value: Mapping[str, Any], depth: int) -> Iterator[tuple[str, A
         yield key(name), each
 
 
-def place_parts(given: Mapping[str, Any]) -> list[str]:
-    """Return the city, the region and the country that are given by name."""
-    named_parts = (next(filter(None, (plain(given.get(name)) for name in names)), "") for names in PLACE)
-    return [text for text in map(unescaped, named_parts) if text and not is_nothing(text)]
+def composed_places(given: Mapping[str, Any]) -> list[str]:
+    """Return the places whose city, region and country are given by name; of several cities each is one."""
+    cities, *others = ([part for name in names if name in given for part in texts(given[name])] for names in PLACE)
+    # A region and a country come under several names, in words and as a code.
+    parts = [unescaped(next(iter(found), "")) for found in others]
+    found = [unescaped(city) for city in dict.fromkeys(cities) if not is_nothing(city)] or [""]
+    wholes = (one_place(city, [part for part in parts if part and not is_nothing(part)]) for city in found)
+    return list(filter(None, wholes))
 
 
 def one_place(text: str, parts: Iterable[str]) -> str:
     """Return a place as text, with those of its parts that the text does not name already."""
-    for part in parts:
+    for part in (part.strip() for whole in parts for part in whole.split(",")):
         if not names_place(text, part):
             text = f"{text}, {part}" if text else part
     return text

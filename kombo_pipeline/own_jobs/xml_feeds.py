@@ -242,6 +242,7 @@ def _mended(data: bytes, jobs: _Jobs, fault: str) -> Iterator[Record | BadRow]:
     for what, (line, times) in mended.items():
         yield BadRow(line, f"{times} times {what}, first in this line", kept=True)
     content, at, prefix, lines = text.encode(), 0, b"", 0
+    ends_at: int | None = None
     while True:
         parser = jobs.parser(lines)
         try:
@@ -259,7 +260,9 @@ def _mended(data: bytes, jobs: _Jobs, fault: str) -> Iterator[Record | BadRow]:
             job_at = before + jobs.job_at
             is_past_end = not jobs.around
             reason = f"no XML: {expat.ErrorString(error.code)}: line {lines + error.lineno}"
-            if not jobs.job_name or content.find(f"</{jobs.job_root}".encode(), job_at) < 0:
+            if ends_at is None and jobs.job_name:
+                ends_at = content.rfind(f"</{jobs.job_root}".encode())
+            if ends_at is None or ends_at < job_at:
                 raise FeedError(f"no XML: {fault}") from error
             if jobs.open:
                 yield jobs.broken(reason)

@@ -77,8 +77,14 @@ def test_a_file_without_a_readable_job_withdraws_nothing(conn: Connection) -> No
     imported(conn, "id,title\n1,Nurse\n")
     done = imported(conn, "id,title\n,Nurse\n", replace=True)
     assert (done.withdrawn, len(done.bad)) == (0, 1)
-    assert done.not_withdrawn == "no job could be read, so no job was withdrawn"
+    assert done.not_withdrawn == "no living job could be read, so no job was withdrawn for being missing"
     assert stored(conn) == [("1", "Nurse")]
+
+
+def test_a_list_that_only_withdraws_jobs_withdraws_those_and_no_other(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n")
+    assert imported(conn, "id,title,withdrawn\n1,Nurse,1\n", replace=True).withdrawn == 1
+    assert stored(conn) == [("2", "Cook")]
 
 
 def test_a_job_whose_row_is_bad_is_not_withdrawn(conn: Connection) -> None:

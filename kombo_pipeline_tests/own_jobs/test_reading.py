@@ -1,7 +1,6 @@
 """Own jobs come in from any file that people have: what can be read is kept, what cannot is named by its line."""
 
 import gzip
-import io
 import json
 from datetime import date
 from pathlib import Path
@@ -11,24 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kombo_pipeline.own_jobs.dates import read_date
 from kombo_pipeline.own_jobs.files import BadRow, FeedError
 from kombo_pipeline.own_jobs.reading import OwnJob, read
+from kombo_pipeline_tests.own_jobs.lists import bad, jobs, rows
 
 NURSE = OwnJob("1", "Nurse")
-
-
-def rows(content: str | bytes, **options: Any) -> list[OwnJob | BadRow]:
-    data = content if isinstance(content, bytes) else content.encode()
-    return list(read(io.BytesIO(data), **options))
-
-
-def jobs(content: str | bytes, **options: Any) -> list[OwnJob]:
-    return [row for row in rows(content, **options) if isinstance(row, OwnJob)]
-
-
-def bad(content: str | bytes, **options: Any) -> list[BadRow]:
-    return [row for row in rows(content, **options) if isinstance(row, BadRow)]
 
 
 # ------------------------------------------------------------------------------------------------- CSV
@@ -235,32 +221,3 @@ def test_no_content_at_all_ends_in_anything_but_rows_or_a_feed_error(content: by
         rows(content, format=kind)
     except FeedError as error:
         assert str(error)
-
-
-# ----------------------------------------------------------------------------------------------- dates
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2026-03-14", "2026-03-14T23:59:59Z", "2026-03-14 08:00:00+02:00", "20260314", "2026/03/14", "14.03.2026",
-        "14.3.26", "14/03/2026", "3/14/2026", "14 March 2026", "Mar 14, 2026", "March 14,  2026",
-        "Sat, 14 Mar 2026 20:52:19 EST", "1773446400", "1773446400000",
-    ],
-)  # fmt: skip
-def test_common_dates_are_read(text: str) -> None:
-    assert read_date(text) == date(2026, 3, 14)
-
-
-@pytest.mark.parametrize(
-    "text", ["03/04/2026", "yesterday", "2026-13-01", "0001-01-01", "31.02.2026", "99999999", "12"]
-)
-def test_a_date_that_cannot_be_told_is_left_out_and_reported_with_its_line(text: str) -> None:
-    note, job = rows(f"id,title,date\n1,Nurse,{text}\n")
-    assert isinstance(note, BadRow)
-    assert (note.line, note.kept, text in note.reason) == (2, True, True)
-    assert job == NURSE
-
-
-def test_the_fourth_of_april_is_one_day_in_either_order() -> None:
-    assert read_date("04/04/2026") == date(2026, 4, 4)
