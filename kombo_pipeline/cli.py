@@ -23,6 +23,7 @@ from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.responses import page_text
 from kombo_pipeline.orchestration.commands import forget
+from kombo_pipeline.own_jobs.commands import import_own_jobs
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
 
 _EXPECTED = (SettingsError, KomboError, psycopg.Error, RuntimeError, ValueError, LookupError, OSError)
@@ -171,35 +172,6 @@ def lookup(integration_id: str, post_urls: Sequence[str], name_contains: str | N
     )
 
 
-@main.command("import-own-jobs")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--customer", required=True, help="Your id of the customer, the origin_id of its integrations.")
-@click.option("--source", default="import", show_default=True, help="manual, email, import or multiposter.")
-@click.option(
-    "--format", "file_format", type=click.Choice(["csv", "json", "jsonl", "xml"]), help="By suffix otherwise."
-)
-@click.option(
-    "--map", "columns", multiple=True, metavar="NAME=COLUMN", help="A header of the file and its column here."
-)
-@click.option("--replace", is_flag=True, help="Withdraw the jobs of this customer and source that the file lacks.")
-def import_own_jobs(file: Path, *, file_format: Any, columns: Sequence[str], customer: str, **options: Any) -> None:
-    """Import jobs of your own database: CSV, JSON, JSON Lines or an XML job feed. Bad rows are named, the rest kept."""
-    from kombo_pipeline.own_jobs import importing, reading
-
-    pairs = [column.partition("=") for column in columns]
-    if wrong := [name for name, equals, column in pairs if not (name and equals and column)]:
-        raise click.UsageError(f"--map takes NAME=COLUMN, not {wrong[0]!r}")
-    rows = reading.read(file, format=file_format, columns={name: column for name, _, column in pairs})
-    with _warehouse() as conn:
-        imported = importing.import_own_jobs(conn, rows, customer_id=customer, **options)
-    for bad in imported.bad:
-        click.echo(f"line {bad.line}: {bad.reason}", err=True)
-    click.echo(
-        f"{imported.new} new, {imported.changed} changed, {imported.unchanged} unchanged, "
-        f"{imported.withdrawn} withdrawn, {len(imported.bad)} rows with a remark"
-    )
-
-
 @main.command()
 @click.option("--ats", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--own", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -250,7 +222,7 @@ def replay(event_ids: Sequence[str]) -> None:
 
 @main.group()
 def release() -> None:
-    """Release quarantined records or a held closure of many jobs, or say whose an integration is."""
+    """Release quarantined records, a held closure or a held withdrawal, or say whose an integration is."""
 
 
 @release.command("records")
@@ -292,6 +264,35 @@ def release_closure(hold_id: int | None, refuse: bool, by: str | None) -> None:
     click.echo("Refused; the jobs stay as they are." if refuse else f"{closed} jobs closed.")
 
 
+@release.command("own-jobs")
+@click.argument("hold_id", type=int, required=False)
+@click.option("--refuse", is_flag=True, help="Leave the own jobs as they are.")
+@click.option("--by", default=None, help="Who decides; your login name by default.")
+def release_own_jobs(hold_id: int | None, refuse: bool, by: str | None) -> None:
+    """Withdraw exactly the own jobs that a hold names; without a number, list what is held."""
+    from kombo_pipeline.linking import links
+    from kombo_pipeline.own_jobs import held_withdrawals
+    from kombo_pipeline.own_jobs.importing import release_withdrawal
+
+    with _warehouse() as conn:
+        if hold_id is None:
+            holds = held_withdrawals.waiting(conn)
+            if not holds:
+                click.echo("No withdrawal is held.")
+            for hold in holds:
+                click.echo(
+                    f"{hold.hold_id}: list {hold.list_name} of {hold.customer_id}, {len(hold.own_job_ids)} of "
+                    f"{hold.living_jobs} own jobs, held {hold.held_at:%Y-%m-%d %H:%M}"
+                )
+            return
+        released = release_withdrawal(conn, hold_id, decided_by=by or getpass.getuser(), refuse=refuse)
+        if released is None:
+            raise LookupError(f"No withdrawal {hold_id} waits for a decision")
+        links.follow_own_jobs(conn, released.customer_id)
+    told = f"{len(released.withdrawn)} own jobs withdrawn."
+    click.echo("Refused; the own jobs stay as they are." if refuse else told)
+
+
 @main.command()
 @click.option("--dead", is_flag=True, help="List those that were given up instead of those that wait.")
 @click.option("--retry", "notice_id", type=click.UUID, metavar="NOTICE_ID", help="Send this one again, at once.")
@@ -325,6 +326,7 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
         click.echo("No notice was given up." if dead else "No notice waits.")
 
 
+main.add_command(import_own_jobs)
 main.add_command(forget)
 main.add_command(events)
 main.add_command(user)

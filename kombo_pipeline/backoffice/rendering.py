@@ -31,7 +31,7 @@ _STAFF_PAGES = (
     ("/picker", "Job picker"),
     ("/own-jobs", "Own jobs"),
     ("/links", "Links"),
-    ("/holds", "Held closures"),
+    ("/holds", "Holds"),
     ("/integrations", "Integrations"),
     ("/history", "History"),
 )

@@ -33,6 +33,8 @@ grant insert on core.own_jobs, core.job_links, core.link_decisions, core.exposed
 grant update on core.own_jobs, core.job_links, core.exposed_jobs, core.link_notices, core.backoffice_sessions
     to kombo_backoffice;
 grant delete on core.backoffice_sessions to kombo_backoffice;
+-- Holding a withdrawal that the own-jobs feed brings, and releasing it.
+grant select, insert, update on core.held_withdrawals to kombo_backoffice;
 -- Releasing a held closure.
 grant update (decision, decided_at, decided_by) on core.held_closures to kombo_backoffice;
 grant update (remote_deleted_at, vanished_at, status, record_hash, last_fetch_id) on core.jobs to kombo_backoffice;

@@ -6,12 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.guard import HELD_ABOVE_JOBS, is_held
 from kombo_pipeline.ingest.statements import fetches, held_closures, integrations, jobs
 from kombo_pipeline.linking import links
 
-# Both must be exceeded: a small customer may close 3 of 4 jobs in a day, a large one 30 of 5,000.
-HELD_ABOVE_JOBS = 10
-HELD_ABOVE_SHARE = 0.2
 DETAILS_UNKNOWN = "Kombo did not give the details of the integration"
 
 
@@ -22,11 +20,6 @@ class Vanished:
     closed: int = 0
     held: int = 0
     notes: list[str] = field(default_factory=list)
-
-
-def is_held(*, closing: int, open_jobs: int) -> bool:
-    """Whether a closure of `closing` open jobs at once must wait for a person."""
-    return closing > HELD_ABOVE_JOBS and closing > HELD_ABOVE_SHARE * open_jobs
 
 
 def deletions_are_doubtful(integration: Mapping[str, Any]) -> bool:
@@ -70,9 +63,9 @@ def _held(conn: Connection, fetch: Mapping[str, Any], reason: str, ending: dict[
     """Hold staged jobs that would end together, if they are too many; return those held."""
     integration_id = fetch["integration_id"]
     if len(ending) <= HELD_ABOVE_JOBS:
-        return {}
+        return {}  # without counting the open jobs of every fetch
     open_jobs = jobs.open_job_count(conn, integration_id)
-    if not is_held(closing=len(ending), open_jobs=open_jobs):
+    if not is_held(ending=len(ending), living=open_jobs):
         return {}
     jobs.unstage(conn, list(ending))
     fetches.forget_quarantined(conn, fetch_id=fetch["fetch_id"], kombo_job_ids=list(ending))
@@ -115,7 +108,7 @@ def close_vanished(
     open_absent = sum(is_open for is_open in absent.values())
     gone_at = dict.fromkeys(absent, fetch["started_at"] or datetime.now(UTC))
     nothing_came = fetch["records"] == 0 and open_absent > 0
-    if nothing_came or is_held(closing=open_absent, open_jobs=open_jobs):
+    if nothing_came or is_held(ending=open_absent, living=open_jobs):
         held_closures.hold(
             conn,
             integration_id=integration_id,

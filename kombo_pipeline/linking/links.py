@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import job_links
+from kombo_pipeline.linking.statements import exposed_jobs, job_links
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +60,9 @@ def follow_jobs(
     job_links.follow_lifecycle(conn, integration_id, narrowed)
     job_links.mark_for_another_look(conn, integration_id, narrowed)
     job_links.expose_linked(conn, integration_id, narrowed)
+
+
+def follow_own_jobs(conn: Connection, customer_id: str) -> None:
+    """Bring the links of a customer in line with its own jobs, in the transaction that withdrew or returned some."""
+    for integration in exposed_jobs.integrations(conn, customer_id=customer_id):
+        follow_jobs(conn, integration["integration_id"])

@@ -39,7 +39,13 @@ class SandboxFeeds:
                 continue
             rows = reading.read(feed, format="xml")
             importing.import_own_jobs(
-                conn, rows, customer_id=integration["customer_id"], source="multiposter", replace=True
+                conn,
+                rows,
+                customer_id=integration["customer_id"],
+                source="multiposter",
+                # A customer with two connections has two feeds, which do not withdraw each other's jobs.
+                list_name=integration_id,
+                replace=True,
             )
             conn.commit()
             self._read_at[integration_id] = now

@@ -148,12 +148,13 @@ def own_jobs(warehouse: Warehouse) -> dg.MaterializeResult[None]:
 def own_jobs_metadata(conn: Connection) -> dict[str, Any]:
     """Return what a materialization of own_jobs shows."""
     counts = own_job_tables.counts(conn)
-    columns = ("customer_id", "source", "own_jobs", "withdrawn", "newest_import")
+    columns = ("customer_id", "list", "source", "own_jobs", "withdrawn", "held", "newest_import")
     return {
         "dagster/row_count": sum(row["own_jobs"] + row["withdrawn"] for row in counts),
         "dagster/table_name": "core.own_jobs",
         "dagster/column_schema": column_schema(conn, "core", "own_jobs"),
         "customers": len({row["customer_id"] for row in counts}),
+        "held": sum(row["held"] for row in counts),
         "by_customer_and_source": table(counts[:100], columns),
     }
 

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import anyio
@@ -36,6 +36,9 @@ _FORMATS: Final[Mapping[str, Format]] = {
     "application/x-jsonlines": "jsonl",
     "application/json-lines": "jsonl",
     "text/csv": "csv",
+    "application/ld+json": "json",
+    "application/atom+xml": "xml",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 }
 _FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -76,16 +79,17 @@ class _RefusedError(Exception):
 
 async def receive(request: Request) -> Response:
     """Import a list of own jobs; answers what it did, and which rows are bad. All of it is one transaction."""
+    return await _answer(request, _receive)
+
+
+async def withdraw(request: Request) -> Response:
+    """Withdraw one own job, whatever list it belongs to; answers 1, or 0 where it was withdrawn already."""
+    return await _answer(request, _withdraw)
+
+
+async def _answer(request: Request, serve: Callable[[Request, str], Awaitable[dict[str, Any]]]) -> Response:
     try:
-        customer_id = _admitted(request)
-        form = _format(request)
-        options = _options(request)
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
-            await _store(request, body)
-            file = cast(BinaryIO, body)
-            imported = await anyio.to_thread.run_sync(
-                _import, request, file, customer_id, form, options, limiter=_limiter(request)
-            )
+        return JSONResponse(await serve(request, _admitted(request)))
     except _RefusedError as refused:
         headers = {"WWW-Authenticate": "Bearer"} if refused.status_code == 401 else {}
         return JSONResponse({"error": str(refused)}, refused.status_code, headers)
@@ -93,7 +97,35 @@ async def receive(request: Request) -> Response:
         return JSONResponse({"error": "the database does not answer; send it again"}, 503, {"Retry-After": "5"})
     except ClientDisconnect:
         return Response(status_code=400)
-    return JSONResponse(imported)
+
+
+async def _receive(request: Request, customer_id: str) -> dict[str, Any]:
+    form = _format(request)
+    options = _options(request)
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
+        await _store(request, body)
+        return await anyio.to_thread.run_sync(
+            _import, request, cast(BinaryIO, body), customer_id, form, options, limiter=_limiter(request)
+        )
+
+
+async def _withdraw(request: Request, customer_id: str) -> dict[str, Any]:
+    query = _known_parameters(request, "own_job_id", "dry_run")
+    own_job_id, is_dry = query.get("own_job_id", ""), _flag(query, "dry_run")
+    if not own_job_id or "\0" in own_job_id:
+        raise _RefusedError(422, "name the job: ?own_job_id=ID")
+    withdrawn = await anyio.to_thread.run_sync(_withdraw_one, request, customer_id, own_job_id, is_dry)
+    return {"withdrawn": withdrawn, "dry_run": is_dry}
+
+
+def _withdraw_one(request: Request, customer_id: str, own_job_id: str, is_dry: bool) -> int:
+    with request.app.state.pool.connection() as conn:
+        if "\0" in customer_id or not statements.exists(conn, customer_id=customer_id, own_job_id=own_job_id):
+            raise _RefusedError(404, f"customer {customer_id!r} has no own job {own_job_id!r}")
+        withdrawn = statements.withdraw(conn, customer_id=customer_id, own_job_ids=[own_job_id])
+        if is_dry:
+            conn.rollback()
+    return len(withdrawn)
 
 
 def _limiter(request: Request) -> anyio.CapacityLimiter:
@@ -129,16 +161,39 @@ def _format(request: Request) -> Format:
     return _FORMATS[media_type]
 
 
-def _options(request: Request) -> dict[str, Any]:
-    query = request.query_params
-    if unknown := set(query) - {"source", "replace"}:
-        raise _RefusedError(422, f"unknown parameter {min(unknown)!r}; known are source and replace")
-    source, replace = query.get("source", "multiposter"), query.get("replace", "").lower()
+class _Options(NamedTuple):
+    """What the address says of a list."""
+
+    source: str
+    list_name: str
+    replace: bool
+    dry_run: bool
+
+
+def _options(request: Request) -> _Options:
+    query = _known_parameters(request, "source", "list", "replace", "dry_run")
+    source = query.get("source", "multiposter")
     if source not in importing.SOURCES:
         raise _RefusedError(422, f"{source!r} is no source; known are {', '.join(importing.SOURCES)}")
-    if replace not in _FLAGS:
-        raise _RefusedError(422, "replace is 1 or 0")
-    return {"source": source, "replace": _FLAGS[replace]}
+    try:
+        list_name = importing.checked_list_name(query.get("list", source))
+    except ValueError as error:
+        raise _RefusedError(422, str(error)) from error
+    return _Options(source, list_name, _flag(query, "replace"), _flag(query, "dry_run"))
+
+
+def _known_parameters(request: Request, *known: str) -> Mapping[str, str]:
+    query = request.query_params
+    if unknown := set(query) - set(known):
+        raise _RefusedError(422, f"unknown parameter {min(unknown)!r}; known are {', '.join(known)}")
+    return query
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    value = query.get(name, "").lower()
+    if value not in _FLAGS:
+        raise _RefusedError(422, f"{name} is 1 or 0")
+    return _FLAGS[value]
 
 
 async def _store(request: Request, body: "tempfile.SpooledTemporaryFile[bytes]") -> None:
@@ -155,9 +210,7 @@ async def _store(request: Request, body: "tempfile.SpooledTemporaryFile[bytes]")
     body.seek(0)
 
 
-def _import(
-    request: Request, body: BinaryIO, customer_id: str, form: Format, options: dict[str, Any]
-) -> dict[str, Any]:
+def _import(request: Request, body: BinaryIO, customer_id: str, form: Format, options: _Options) -> dict[str, Any]:
     try:
         rows = list(reading.read(body, format=form))
     except FeedError as error:
@@ -168,7 +221,20 @@ def _import(
             raise _RefusedError(
                 404, f"no integration and no own job has the customer id {customer_id!r}; is it misspelt?"
             )
-        imported = importing.import_own_jobs(conn, rows, customer_id=customer_id, **options)
+        imported = importing.import_own_jobs(
+            conn,
+            rows,
+            customer_id=customer_id,
+            source=options.source,
+            list_name=options.list_name,
+            replace=options.replace,
+        )
+        if options.dry_run:
+            conn.rollback()
+    return _told(imported, options)
+
+
+def _told(imported: importing.Imported, options: _Options) -> dict[str, Any]:
     bad = [
         {"line": row.line, "reason": row.reason, "kept": row.kept, "own_job_id": row.own_job_id} for row in imported.bad
     ]
@@ -177,9 +243,18 @@ def _import(
         "changed": imported.changed,
         "unchanged": imported.unchanged,
         "withdrawn": imported.withdrawn,
+        "held": imported.held,
+        "hold_id": None if options.dry_run else imported.hold_id,
+        "not_withdrawn": importing.why_not_withdrawn(imported, dry_run=options.dry_run) or None,
+        "list": options.list_name,
+        "dry_run": options.dry_run,
+        "examples": {kind: [job._asdict() for job in jobs] for kind, jobs in imported.examples.items()},
         "bad": bad[:SHOWN_ROWS],
         "bad_not_shown": len(bad[SHOWN_ROWS:]),
     }
 
 
-routes: list[Route] = [Route("/api/own-jobs/{customer:path}", receive, methods=["POST"])]
+routes: list[Route] = [
+    Route("/api/own-jobs/{customer:path}", receive, methods=["POST"]),
+    Route("/api/own-jobs/{customer:path}", withdraw, methods=["DELETE"]),
+]

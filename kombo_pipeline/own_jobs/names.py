@@ -81,6 +81,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
             open-date opened opened-at datum veröffentlichungsdatum veröffentlicht veröffentlicht-am
             date-de-publication publié-le fecha-de-publicación publicatiedatum plaatsingsdatum
         """,
+        "withdrawn": "",
     }.items()
 }
 """The names of a column; the first that has a value counts."""
@@ -130,6 +131,9 @@ def is_wrapper(name: str) -> bool:
     """Whether a name only wraps the fields of a record."""
     return name == "_source" or key(name) in TRANSPARENT
 
+
+YES: Final = frozenset(_keys("true 1 yes y x ja j wahr oui vrai sí si verdadero waar"))
+NO: Final = frozenset(_keys("false 0 no n nein falsch non faux falso nee onwaar"))
 
 ADDRESSES: Final = frozenset(_keys("address postal-address geo-address area"))
 

@@ -11,7 +11,18 @@ from typing import Any, BinaryIO, Final
 from kombo_pipeline.own_jobs import files, json_lists, tables, values, xml_feeds
 from kombo_pipeline.own_jobs.dates import read_date
 from kombo_pipeline.own_jobs.files import BadRow, FeedError, Format, Header, Record
-from kombo_pipeline.own_jobs.names import LAST_ID_NAMES, MORE_PLACES, NAMES, PLACE, REFERENCES, TEXT_TITLES, WITHIN, key
+from kombo_pipeline.own_jobs.names import (
+    LAST_ID_NAMES,
+    MORE_PLACES,
+    NAMES,
+    NO,
+    PLACE,
+    REFERENCES,
+    TEXT_TITLES,
+    WITHIN,
+    YES,
+    key,
+)
 
 MAX_ID_CHARACTERS: Final = 500
 """Longer ids do not fit into an index entry of Postgres (2,704 bytes) in every script."""
@@ -32,11 +43,15 @@ class OwnJob:
     department: str | None = None
     employment_type: str | None = None
     posted_at: date | None = None
+    withdrawn: bool = False
+    """Whether the file says that the job is to be withdrawn."""
     line: int = field(default=0, compare=False)
     """Where the job stands in its file."""
 
 
-COLUMNS: Final = tuple(column.name for column in fields(OwnJob) if column.name != "line")
+COLUMNS: Final = tuple(column.name for column in fields(OwnJob) if column.name not in ("withdrawn", "line"))
+"""What is stored of a job in core.own_jobs, as the file tells it."""
+_READ: Final = (*COLUMNS, "withdrawn")
 _NUMBERS: Final = ("own_job_id", "kombo_job_id", "remote_id", "job_code")
 """Columns of ids and codes: exact as they are, and what spreadsheets damage."""
 _PARTS: Final = tuple(name for names in PLACE for name in names)
@@ -70,9 +85,9 @@ def read_mapping(entries: Iterable[str]) -> dict[str, str]:
     columns: dict[str, str] = {}
     for entry in entries:
         before, _, after = (part.strip() for part in entry.partition("="))
-        column, name = (before, after) if before in COLUMNS else (after, before)
-        if column not in COLUMNS or not name:
-            raise FeedError(f"{entry!r} maps no column; write COLUMN=NAME, COLUMN being one of {', '.join(COLUMNS)}")
+        column, name = (before, after) if before in _READ else (after, before)
+        if column not in _READ or not name:
+            raise FeedError(f"{entry!r} maps no column; write COLUMN=NAME, COLUMN being one of {', '.join(_READ)}")
         if column in columns.values() or name in columns:
             raise FeedError(f"{entry!r} maps {column if column in columns.values() else name} a second time")
         columns[name] = column
@@ -182,7 +197,7 @@ class _Reader:
 
     def _understood(self, header: Sequence[str]) -> Iterator[tuple[str, str]]:
         columns = {**dict.fromkeys(MORE_PLACES, "location"), **dict.fromkeys(_PARTS, "location")}
-        for column in reversed(COLUMNS):
+        for column in reversed(_READ):
             columns |= dict.fromkeys(self._names[column], column)
         columns |= dict.fromkeys(self._id_names, "own_job_id")
         for name in header:
@@ -226,11 +241,14 @@ class _Reader:
         posted_at = read_date(posted) if posted else None
         if posted and not posted_at:
             notes.append(f"the date {posted[:40]!r} cannot be read or may mean two days")
-        if not told["title"] and not any(note.startswith("title") for note in notes):
+        withdrawn = self._flag("withdrawn", given)
+        if withdrawn is None:
+            notes.append("withdrawn is left out: it is neither yes nor no")
+        if not told["title"] and not withdrawn and not any(note.startswith("title") for note in notes):
             notes.append("no title; only its identifiers can match it")
         for note in notes:
             yield BadRow(line, note, kept=True, own_job_id=own_job_id)
-        yield OwnJob(own_job_id, **told, posted_at=posted_at, line=line)
+        yield OwnJob(own_job_id, **told, posted_at=posted_at, withdrawn=bool(withdrawn), line=line)
 
     def _id_name(self, given: Mapping[str, Any], *, is_broken: bool) -> str:
         """The name under which a record has its id: the first one that is there, with a value or without."""
@@ -277,6 +295,14 @@ class _Reader:
             if text and (column == "title" or not values.is_nothing(text)):
                 return text, ""
         return "", ""
+
+    def _flag(self, column: str, given: Mapping[str, Any]) -> bool | None:
+        """Whether a record says yes to a column; None where its word is neither yes nor no."""
+        name = next((name for name in self._names[column] if name in given), None)
+        word = key(values.plain(given[name])) if name else ""
+        if not word or word in NO or values.is_nothing(word):
+            return False
+        return True if word in YES else None
 
     def _location(self, given: Mapping[str, Any], names: Sequence[str]) -> tuple[str | None, str]:
         composed = values.composed_places(given)

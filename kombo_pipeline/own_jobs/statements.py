@@ -1,21 +1,60 @@
 """Statements on core.own_jobs."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from psycopg import sql
+from psycopg.rows import class_row
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.db.queries import like_literal
+from kombo_pipeline.db.queries import like_literal, number
+
+EXAMPLES: Final = 5
+"""Jobs that a result names of each kind."""
+
+
+class NamedJob(NamedTuple):
+    """An own job as results and pages name it."""
+
+    own_job_id: str
+    title: str | None
+    changed: Sequence[str] = ()
+    """The columns that were changed; empty for a new job and for one that is withdrawn."""
+
+
+class Written(NamedTuple):
+    """What writing a list did: how many jobs were new and changed, and the first of each."""
+
+    new: int
+    changed: int
+    new_jobs: list[NamedJob]
+    changed_jobs: list[NamedJob]
 
 
 def counts(conn: Connection) -> list[dict[str, Any]]:
-    """Return how many own jobs each customer has from each source, living and withdrawn, the largest first."""
+    """Return how many own jobs each list of a customer has, living, withdrawn and held, the largest first."""
     return conn.execute(
-        "select customer_id, source, count(*) filter (where withdrawn_at is null) as own_jobs, "
-        "count(*) filter (where withdrawn_at is not null) as withdrawn, max(imported_at) as newest_import "
-        "from core.own_jobs group by customer_id, source order by own_jobs desc, customer_id, source"
+        """
+        select
+            o.customer_id,
+            o.list,
+            o.source,
+            count(*) filter (where o.withdrawn_at is null) as own_jobs,
+            count(*) filter (where o.withdrawn_at is not null) as withdrawn,
+            count(*) filter (where o.withdrawn_at is null and o.own_job_id = any(h.own_job_ids)) as held,
+            max(o.imported_at) as newest_import
+        from core.own_jobs o
+        left join core.held_withdrawals h
+            on h.customer_id = o.customer_id and h.list = o.list and h.decision is null
+        group by o.customer_id, o.list, o.source
+        order by own_jobs desc, o.customer_id, o.list, o.source
+        """
     ).fetchall()
+
+
+def lock_customer(conn: Connection, customer_id: str) -> None:
+    """Wait until no other import of the customer's own jobs is under way, and keep others waiting until the commit."""
+    conn.execute("select pg_advisory_xact_lock(hashtextextended('own jobs of ' || %s, 0))", (customer_id,))
 
 
 def stage(conn: Connection, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -24,7 +63,11 @@ def stage(conn: Connection, columns: Sequence[str], rows: Iterable[Sequence[Any]
     conn.execute("drop table if exists incoming_own_jobs")
     conn.execute(
         sql.SQL(
-            "create temporary table incoming_own_jobs on commit drop as select {} from core.own_jobs with no data"
+            """
+            create temporary table incoming_own_jobs
+            on commit drop
+            as select {} from core.own_jobs with no data
+            """
         ).format(names)
     )
     with conn.cursor().copy(sql.SQL("copy incoming_own_jobs ({}) from stdin").format(names)) as copy:
@@ -33,52 +76,168 @@ def stage(conn: Connection, columns: Sequence[str], rows: Iterable[Sequence[Any]
     conn.execute("analyze incoming_own_jobs")
 
 
-def upsert_staged(conn: Connection, *, customer_id: str, source: str, columns: Sequence[str]) -> tuple[int, int]:
-    """Insert or update the staged jobs of a customer, which are alive from then on; return new and changed ones.
+def upsert_staged(
+    conn: Connection, *, customer_id: str, source: str, list_name: str, columns: Sequence[str]
+) -> Written:
+    """Insert or update the staged jobs of a customer, which are alive from then on and belong to the list.
 
     A staged null leaves what is stored, a staged empty text clears it. An unchanged job is not written.
     """
     values = [name for name in columns if name not in ("own_job_id", "posted_at")]
-    written = [sql.Identifier(name) for name in (*values, "posted_at", "source")]
-    rows = conn.execute(
-        sql.SQL(
-            "insert into core.own_jobs as o (customer_id, own_job_id, {columns}) "
-            "select %(customer)s, i.own_job_id, {values}, coalesce(i.posted_at, o.posted_at), %(source)s "
-            "from incoming_own_jobs i left join core.own_jobs o "
-            "on o.customer_id = %(customer)s and o.own_job_id = i.own_job_id order by i.own_job_id "
-            "on conflict (customer_id, own_job_id) do update set "
-            "({columns}, imported_at, withdrawn_at) = ({excluded}, now(), null) "
-            "where o.withdrawn_at is not null or ({stored}) is distinct from ({excluded}) "
-            "returning o.xmax = 0 as new"
-        ).format(
-            columns=sql.SQL(", ").join(written),
-            values=sql.SQL(", ").join(
-                sql.SQL("nullif(coalesce(i.{0}, o.{0}), '')").format(sql.Identifier(name)) for name in values
-            ),
-            stored=sql.SQL(", ").join(sql.SQL("o.{}").format(name) for name in written),
-            excluded=sql.SQL(", ").join(sql.SQL("excluded.{}").format(name) for name in written),
+    written = (*values, "posted_at", "source", "list")
+    row = conn.execute(
+        _UPSERT.format(
+            columns=_listed("{0}", written),
+            values=_listed("nullif(coalesce(i.{0}, b.{0}), '')", values),
+            stored=_listed("o.{0}", written),
+            excluded=_listed("excluded.{0}", written),
+            before=_listed("o.{0}", written),
+            differences=_listed("case when w.{0} is distinct from b.{0} then {1} end", written),
+            examples=sql.Literal(EXAMPLES),
         ),
-        {"customer": customer_id, "source": source},
-    ).fetchall()
-    new = sum(row["new"] for row in rows)
-    return new, len(rows) - new
+        {"customer": customer_id, "source": source, "list": list_name},
+    ).fetchone()
+    assert row is not None
+    return Written(
+        row["new"],
+        row["changed"],
+        [NamedJob(*job) for job in row["new_jobs"] or ()],
+        [NamedJob(*job) for job in row["changed_jobs"] or ()],
+    )
 
 
-def withdraw_unstaged(conn: Connection, *, customer_id: str, source: str, spared: Sequence[str]) -> int:
-    """Withdraw the customer's jobs of a source that are neither staged nor spared; return how many."""
-    return conn.execute(
-        "update core.own_jobs o set withdrawn_at = now() "
-        "where customer_id = %s and source = %s and withdrawn_at is null and own_job_id <> all(%s) "
-        "and not exists (select from incoming_own_jobs i where i.own_job_id = o.own_job_id)",
-        (customer_id, source, list(spared)),
-    ).rowcount
+# `before` is what stood there when the statement began, whatever `written` does.
+_UPSERT: Final = sql.SQL(
+    """
+    with before as materialized (
+        select o.own_job_id, o.withdrawn_at, {before}
+        from core.own_jobs o
+        join incoming_own_jobs i using (own_job_id)
+        where o.customer_id = %(customer)s
+    ),
+    written as (
+        insert into core.own_jobs as o (customer_id, own_job_id, {columns})
+        select %(customer)s, i.own_job_id, {values}, coalesce(i.posted_at, b.posted_at), %(source)s, %(list)s
+        from incoming_own_jobs i
+        left join before b using (own_job_id)
+        order by i.own_job_id
+        on conflict (customer_id, own_job_id) do update
+        set ({columns}, imported_at, withdrawn_at) = ({excluded}, now(), null)
+        where o.withdrawn_at is not null or ({stored}) is distinct from ({excluded})
+        returning o.own_job_id, {stored}
+    ),
+    outcome as (
+        select
+            w.own_job_id,
+            w.title,
+            b.own_job_id is null as is_new,
+            array_remove(
+                array[case when b.withdrawn_at is not null then 'withdrawn' end, {differences}],
+                null
+            ) as changed
+        from written w
+        left join before b using (own_job_id)
+    )
+    select
+        count(*) filter (where is_new) as new,
+        count(*) filter (where not is_new) as changed,
+        (
+            select json_agg(json_build_array(own_job_id, title))
+            from (select own_job_id, title from outcome where is_new order by own_job_id limit {examples}) first
+        ) as new_jobs,
+        (
+            select json_agg(json_build_array(own_job_id, title, changed))
+            from (
+                select own_job_id, title, changed
+                from outcome
+                where not is_new
+                order by own_job_id
+                limit {examples}
+            ) first
+        ) as changed_jobs
+    from outcome
+    """
+)
+
+
+def _listed(form: str, names: Sequence[str]) -> sql.Composable:
+    """A form for each name, with commas between: {0} in it is the name of the column, {1} the same as a text."""
+    each = sql.SQL(form)
+    return sql.SQL(", ").join(each.format(sql.Identifier(name), sql.Literal(name)) for name in names)
+
+
+def living(conn: Connection, *, customer_id: str, list_name: str) -> int:
+    """Return how many jobs of a customer's list are not withdrawn."""
+    return number(
+        conn,
+        """
+        select count(*) as n
+        from core.own_jobs
+        where customer_id = %s and list = %s and withdrawn_at is null
+        """,
+        (customer_id, list_name),
+    )
+
+
+def absent(conn: Connection, *, customer_id: str, list_name: str, spared: Sequence[str]) -> list[NamedJob]:
+    """Return the living jobs of a customer's list that are neither staged nor spared."""
+    with conn.cursor(row_factory=class_row(NamedJob)) as cursor:
+        return cursor.execute(
+            """
+            select o.own_job_id, o.title
+            from core.own_jobs o
+            where o.customer_id = %s
+                and o.list = %s
+                and o.withdrawn_at is null
+                and o.own_job_id <> all(%s)
+                and not exists (select from incoming_own_jobs i where i.own_job_id = o.own_job_id)
+            order by o.own_job_id
+            """,
+            (customer_id, list_name, list(spared)),
+        ).fetchall()
+
+
+def withdraw(
+    conn: Connection, *, customer_id: str, own_job_ids: Sequence[str], list_name: str | None = None
+) -> list[NamedJob]:
+    """Withdraw and return those of the customer's jobs that are alive and belong to the list, where one is named."""
+    with conn.cursor(row_factory=class_row(NamedJob)) as cursor:
+        withdrawn = cursor.execute(
+            """
+            update core.own_jobs
+            set withdrawn_at = now()
+            where customer_id = %(customer)s
+                and own_job_id = any(%(ids)s)
+                and withdrawn_at is null
+                and (%(list)s::text is null or list = %(list)s)
+            returning own_job_id, title
+            """,
+            {"customer": customer_id, "ids": list(own_job_ids), "list": list_name},
+        ).fetchall()
+    return sorted(withdrawn)
+
+
+def unknown(conn: Connection, *, customer_id: str, own_job_ids: Sequence[str]) -> set[str]:
+    """Return which ids no own job of the customer has, withdrawn or not."""
+    rows = conn.execute(
+        """
+        select id
+        from unnest(%s::text[]) id
+        where not exists (select from core.own_jobs o where o.customer_id = %s and o.own_job_id = id)
+        """,
+        (list(own_job_ids), customer_id),
+    )
+    return {row["id"] for row in rows}
 
 
 def is_customer(conn: Connection, customer_id: str) -> bool:
     """Whether there is an integration or an own job of the customer."""
     row = conn.execute(
-        "select exists (select from core.integrations where customer_id = %(id)s) "
-        "or exists (select from core.own_jobs where customer_id = %(id)s) as known",
+        """
+        select
+            exists (select from core.integrations where customer_id = %(id)s)
+            or exists (select from core.own_jobs where customer_id = %(id)s) as known
+        """,
         {"id": customer_id},
     ).fetchone()
     return row is not None and bool(row["known"])
@@ -86,19 +245,18 @@ def is_customer(conn: Connection, customer_id: str) -> bool:
 
 def exists(conn: Connection, *, customer_id: str, own_job_id: str) -> bool:
     """Return whether there is such an own job, withdrawn or not."""
-    return bool(
-        conn.execute(
-            "select from core.own_jobs where customer_id = %s and own_job_id = %s", (customer_id, own_job_id)
-        ).rowcount
-    )
+    return not unknown(conn, customer_id=customer_id, own_job_ids=[own_job_id])
 
 
 def set_withdrawn(conn: Connection, *, customer_id: str, own_job_id: str, withdrawn: bool) -> bool:
     """Withdraw an own job, or bring it back; return whether there is such a job. What it is already it stays."""
     return bool(
         conn.execute(
-            "update core.own_jobs set withdrawn_at = case when %s then coalesce(withdrawn_at, now()) end "
-            "where customer_id = %s and own_job_id = %s",
+            """
+            update core.own_jobs
+            set withdrawn_at = case when %s then coalesce(withdrawn_at, now()) end
+            where customer_id = %s and own_job_id = %s
+            """,
             (withdrawn, customer_id, own_job_id),
         ).rowcount
     )
@@ -119,24 +277,11 @@ def page(
     `words` are part of title, id, code or place. `state` is active, suspended, none (no live link) or withdrawn;
     without one, withdrawn jobs are left out. None matches everything.
     """
-    link = (
-        "(select l.state from core.job_links l where l.customer_id = o.customer_id and l.own_job_id = o.own_job_id "
-        "and l.state <> 'retired' order by l.state, l.link_id desc limit 1)"
-    )
-    conditions = ["o.withdrawn_at is not null" if state == "withdrawn" else "o.withdrawn_at is null"]
-    if customer_id is not None:
-        conditions.append("o.customer_id = %(customer)s")
-    if source is not None:
-        conditions.append("o.source = %(source)s")
-    if state in ("active", "suspended"):
-        conditions.append(f"{link} = %(state)s")
-    elif state == "none":
-        conditions.append(f"{link} is null")
-    if words:
-        conditions.append(
-            "lower(concat_ws(' ', o.title, o.own_job_id, o.job_code, o.location) collate \"default\") "
-            "like all (%(patterns)s)"
-        )
+    conditions = [_CONDITIONS["withdrawn" if state == "withdrawn" else "living"]]
+    conditions += [_CONDITIONS["customer"]] if customer_id is not None else []
+    conditions += [_CONDITIONS["source"]] if source is not None else []
+    conditions += [_CONDITIONS[state]] if state in ("active", "suspended", "none") else []
+    conditions += [_CONDITIONS["words"]] if words else []
     values = {
         "customer": customer_id,
         "source": source,
@@ -145,21 +290,76 @@ def page(
         "offset": offset,
         "limit": limit,
     }
-    # Conditions are constants of this function.
-    matching = f"from core.own_jobs o where {' and '.join(conditions)}"
-    rows = conn.execute(
-        "select p.*, l.state as link_state, l.reason as link_reason, l.state_since, l.integration_id, "  # noqa: S608
-        "l.kombo_job_id, l.method, l.confirmed_by, j.name as ats_title, "
-        "exists (select from marts.application_targets t "
-        "where t.customer_id = p.customer_id and t.own_job_id = p.own_job_id) as is_target "
-        f"from (select o.* {matching} order by o.created_at desc, o.customer_id, o.own_job_id "
-        "offset %(offset)s limit %(limit)s) p left join lateral (select * from core.job_links l "
-        "where l.customer_id = p.customer_id and l.own_job_id = p.own_job_id and l.state <> 'retired' "
-        "order by l.state, l.link_id desc limit 1) l on true left join core.jobs j "
-        "on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id "
-        "order by p.created_at desc, p.customer_id, p.own_job_id",
-        values,
-    ).fetchall()
-    counted = conn.execute(f"select count(*) as jobs {matching}", values).fetchone()
+    matching = sql.SQL(" and ").join(conditions)
+    rows = conn.execute(_PAGE.format(matching=matching, link=_NEWEST_LINK), values).fetchall()
+    counted = conn.execute(
+        sql.SQL("select count(*) as jobs from core.own_jobs o where {}").format(matching), values
+    ).fetchone()
     assert counted is not None
     return rows, counted["jobs"]
+
+
+_NEWEST_LINK: Final = sql.SQL(
+    """
+    select l.*
+    from core.job_links l
+    where l.customer_id = o.customer_id and l.own_job_id = o.own_job_id and l.state <> 'retired'
+    order by l.state, l.link_id desc
+    limit 1
+    """
+)
+_LINK_STATE: Final = sql.SQL("(select l.state from ({}) l)").format(_NEWEST_LINK)
+_CONDITIONS: Final[dict[str, sql.Composable]] = {
+    "living": sql.SQL("o.withdrawn_at is null"),
+    "withdrawn": sql.SQL("o.withdrawn_at is not null"),
+    "customer": sql.SQL("o.customer_id = %(customer)s"),
+    "source": sql.SQL("o.source = %(source)s"),
+    "active": sql.SQL("{} = %(state)s").format(_LINK_STATE),
+    "suspended": sql.SQL("{} = %(state)s").format(_LINK_STATE),
+    "none": sql.SQL("{} is null").format(_LINK_STATE),
+    "words": sql.SQL(
+        """
+        lower(concat_ws(' ', o.title, o.own_job_id, o.job_code, o.location) collate "default")
+            like all (%(patterns)s)
+        """
+    ),
+}
+# The page of own jobs is found first: links and targets are looked up for that page only.
+_PAGE: Final = sql.SQL(
+    """
+    select
+        o.*,
+        l.state as link_state,
+        l.reason as link_reason,
+        l.state_since,
+        l.integration_id,
+        l.kombo_job_id,
+        l.method,
+        l.confirmed_by,
+        j.name as ats_title,
+        exists (
+            select from marts.application_targets t
+            where t.customer_id = o.customer_id and t.own_job_id = o.own_job_id
+        ) as is_target
+    from (
+        select
+            o.customer_id,
+            o.own_job_id,
+            o.title,
+            o.job_code,
+            o.location,
+            o.source,
+            o.list,
+            o.created_at,
+            o.withdrawn_at
+        from core.own_jobs o
+        where {matching}
+        order by o.created_at desc, o.customer_id, o.own_job_id
+        offset %(offset)s
+        limit %(limit)s
+    ) o
+    left join lateral ({link}) l on true
+    left join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
+    order by o.created_at desc, o.customer_id, o.own_job_id
+    """
+)

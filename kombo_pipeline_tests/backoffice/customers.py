@@ -11,13 +11,16 @@ from kombo_pipeline_tests.backoffice.conftest import Backoffice
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer with an integration, ATS jobs, an own job with a candidate, one that is linked, and a held closure."""
+    """A customer with an integration, ATS jobs, an own job with a candidate, one that is linked, and two holds."""
 
     customer: str
     integration: str
     job: str
     own_job: str
     hold: int
+    """Of a closure."""
+    withdrawal: int
+    """The hold of a withdrawal."""
     link: int
     answer: UUID
     """By which the link was made."""
@@ -89,6 +92,12 @@ def add_customer(backoffice: Backoffice, name: str) -> Customer:
             "values (%s, %s, 'vanished', %s, %s, 2) returning hold_id",
             (integration, fetch["fetch_id"], [f"{name}-job-2"], ["2026-01-01T00:00:00Z"]),
         ).fetchone()
+        withdrawal = conn.execute(
+            "insert into core.held_withdrawals (customer_id, list, own_job_ids, living_jobs) "
+            "values (%s, 'manual', %s, 2) returning hold_id",
+            (name, [own_job]),
+        ).fetchone()
         assert hold is not None
+        assert withdrawal is not None
         assert link is not None
-    return Customer(name, integration, job, own_job, hold["hold_id"], link["link_id"], answer_id)
+    return Customer(name, integration, job, own_job, hold["hold_id"], withdrawal["hold_id"], link["link_id"], answer_id)

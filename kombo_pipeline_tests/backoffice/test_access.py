@@ -42,6 +42,7 @@ PUBLIC = {
     ("POST", "/logout"),
     ("GET", "/c/{token}"),
     ("POST", "/api/own-jobs/{customer:path}"),  # a token of its own: test_feed.py
+    ("DELETE", "/api/own-jobs/{customer:path}"),
 }
 """What nobody must be signed in for; each has tests of its own."""
 
@@ -88,6 +89,10 @@ ROUTES: dict[tuple[str, str], Guarded] = {
     ("GET", "/holds"): Guarded("viewer"),
     ("GET", "/holds/{hold_id}"): Guarded("viewer", path={"hold_id": "{hold}"}),
     ("POST", "/holds/{hold_id}"): Guarded("admin", path={"hold_id": "{hold}"}, form={"decision": "refuse"}),
+    ("GET", "/holds/own-jobs/{hold_id}"): Guarded("viewer", path={"hold_id": "{withdrawal}"}),
+    ("POST", "/holds/own-jobs/{hold_id}"): Guarded(
+        "admin", path={"hold_id": "{withdrawal}"}, form={"decision": "refuse"}
+    ),
     ("GET", "/links"): Guarded("viewer"),
     ("GET", "/links/{link_id}"): Guarded("viewer", path={"link_id": "{link}"}),
 }

@@ -78,3 +78,15 @@ def test_a_feed_that_cannot_be_had_is_asked_for_again(world: World, conn: Connec
     with running(world, port=port):
         feeds.import_due(conn)
     assert stored(conn) == told(world, integration_id)
+
+
+def test_two_connections_of_a_customer_do_not_withdraw_each_others_own_jobs(
+    world: World, conn: Connection, integration_id: str
+) -> None:
+    other = world.add_integration(jobs=60, origin_id="zoo")
+    integrations.register(conn, other)
+    integrations.update(conn, other, {"customer_id": "zoo", "full_fetched_at": world.clock.now()})
+    feeds = SandboxFeeds(sandbox(), again_after_seconds=0)
+    for _ in range(2):
+        feeds.import_due(conn)
+        assert stored(conn).keys() == told(world, integration_id).keys() | told(world, other).keys()

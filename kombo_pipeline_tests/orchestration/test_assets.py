@@ -282,7 +282,8 @@ def test_own_jobs_show_how_many_came_by_which_way(world: World, run: Run, conn: 
     metadata = told(result, "own_jobs")
     assert metadata["dagster/row_count"] == 2
     [row] = rows_of(result, "own_jobs", "by_customer_and_source")
-    assert (row["customer_id"], row["source"], row["own_jobs"]) == ("acme", "import", "2")
+    assert (row["customer_id"], row["list"], row["source"], row["own_jobs"]) == ("acme", "import", "import", "2")
+    assert metadata["held"] == 0
     assert told(result, "job_match_candidates")["status"] == "the integration is not registered yet"
 
 

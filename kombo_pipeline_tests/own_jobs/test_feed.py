@@ -41,6 +41,7 @@ def front_door(module_warehouse_url: str) -> Iterator[str]:
 def nothing_yet(module_warehouse_url: str) -> None:
     with connect(module_warehouse_url) as conn:
         conn.execute("delete from core.own_jobs")
+        conn.execute("delete from core.held_withdrawals")
 
 
 @pytest.fixture
@@ -191,6 +192,9 @@ def test_a_token_for_all_customers_writes_to_those_there_are(front_door: str, wa
         ({"headers": {"Content-Encoding": "br"}}, 415, "Content-Encoding may be gzip"),
         ({"source": "gossip"}, 422, "'gossip' is no source"),
         ({"replace": "maybe"}, 422, "replace is 1 or 0"),
+        ({"dry_run": "2"}, 422, "dry_run is 1 or 0"),
+        ({"list": " "}, 422, "the name of a list has 1 to 200 characters"),
+        ({"list": "x" * 201}, 422, "the name of a list has 1 to 200 characters"),
         ({"repalce": "1"}, 422, "unknown parameter 'repalce'"),
     ],
 )
@@ -262,3 +266,99 @@ def test_a_token_that_can_be_guessed_is_refused_and_not_shown(entry: str) -> Non
     with pytest.raises(SettingsError, match="16 characters") as refused:
         read_tokens([entry])
     assert entry not in str(refused.value)
+
+
+def jobs(*numbers: int) -> str:
+    return json.dumps([{"id": number, "title": f"Job {number}"} for number in numbers])
+
+
+def test_lists_with_names_of_their_own_leave_each_others_jobs_alone(front_door: str, warehouse: Connection) -> None:
+    assert counts(post(front_door, jobs(1, 2), "application/json", replace="1", list="north")) == [2, 0, 0, 0]
+    answer = post(front_door, jobs(3), "application/json", replace="1", list="south")
+    assert (counts(answer), answer.json()["list"]) == ([1, 0, 0, 0], "south")
+    assert counts(post(front_door, jobs(2), "application/json", replace="1", list="north")) == [0, 0, 1, 1]
+    assert counts(post(front_door, jobs(4), "application/json", replace="1")) == [1, 0, 0, 0]
+    assert set(stored(warehouse)) == {"2", "3", "4"}
+
+
+def test_a_list_that_drops_too_many_says_what_is_held_and_how_it_is_released(
+    front_door: str, warehouse: Connection
+) -> None:
+    post(front_door, jobs(*range(40)), "application/json", replace="1")
+    answer = post(front_door, jobs(0, 99), "application/json", replace="1")
+    assert counts(answer) == [1, 0, 1, 0]
+    told = answer.json()
+    assert (told["held"], len(told["examples"]["held"])) == (39, 5)
+    assert f"kombo-pipeline release own-jobs {told['hold_id']}`" in told["not_withdrawn"]
+    assert len(stored(warehouse)) == 41
+    [hold] = warehouse.execute("select * from core.held_withdrawals where decision is null").fetchall()
+    assert (hold["hold_id"], hold["list"], hold["living_jobs"]) == (told["hold_id"], "multiposter", 40)
+    assert post(front_door, jobs(*range(40)), "application/json", replace="1").json()["held"] == 0
+    assert not warehouse.execute("select from core.held_withdrawals where decision is null").fetchall()
+
+
+def test_a_row_that_cannot_be_read_is_said_to_withdraw_nobody(front_door: str, warehouse: Connection) -> None:
+    post(front_door, jobs(1, 2), "application/json")
+    answer = post(front_door, '{"id": 1, "title": "Job 1"}\n{broken\n', "application/x-ndjson", replace="1")
+    assert counts(answer) == [0, 0, 1, 0]
+    assert answer.json()["not_withdrawn"] == "1 row could not be read and names no job, so no job was withdrawn"
+    assert set(stored(warehouse)) == {"1", "2"}
+
+
+def test_a_dry_run_says_what_a_list_would_do_and_writes_nothing(front_door: str, warehouse: Connection) -> None:
+    post(front_door, jobs(*range(40)), "application/json", replace="1")
+    tables = ("core.own_jobs", "core.held_withdrawals", "core.link_notices")
+    before = [warehouse.execute(f"select xmin::text, * from {table}").fetchall() for table in tables]
+    changed = '[{"id": 0, "title": "Changed"}, {"id": 99, "title": "New"}, {"title": "no id"}]'
+    told = post(front_door, changed, "application/json", replace="1", dry_run="1").json()
+    assert (told["dry_run"], told["new"], told["changed"], told["withdrawn"], len(told["bad"])) == (True, 1, 1, 0, 1)
+    assert told["examples"]["changed"] == [{"own_job_id": "0", "title": "Changed", "changed": ["title"]}]
+    told = post(front_door, jobs(*range(35)), "application/json", replace="1", dry_run="true").json()
+    assert told["withdrawn"] == len(told["examples"]["withdrawn"]) == 5
+    told = post(front_door, jobs(0), "application/json", replace="1", dry_run="true").json()
+    assert (told["held"], told["hold_id"]) == (39, None)
+    assert "release own-jobs" not in told["not_withdrawn"]
+    assert [warehouse.execute(f"select xmin::text, * from {table}").fetchall() for table in tables] == before
+
+
+def delete(front_door: str, *, customer: str = "acme", token: str | None = ACME, **query: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.delete(f"{front_door}/api/own-jobs/{customer}", params=query, headers=headers, timeout=30)
+
+
+@pytest.mark.parametrize("own_job_id", ["A-1", "a/b?c=1&d #%", "Ä 1"])
+def test_one_job_is_withdrawn_by_its_id_in_whatever_list_it_is(
+    front_door: str, warehouse: Connection, own_job_id: str
+) -> None:
+    post(front_door, json.dumps([{"id": own_job_id, "title": "Cook"}, {"id": "2", "title": "Nurse"}]),
+         "application/json", list="north")  # fmt: skip
+    tried = delete(front_door, own_job_id=own_job_id, dry_run="1")
+    assert (tried.status_code, tried.json()) == (200, {"withdrawn": 1, "dry_run": True})
+    assert len(stored(warehouse)) == 2
+    assert delete(front_door, own_job_id=own_job_id).json() == {"withdrawn": 1, "dry_run": False}
+    assert set(stored(warehouse)) == {"2"}
+    assert delete(front_door, own_job_id=own_job_id).json() == {"withdrawn": 0, "dry_run": False}
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status", "reason"),
+    [
+        ({"own_job_id": "9"}, 404, "customer 'acme' has no own job '9'"),
+        ({"own_job_id": "1", "customer": "other"}, 403, "another customer's"),
+        ({"own_job_id": "1", "customer": "other", "token": ANY}, 404, "customer 'other' has no own job '1'"),
+        ({"own_job_id": "1", "token": None}, 401, "Bearer"),
+        ({}, 422, "name the job"),
+        ({"own_job_id": ""}, 422, "name the job"),
+        ({"own_job_id": "a\0b"}, 422, "name the job"),
+        ({"own_job_id": "1", "list": "north"}, 422, "unknown parameter 'list'; known are own_job_id, dry_run"),
+        ({"own_job_id": "1", "dry_run": "maybe"}, 422, "dry_run is 1 or 0"),
+    ],
+)
+def test_a_withdrawal_that_is_not_understood_or_not_allowed_withdraws_nothing(
+    front_door: str, warehouse: Connection, request_of: dict[str, Any], status: int, reason: str
+) -> None:
+    post(front_door, jobs(1), "application/json")
+    answer = delete(front_door, **request_of)
+    assert answer.status_code == status
+    assert reason in answer.json()["error"]
+    assert set(stored(warehouse)) == {"1"}

@@ -76,12 +76,15 @@ def test_replace_touches_neither_other_sources_nor_other_customers(conn: Connect
 def test_a_file_without_a_readable_job_withdraws_nothing(conn: Connection) -> None:
     imported(conn, "id,title\n1,Nurse\n")
     done = imported(conn, "id,title\n,Nurse\n", replace=True)
-    assert done.withdrawn == 0
-    assert [row.reason for row in done.bad] == [
-        "no job could be read, therefore none is withdrawn",
-        "no id; the row has id, title",
-    ]
+    assert (done.withdrawn, len(done.bad)) == (0, 1)
+    assert done.not_withdrawn == "no living job could be read, so no job was withdrawn for being missing"
     assert stored(conn) == [("1", "Nurse")]
+
+
+def test_a_list_that_only_withdraws_jobs_withdraws_those_and_no_other(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n")
+    assert imported(conn, "id,title,withdrawn\n1,Nurse,1\n", replace=True).withdrawn == 1
+    assert stored(conn) == [("2", "Cook")]
 
 
 def test_a_job_whose_row_is_bad_is_not_withdrawn(conn: Connection) -> None:
@@ -116,3 +119,98 @@ def test_ten_thousand_jobs_with_every_kind_of_text_arrive(conn: Connection) -> N
     wanted = [OwnJob(f"{n:05}", texts[n % len(texts)]) for n in range(10_000)]
     assert import_own_jobs(conn, wanted, customer_id="acme", source="manual").new == 10_000
     assert stored(conn) == [(job.own_job_id, job.title) for job in wanted]
+
+
+def test_lists_of_one_customer_do_not_withdraw_each_others_jobs(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n", list_name="north", replace=True)
+    imported(conn, "id,title\n3,Maid\n4,Chef\n", list_name="south", replace=True)
+    imported(conn, "id,title\n5,Clerk\n", replace=True)
+    assert imported(conn, "id,title\n1,Nurse\n", list_name="north", replace=True).withdrawn == 1
+    assert stored(conn, "own_job_id, list, source") == [
+        ("1", "north", "import"), ("3", "south", "import"), ("4", "south", "import"), ("5", "import", "import"),
+    ]  # fmt: skip
+
+
+def test_a_job_belongs_to_the_list_that_brought_it_last_and_only_that_one_withdraws_it(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n", list_name="north")
+    moved = imported(conn, "id,title\n2,Cook\n3,Maid\n", list_name="south")
+    assert [(job.own_job_id, job.changed) for job in moved.examples["changed"]] == [("2", ["list"])]
+    assert imported(conn, "id,title\n1,Nurse\n", list_name="north", replace=True).withdrawn == 0
+    assert imported(conn, "id,title\n3,Maid\n", list_name="south", replace=True).withdrawn == 1
+    assert imported(conn, "id,title\n1,Nurse\n2,Cook\n", list_name="north", replace=True).changed == 1
+    assert stored(conn, "own_job_id, list") == [("1", "north"), ("2", "north"), ("3", "south")]
+
+
+def test_a_list_without_a_name_has_the_name_of_its_source_also_where_sql_writes_it(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n", source="email")
+    conn.execute("insert into core.own_jobs (customer_id, own_job_id, source) values ('acme', '2', 'multiposter')")
+    conn.execute("insert into core.own_jobs (customer_id, own_job_id) values ('acme', '3')")
+    assert stored(conn, "own_job_id, list") == [("1", "email"), ("2", "multiposter"), ("3", "manual")]
+    assert imported(conn, "id,title\n4,Maid\n", source="import", list_name="multiposter", replace=True).withdrawn == 1
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\0b", "x" * 201])
+def test_a_list_without_a_usable_name_is_refused(conn: Connection, name: str) -> None:
+    with pytest.raises(ValueError, match="the name of a list has 1 to 200 characters"):
+        imported(conn, "id,title\n1,Nurse\n", list_name=name)
+
+
+NOBODY = "no job, so no job was withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("unread", "reason", "left"),
+    [
+        # It names no job: it may be any.
+        ([BadRow(3, "no CSV")], f"1 row could not be read and names {NOBODY}", ["1", "2", "3"]),
+        ([BadRow(3, "no JSON"), BadRow(4, "no id")], f"2 rows could not be read and name {NOBODY}", ["1", "2", "3"]),
+        ([BadRow(3, "broken", own_job_id="2"), BadRow(4, "no id")], f"1 row could not be read and names {NOBODY}",
+         ["1", "2", "3"]),
+        # It names a job, which is spared alone.
+        ([BadRow(3, "broken", own_job_id="2")], "", ["1", "2"]),
+        # The row was taken, or is a remark on the whole file.
+        ([BadRow(3, "a date", kept=True, own_job_id="1")], "", ["1"]),
+        ([BadRow(1, "not UTF-8", kept=True)], "", ["1"]),
+    ],
+)  # fmt: skip
+def test_a_row_that_could_not_be_read_withdraws_nobody_or_spares_the_job_that_it_names(
+    conn: Connection, unread: list[BadRow], reason: str, left: list[str]
+) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n3,Maid\n")
+    done = import_own_jobs(conn, [OwnJob("1", "Nurse"), *unread], customer_id="acme", source="import", replace=True)
+    assert done.not_withdrawn == reason
+    assert [own_job_id for own_job_id, _ in stored(conn)] == left
+    assert done.withdrawn == 3 - len(left)
+
+
+def test_a_job_that_is_marked_withdrawn_is_withdrawn_whatever_list_it_is_in(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n2,Cook\n3,Maid\n", list_name="north")
+    content = "id,title,withdrawn\n1,Changed,yes\n2,Cook,no\n9,Unknown,true\n3,Maid,\n4,Chef,0\n"
+    done = imported(conn, content, list_name="south")
+    assert (done.new, done.changed, done.unchanged, done.withdrawn) == (1, 2, 0, 1)
+    assert done.bad == [BadRow(4, "there is no job 9 to withdraw", own_job_id="9")]
+    assert stored(conn) == [("2", "Cook"), ("3", "Maid"), ("4", "Chef")]
+    assert conn.execute("select title from core.own_jobs where own_job_id = '1'").fetchone() == {"title": "Nurse"}
+    again = imported(conn, '[{"id": 1, "title": "Nurse", "withdrawn": true}]')
+    assert (again.withdrawn, again.unchanged, again.bad) == (0, 1, [])
+    assert imported(conn, "id,title\n1,Nurse\n").changed == 1
+
+
+def test_a_word_that_says_neither_yes_nor_no_withdraws_nobody_and_is_named(conn: Connection) -> None:
+    imported(conn, "id,title\n1,Nurse\n")
+    done = imported(conn, "id,title,withdrawn\n1,Nurse,soon\n")
+    assert [row.reason for row in done.bad] == ["withdrawn is left out: it is neither yes nor no"]
+    assert stored(conn) == [("1", "Nurse")]
+
+
+def test_the_result_names_the_first_jobs_of_each_kind_and_what_changed(conn: Connection) -> None:
+    imported(conn, "id,title,city\n1,Nurse,Bonn\n2,Cook,Bonn\n3,Maid,Bonn\n4,Chef,Bonn\n")
+    imported(conn, "id,title,withdrawn\n4,Chef,yes\n")
+    content = "id,title,city\n1,Carer,Köln\n2,Cook,Bonn\n4,Chef,Bonn\n" + "".join(f"n{n},New,\n" for n in range(9))
+    done = imported(conn, content, replace=True)
+    assert (done.new, done.changed, done.unchanged, done.withdrawn) == (9, 2, 1, 1)
+    assert [tuple(job) for job in done.examples["changed"]] == [
+        ("1", "Carer", ["title", "location"]), ("4", "Chef", ["withdrawn"]),
+    ]  # fmt: skip
+    assert [tuple(job) for job in done.examples["withdrawn"]] == [("3", "Maid", ())]
+    assert [job.own_job_id for job in done.examples["new"]] == ["n0", "n1", "n2", "n3", "n4"]

@@ -1,22 +1,28 @@
-"""Held mass closures: what would close, and a person's decision."""
+"""Holds: mass closures and mass withdrawals of own jobs, what would end, and a person's decision."""
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kombo_pipeline import guard
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.statements import overview
+from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import lifecycle
 from kombo_pipeline.ingest.statements import held_closures
+from kombo_pipeline.linking import links
+from kombo_pipeline.own_jobs import held_withdrawals, importing
+from kombo_pipeline.own_jobs.held_withdrawals import HeldWithdrawal
 
 SAMPLE: Final = 8
 SHOWN: Final = 2000
+DECIDED: Final = 20
 REASONS: Final[Mapping[str, str]] = {
     "vanished": "A complete fetch did not show these jobs, and Kombo never called them deleted.",
     "jobs_model_off": "Kombo reports these jobs as deleted while its jobs model is switched off or its data is out of "
@@ -30,7 +36,7 @@ REASONS: Final[Mapping[str, str]] = {
 
 @needs("viewer")
 def waiting(request: Request) -> Response:
-    """The closures that wait, each with a sample, and those that were decided last."""
+    """The closures and withdrawals that wait, each with a sample, and those that were decided last."""
     with rendering.warehouse(request) as conn:
         found = overview.holds(conn)
         samples = {
@@ -38,6 +44,9 @@ def waiting(request: Request) -> Response:
             for hold in found
             if hold["decision"] is None
         }
+        withdrawals = held_withdrawals.waiting(conn)
+        missing = {each.hold_id: overview.held_own_jobs(conn, each.hold_id, SAMPLE) for each in withdrawals}
+        decided_withdrawals = held_withdrawals.newest_decided(conn, DECIDED)
     return rendering.render(
         request,
         "holds.html",
@@ -45,6 +54,10 @@ def waiting(request: Request) -> Response:
         decided=[hold for hold in found if hold["decision"] is not None],
         samples=samples,
         reasons=REASONS,
+        guard=guard,
+        withdrawals=withdrawals,
+        missing=missing,
+        decided_withdrawals=decided_withdrawals,
     )
 
 
@@ -69,9 +82,7 @@ def hold(request: Request) -> Response:
 @needs("admin")
 def decide(request: Request) -> Response:
     """Close exactly the held set, or refuse to. Whoever comes second is told what the first did."""
-    hold_id, decision = _hold_id(request), request.state.form.get("decision")
-    if decision not in ("release", "refuse"):
-        raise HTTPException(400, "Say whether to release or to refuse the closure")
+    hold_id, decision = _hold_id(request), _decision(request)
     with rendering.warehouse(request) as conn:
         found = overview.holds(conn, hold_id=hold_id)
         if not found:
@@ -82,21 +93,65 @@ def decide(request: Request) -> Response:
         if closed is None:
             [found] = [overview.holds(conn, hold_id=hold_id)]
     if closed is None:
-        return rendering.redirect(request, f"/holds/{hold_id}", notice=_overtaken(found[0]), kind="warning")
+        notice = _overtaken(found[0]["decision"], found[0]["decided_by"], what="closure", later="fetch")
+        return rendering.redirect(request, f"/holds/{hold_id}", notice=notice, kind="warning")
     if decision == "refuse":
         return rendering.redirect(request, "/holds", notice="Refused; the jobs stay as they are.")
     told = f"{_counted(closed, 'job')} closed, {_counted(found[0]['linked'], 'link')} suspended."
     return rendering.redirect(request, "/holds", notice=told)
 
 
+@needs("viewer")
+def withdrawal(request: Request) -> Response:
+    """The very set of own jobs that a release withdraws, and for an admin the buttons that decide."""
+    with rendering.warehouse(request) as conn:
+        found = _withdrawal(request, conn)
+        jobs = overview.held_own_jobs(conn, found.hold_id, SHOWN)
+    return rendering.render(request, "hold_own_jobs.html", hold=found, jobs=jobs)
+
+
+@needs("admin")
+def decide_withdrawal(request: Request) -> Response:
+    """Withdraw exactly the held own jobs, or refuse to. Whoever comes second is told what the first did."""
+    decision = _decision(request)
+    with rendering.warehouse(request) as conn:
+        hold_id = _withdrawal(request, conn).hold_id
+        released = importing.release_withdrawal(
+            conn, hold_id, decided_by=request.state.viewer.name, refuse=decision == "refuse"
+        )
+        if released is not None:
+            links.follow_own_jobs(conn, released.customer_id)
+        found = _withdrawal(request, conn)
+    if released is None:
+        notice = _overtaken(found.decision, found.decided_by, what="withdrawal", later="list")
+        return rendering.redirect(request, f"/holds/own-jobs/{hold_id}", notice=notice, kind="warning")
+    if decision == "refuse":
+        return rendering.redirect(request, "/holds", notice="Refused; the own jobs stay as they are.")
+    return rendering.redirect(request, "/holds", notice=f"{_counted(len(released.withdrawn), 'own job')} withdrawn.")
+
+
+def _withdrawal(request: Request, conn: Connection) -> HeldWithdrawal:
+    found = held_withdrawals.get(conn, _hold_id(request))
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _decision(request: Request) -> str:
+    decision = request.state.form.get("decision")
+    if decision not in ("release", "refuse"):
+        raise HTTPException(400, "Say whether to release or to refuse")
+    return str(decision)
+
+
 def _counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-def _overtaken(decided: Mapping[str, Any]) -> str:
-    if decided["decision"] == "superseded":
-        return "A later fetch has made this closure void. Nothing was done."
-    return f"{decided['decided_by']} has {decided['decision']} this closure meanwhile. Nothing was done."
+def _overtaken(decision: str | None, decided_by: str | None, *, what: str, later: str) -> str:
+    if decision == "superseded":
+        return f"A later {later} has made this {what} void. Nothing was done."
+    return f"{decided_by} has {decision} this {what} meanwhile. Nothing was done."
 
 
 def _hold_id(request: Request) -> int:
@@ -110,4 +165,6 @@ routes: list[Route] = [
     Route("/holds", waiting, methods=["GET"]),
     Route("/holds/{hold_id}", hold, methods=["GET"]),
     Route("/holds/{hold_id}", decide, methods=["POST"]),
+    Route("/holds/own-jobs/{hold_id}", withdrawal, methods=["GET"]),
+    Route("/holds/own-jobs/{hold_id}", decide_withdrawal, methods=["POST"]),
 ]

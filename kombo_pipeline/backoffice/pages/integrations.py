@@ -22,6 +22,7 @@ from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.polling import is_silent, silence_allowed
 from kombo_pipeline.ingest.statements import integrations as statements
 from kombo_pipeline.ingest.statements import successions
+from kombo_pipeline.own_jobs import held_withdrawals
 
 PAGE_SIZE: Final = 100
 NEWEST_FETCHES: Final = 15
@@ -189,6 +190,9 @@ def _detail(request: Request, **more: Any) -> Response:
             "issues": overview.open_issues(conn, integration_id),
             "successions": successions.of_integration(conn, integration_id),
             "holds": [hold for hold in overview.holds(conn) if hold["integration_id"] == integration_id],
+            "held_withdrawals": [
+                hold for hold in held_withdrawals.waiting(conn) if hold.customer_id == found[0]["customer_id"]
+            ],
             **_facts(request, conn, integration_id),
         }
     run_id = request.query_params.get("run", "")

@@ -20,7 +20,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.linking.statements import exposed_jobs
-from kombo_pipeline.own_jobs import importing, reading, statements
+from kombo_pipeline.own_jobs import held_withdrawals, importing, reading, statements
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.own_jobs.importing import SOURCES
 from kombo_pipeline.own_jobs.reading import MAX_ID_CHARACTERS, OwnJob
@@ -64,6 +64,7 @@ def show(request: Request) -> Response:
             offset=(max(page, 1) - 1) * PAGE_SIZE,
             limit=PAGE_SIZE,
         )
+        holds = held_withdrawals.waiting(conn, customer_id=given["customer"] or None)
     params = {"customer": given["customer"], "q": given["q"], "source": source, "state": state}
     customers = {row["customer_id"]: row["name"] for row in known}
     return rendering.render(
@@ -71,6 +72,7 @@ def show(request: Request) -> Response:
         "own_jobs.html",
         rows=rows,
         total=total,
+        holds=holds,
         page=max(page, 1),
         pages=max(1, -(-total // PAGE_SIZE)),
         params=params,
@@ -143,8 +145,7 @@ def withdraw(request: Request) -> Response:
     with rendering.warehouse(request) as conn:
         if not statements.set_withdrawn(conn, customer_id=customer_id, own_job_id=own_job_id, withdrawn=not is_back):
             raise HTTPException(404)
-        for row in exposed_jobs.integrations(conn, customer_id=customer_id):
-            links.follow_jobs(conn, row["integration_id"])
+        links.follow_own_jobs(conn, customer_id)
     told = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
     back = rendering.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
     return rendering.redirect(request, back, notice=f"Own job {own_job_id} {told}.")

@@ -67,6 +67,8 @@ def chips(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("", "unlisted"))
     elif visibility not in (None, "PUBLIC"):
         found.append(("warn", f"visibility {visibility}"[:60]))
+    if odd := row["unreadable_fields"]:
+        found.append(("warn", f"could not be read: {', '.join(sorted(odd)).replace('_', ' ')}"))
     return found
 
 

@@ -18,13 +18,31 @@ create view marts.own_jobs as ( -- The guide's table: jobs of your own database,
         o.posted_at,
         o.created_at,
         o.imported_at,
-        o.withdrawn_at
+        o.withdrawn_at,
+        o.list
     from core.own_jobs o
     left join lateral (
         select kombo_job_id, integration_id, method from core.job_links l
         where l.customer_id = o.customer_id and l.own_job_id = o.own_job_id and l.state = 'active'
         order by l.link_id desc limit 1
     ) l on true
+);
+
+create view marts.held_withdrawals as ( -- Mass withdrawals of own jobs, waiting and decided, one row a job.
+    select
+        h.customer_id,
+        h.hold_id,
+        h.list,
+        own_job_id, -- The own job that would be withdrawn.
+        o.title,
+        h.living_jobs,
+        h.held_at,
+        h.decision,
+        h.decided_at,
+        h.decided_by
+    from core.held_withdrawals h
+    cross join lateral unnest(h.own_job_ids) own_job_id
+    left join core.own_jobs o using (customer_id, own_job_id)
 );
 
 create view marts.link_decisions as ( -- Every answer of a person about an own job, whether it was undone, and whether it still holds.

@@ -101,8 +101,7 @@ def integrations(conn: Connection, *, customer_id: str | None) -> list[Row]:
 
 
 def counts(conn: Connection, integration_id: str) -> tuple[dict[str, int], int, int]:
-    """Return how many jobs the integration has by lifecycle, how many of the open ones may be application targets,
-    and how many of all are exposed."""
+    """Return the number of jobs by lifecycle, of open ones that may be application targets, and of exposed ones."""
     rows = conn.execute(
         "select lifecycle, publishable, count(*) as jobs from core.jobs where integration_id = %s group by 1, 2",
         (integration_id,),
@@ -164,19 +163,31 @@ def jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str]) ->
     has ever chosen the job.
     """
     return conn.execute(
-        "select j.integration_id, j.kombo_job_id, j.name, j.job_code, j.remote_id, core.place(j) as place, "
-        "j.department, j.employment_type, j.lifecycle, j.publishable, j.status, j.visibility, "
-        "coalesce(j.opened_at, j.remote_created_at) as opened_at, j.closed_at, j.post_url, j.remote_url, "
-        "e.exposed_from, e.exposed_by, e.channel, exists (select from core.exposed_jobs x "
-        "where x.integration_id = j.integration_id and x.kombo_job_id = j.kombo_job_id) as chosen_before, "
-        "(select coalesce(jsonb_agg(link), '[]') from (select l.own_job_id, o.title, l.state, l.reason, "
-        "l.customer_id from core.job_links l join core.own_jobs o using (customer_id, own_job_id) "
-        "where l.integration_id = j.integration_id and l.kombo_job_id = j.kombo_job_id and l.state <> 'retired' "
-        "order by l.link_id limit 3) link) as links "
-        "from unnest(%(ids)s::text[]) with ordinality as given (kombo_job_id, position) "
-        "join core.jobs j on j.integration_id = %(integration)s and j.kombo_job_id = given.kombo_job_id "
-        "left join core.exposed_jobs e on e.integration_id = j.integration_id and e.kombo_job_id = j.kombo_job_id "
-        "and e.exposed_until is null order by given.position",
+        """
+        select
+            j.integration_id, j.kombo_job_id, j.name, j.job_code, j.remote_id, core.place(j) as place, j.department,
+            j.employment_type, j.lifecycle, j.publishable, j.status, j.visibility,
+            coalesce(j.opened_at, j.remote_created_at) as opened_at, j.closed_at, j.post_url, j.remote_url,
+            j.unreadable_fields, e.exposed_from, e.exposed_by, e.channel,
+            exists (
+                select from core.exposed_jobs x
+                where (x.integration_id, x.kombo_job_id) = (j.integration_id, j.kombo_job_id)
+            ) as chosen_before,
+            (
+                select coalesce(jsonb_agg(link), '[]')
+                from (
+                    select l.own_job_id, o.title, l.state, l.reason, l.customer_id
+                    from core.job_links l join core.own_jobs o using (customer_id, own_job_id)
+                    where (l.integration_id, l.kombo_job_id) = (j.integration_id, j.kombo_job_id) and state <> 'retired'
+                    order by l.link_id limit 3
+                ) link
+            ) as links
+        from unnest(%(ids)s::text[]) with ordinality given (kombo_job_id, position)
+        join core.jobs j on j.integration_id = %(integration)s and j.kombo_job_id = given.kombo_job_id
+        left join core.exposed_jobs e
+            on (e.integration_id, e.kombo_job_id) = (j.integration_id, j.kombo_job_id) and e.exposed_until is null
+        order by given.position
+        """,
         {"integration": integration_id, "ids": list(kombo_job_ids)},
     ).fetchall()
 

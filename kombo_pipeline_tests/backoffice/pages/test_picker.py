@@ -37,7 +37,10 @@ def customers(backoffice: Backoffice) -> None:
         add_job(conn, HERE, "hidden", name="Confidential driver", visibility="CONFIDENTIAL")
         add_job(conn, HERE, "inside", name="Internal driver", visibility="INTERNAL")
         add_job(conn, HERE, "shut", name="Closed driver", status="CLOSED")
-        add_job(conn, HERE, "gone", name="Deleted driver", remote_deleted_at="2026-01-01")
+        add_job(
+            conn, HERE, "gone", name="Deleted driver", remote_deleted_at="2026-01-01",
+            unreadable_fields='{"opened_at": "no date", "job_code": "a list"}',
+        )  # fmt: skip
         add_job(
             conn, HERE, "evil", name=EVIL, job_code="=1+1", department=EVIL, location_raw=EVIL, remote_id="@x",
             post_url="javascript:alert(1)", visibility="\"'><i>", status="<b>",
@@ -94,6 +97,7 @@ def test_jobs_are_searched_filtered_sorted_and_paged_in_the_address(page_as: Pag
     expect(page.locator(".found")).to_have_text("58 jobs, 1–50 shown")
     page.get_by_label("Status").select_option(label="Gone from the ATS (1)")
     expect(page.locator("table.jobs tbody")).to_contain_text("deleted in the ATS")
+    expect(page.locator("table.jobs tbody")).to_contain_text("could not be read: job code, opened at")
     assert names(page) == ["Deleted driver"]
 
 

@@ -1,0 +1,101 @@
+"""The command that imports own jobs from a file."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from kombo_pipeline import settings
+from kombo_pipeline.db.connection import connect
+
+TELL_AFTER_SECONDS: Final = 5.0
+"""How often a long import says on standard error, where that is no terminal, how far it is."""
+_TELL_AFTER_ROWS: Final = 1000
+
+
+@click.command("import-own-jobs")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--customer", required=True, help="Your id of the customer, the origin_id of its integrations.")
+@click.option("--source", default="import", show_default=True, help="manual, email, import or multiposter.")
+@click.option("--list", "list_name", default=None, help="Which of the customer's lists it is; the source by default.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "json", "jsonl", "xlsx", "xml"]), help="By suffix otherwise."
+)
+@click.option("--sheet", help="The sheet of a workbook (.xlsx) that has several.")
+@click.option("--map", "columns", multiple=True, metavar="COLUMN=NAME", help="A column here and its name in the file.")
+@click.option("--replace", is_flag=True, help="Withdraw the jobs of this customer and list that the file lacks.")
+@click.option("--dry-run", is_flag=True, help="Say what the import would do; write nothing.")
+def import_own_jobs(
+    file: Path,
+    *,
+    file_format: Any,
+    sheet: str | None,
+    columns: Sequence[str],
+    customer: str,
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """Import jobs of your own database: CSV, XLSX, JSON, JSON Lines or an XML job feed.
+
+    Bad rows are named, the rest is kept. A list that lacks too many of its jobs at once withdraws none of them until
+    somebody has looked: kombo-pipeline release own-jobs.
+    """
+    from kombo_pipeline.db.urls import warehouse_url
+    from kombo_pipeline.own_jobs import importing, reading
+
+    mapped = reading.read_mapping(columns)
+    with _progress() as tell, connect(warehouse_url(settings.load())) as conn:
+        tell(f"{file.name} is being read")
+        rows = _watched(reading.read(file, format=file_format, columns=mapped, sheet=sheet), tell)
+        imported = importing.import_own_jobs(conn, rows, customer_id=customer, **options)
+        if dry_run:
+            conn.rollback()
+    for bad in imported.bad:
+        click.echo(f"line {bad.line}: {bad.reason}", err=True)
+    if dry_run:
+        click.echo("Dry run: nothing was written.")
+    held = f"{imported.held} held, " if imported.held else ""
+    click.echo(
+        f"{imported.new} new, {imported.changed} changed, {imported.unchanged} unchanged, "
+        f"{imported.withdrawn} withdrawn, {held}{len(imported.bad)} rows with a remark"
+    )
+    if why := importing.why_not_withdrawn(imported, dry_run=dry_run):
+        click.echo(f"{why[0].upper()}{why[1:]}.")
+    if dry_run:
+        for kind, jobs in imported.examples.items():
+            for job in jobs:
+                changed = f" ({', '.join(job.changed)})" if job.changed else ""
+                click.echo(f"  {kind}: {job.own_job_id} {job.title or 'without a title'}{changed}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows on standard error how far a long import is."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status("") as status:
+            yield status.update
+        return
+    told_at = time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= TELL_AFTER_SECONDS:
+            told_at = time.monotonic()
+            click.echo(text, err=True)
+
+    yield tell
+
+
+def _watched(rows: Iterable[Any], tell: Callable[[str], None]) -> Iterator[Any]:
+    """Yield the rows, and tell how many have been read."""
+    read = 0
+    for read, row in enumerate(rows, start=1):
+        if read % _TELL_AFTER_ROWS == 0:
+            tell(f"{read:,} rows are read")
+        yield row
+    tell(f"{read:,} rows are read and are being compared with the warehouse")
