@@ -39,6 +39,11 @@ def test_the_table_reference_is_what_the_database_says_of_itself(conn: Connectio
     assert written == generator().table_reference(conn), "docs/tables.md is out of date: make docs"
 
 
+def test_the_page_of_own_job_files_has_the_names_of_the_code():
+    written = (PROJECT / "docs" / "own-job-files.md").read_text()
+    assert written == generator().own_job_files(), "docs/own-job-files.md is out of date: make docs"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_relative_link_leads_somewhere(page: Path):
     links = re.findall(r"\]\(([^)\s]+)\)", text_without_code(page))

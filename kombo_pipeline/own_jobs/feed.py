@@ -36,6 +36,9 @@ _FORMATS: Final[Mapping[str, Format]] = {
     "application/x-jsonlines": "jsonl",
     "application/json-lines": "jsonl",
     "text/csv": "csv",
+    "application/ld+json": "json",
+    "application/atom+xml": "xml",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 }
 _FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 

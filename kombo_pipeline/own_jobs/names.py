@@ -1,6 +1,7 @@
 """The names under which files bring what an own job has: of fields, of the elements and lists that hold jobs."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -8,8 +9,8 @@ from typing import Final
 
 @lru_cache(maxsize=4096)
 def key(name: str) -> str:
-    """Return a name as it is compared: without case, blanks and punctuation. `@id` keeps its sign."""
-    plain = re.sub(r"[\W_]+", "", name.casefold())
+    """Return a name as it is compared: without case, accents, blanks and punctuation. `@id` keeps its sign."""
+    plain = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKD", name.casefold()))
     return f"@{plain}" if name.startswith("@") else plain
 
 

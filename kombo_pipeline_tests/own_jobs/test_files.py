@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from itertools import count
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ def zipped(content: dict[str, bytes]) -> bytes:
         gzip.compress(zipped({"list.csv": LIST})),
         zipped({"list.xlsx": workbook(("Jobs", [["id", "title"], ["1", "Nurse"]]))}),
     ],
+    ids=count(),
 )
 def test_a_list_is_read_packed_by_gzip_or_zip(content: bytes) -> None:
     assert rows(content) == [NURSE]
@@ -54,6 +56,7 @@ def test_a_list_is_read_packed_by_gzip_or_zip(content: bytes) -> None:
         (b"", "the file is empty"),
         (b" \n\t", "the file is empty"),
     ],
+    ids=count(),
 )
 @pytest.mark.parametrize("stated", [None, "csv", "json", "xml"])
 def test_what_is_no_list_is_refused_with_what_to_do(content: bytes, message: str, stated: Any) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from contextlib import suppress
 from datetime import date
+from itertools import count
 from typing import Any
 
 import pytest
@@ -294,6 +295,7 @@ def test_an_address_is_unescaped_and_keeps_what_only_looks_escaped() -> None:
     "content",
     ["[" * 50_000, '{"a":' * 20_000, '{"jobs":[' + "{}," * 30_000, '[{"id":1,"title":"' + "&amp;" * 20_000 + '"}]',
      '[{"id":1,"title":"' + "<b " * 30_000 + '"}]', "{}\n" * 30_000],
+    ids=count(),
 )  # fmt: skip
 def test_odd_documents_take_no_time(content: str) -> None:
     begun = time.perf_counter()

@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from datetime import date, datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -178,6 +179,7 @@ def test_what_a_short_row_leaves_out_is_not_told() -> None:
 @pytest.mark.parametrize(
     "content",
     ['"' * 100_000, "id,title\n" + '"a\n' * 50_000, "id,title\n" + ',"' * 50_000, "id,title\n" + '1,"x"y\n' * 14_000],
+    ids=count(),
 )
 def test_quotes_without_end_take_no_time(content: str) -> None:
     begun = time.perf_counter()

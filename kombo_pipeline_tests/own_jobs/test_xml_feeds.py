@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from datetime import date
+from itertools import count
 from typing import Any
 
 import pytest
@@ -246,6 +247,7 @@ def test_a_doctype_is_refused_in_the_second_reading_as_well(mark: str) -> None:
         "<jobs><job>" + "<a>x</a>" * 12_000 + "</job></jobs>",
         "<jobs><job><t>" + "<a>" * 8_000 + "x" * 40_000 + "</a>" * 8_000 + "</t></job></jobs>", "<?xml " * 16_000,
     ],
+    ids=count(),
 )  # fmt: skip
 def test_odd_documents_take_no_time(content: str) -> None:
     begun = time.perf_counter()
