@@ -247,10 +247,10 @@ def test_check_results_belong_to_their_partition(world: World, run: Run) -> None
 
 def test_a_sync_links_what_identifiers_decide_and_proposes_the_rest(world: World, run: Run, conn: Connection) -> None:
     acme = world.add_integration(origin_id="acme")
-    first = world.open_job(acme, name="Night Nurse", job_code="R1")
+    first = world.open_job(acme, name="Night Nurse", job_code="R-4711")
     world.open_job(acme, name="Data Engineer")
     world.sync(acme)
-    import_own(conn, "acme", [("1", "Night Nurse", "R1"), ("2", "Data Engineer (m/w/d)", None), ("3", "Cook", None)])
+    import_own(conn, "acme", [("1", "Night Nurse", "R-4711"), ("2", "Data Engineer (m/w/d)", None), ("3", "Cook", None)])
     conn.execute("insert into core.integrations (integration_id, customer_id) values (%s, 'acme')", (acme,))
     conn.commit()
     result = run(acme)

@@ -45,7 +45,7 @@ def customers(backoffice: Backoffice) -> None:
             conn, HERE, "evil", name=EVIL, job_code="=1+1", department=EVIL, location_raw=EVIL, remote_id="@x",
             post_url="javascript:alert(1)", visibility="\"'><i>", status="<b>",
         )  # fmt: skip
-        add_own_job(conn, "acme", "own-1", title="Night nurse", job_code="REQ-1")
+        add_own_job(conn, "acme", "own-1", title="Night nurse 01", job_code="REQ-1")
         conn.commit()
         match(conn, HERE)
 

@@ -302,9 +302,9 @@ def test_on_a_phone_nothing_scrolls_sideways(page_as: Open, conn, acme: str) -> 
 def test_bulk_accept_counts_what_is_chosen_and_takes_it_back(page_as: Open, conn, acme: str) -> None:
     for number in range(3):
         for job, status in (("old", "CLOSED"), ("new", "OPEN")):
-            names = {"name": f"Nurse ward {number}", "job_code": f"N-{number}", "status": status}
+            names = {"name": f"Nurse ward {number}", "job_code": f"N-471{number}", "status": status}
             add_job(conn, f"personio:{acme}", f"{acme}-{job}-{number}", **names)
-        add_own_job(conn, acme, f"{acme}/n{number}", title=f"Nurse ward {number}", job_code=f"N-{number}")
+        add_own_job(conn, acme, f"{acme}/n{number}", title=f"Nurse ward {number}", job_code=f"N-471{number}")
     r.rematch(conn, f"personio:{acme}")
     page = page_as("reviewer")
     page.goto(f"/review/bulk?customer={acme}")
