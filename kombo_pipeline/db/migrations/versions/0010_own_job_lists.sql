@@ -31,3 +31,5 @@ create table core.held_withdrawals ( -- A withdrawal of so many own jobs at once
     constraint a_person_decides check (decision not in ('released', 'refused') or decided_by is not null)
 );
 create unique index on core.held_withdrawals (customer_id, list) where decision is null;
+
+comment on column core.backoffice_users.role is 'viewer (looks), reviewer (answers, chooses and starts fetches) or admin (also holds and links for customers).';
