@@ -35,8 +35,8 @@ def json_records(text: str, is_job: IsJob) -> Iterator[Record | BadRow]:
     """
     start = _skip_blank(text, 0)
     try:
-        total, following = 0, ""
-        if not text.startswith("[", start):
+        total, following, is_bare = 0, "", text.startswith("[", start)
+        if not is_bare:
             if text[_skip(text, start) :].strip():
                 yield from json_lines(text)
                 return
@@ -49,11 +49,19 @@ def json_records(text: str, is_job: IsJob) -> Iterator[Record | BadRow]:
                 raise FeedError(_no_list(outline))
             start, total, following = found, *_longer_list(outline)
         line, counted, number, is_understood = 1, 0, 0, False
-        for at, value in _elements(text, start):
+        elements = _elements(text, start)
+        while True:
+            try:
+                at, value = next(elements)
+            except StopIteration as done:
+                end = done.value
+                break
             line, counted, number = line + text.count("\n", counted, at), at, number + 1
             for record in _record(line, value):
                 is_understood = True
                 yield record
+        if is_bare and text[end:].strip():
+            raise json.JSONDecodeError("Extra data behind the list", text, end)
         if number and not is_understood:
             raise FeedError("no job understood: the JSON-LD has no JobPosting")
         if total > number:

@@ -20,6 +20,7 @@ from kombo_pipeline.own_jobs.names import (
     REFERENCES,
     TEXT_TITLES,
     WITHIN,
+    WITHIN_OTHERS,
     YES,
     key,
 )
@@ -280,14 +281,16 @@ class _Reader:
             self._found[column].update(names[:1])
         if column == "location":
             return self._location(given, names)
+        # Named values of which none is understood tell nothing; an empty text tells that there is none.
+        within = WITHIN.get(column, WITHIN_OTHERS) if column not in _NUMBERS else WITHIN["own_job_id"]
+        names = [name for name in names if not _is_nested(given[name]) or values.texts(given[name], within)]
         if not names:
             return None, ""
         if column in _NUMBERS:
-            numbers = (_number(given[name], WITHIN["own_job_id"]) for name in names)
+            numbers = (_number(given[name], within) for name in names)
             return next((number for number in numbers if number[0]), ("", ""))
-        within = WITHIN.get(column, ())
         for name in names:
-            found = values.texts(given[name], within) if within else values.texts(given[name])
+            found = values.texts(given[name], within)
             text, damage = values.undamaged(", ".join(found) if column in _JOINED else "".join(found[:1]))
             if damage:
                 return text, damage
@@ -324,18 +327,22 @@ class _Reader:
 
 def _number(value: Any, within: Sequence[str]) -> tuple[str, str]:
     """An id or a code, and what a spreadsheet did to it so that it cannot be told."""
-    text, damage = values.undamaged(values.plain(value, within))
+    text, damage = values.undamaged("" if isinstance(value, bool) else values.plain(value, within))
     if values.is_nothing(text):
         return "", ""
     return text, damage or values.damage_of_number(text)
 
 
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, (dict, list)) and bool(value)
+
+
 def _is_whole(text: str) -> bool:
-    return text.endswith(".0") and text[:-2].isascii() and text[:-2].isdecimal()
+    return re.fullmatch(r"[0-9]+[.,]0", text) is not None
 
 
 def _is_decimal(text: str) -> bool:
-    return re.fullmatch(r"\d+\.\d+", text) is not None
+    return re.fullmatch(r"[0-9]+[.,][0-9]+", text) is not None
 
 
 def _listed(understood: Mapping[str, str]) -> str:

@@ -268,7 +268,8 @@ def _mended(data: bytes, jobs: _Jobs, fault: str) -> Iterator[Record | BadRow]:
                 yield jobs.broken(reason)
                 following = _start_of(jobs.job_name, content, max(job_at, at) + 1)
             else:
-                yield BadRow(lines + error.lineno, f"{reason}, between two jobs", kept=is_past_end)
+                where = "after the end of the list" if is_past_end else "between two jobs"
+                yield BadRow(lines + error.lineno, f"{reason}, {where}", kept=is_past_end)
                 following = _start_of(jobs.job_name, content, max(before + parser.ErrorByteIndex, at + 1))
             if following is None:
                 break

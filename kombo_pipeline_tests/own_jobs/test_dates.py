@@ -76,7 +76,9 @@ def test_a_date_that_cannot_be_told_is_left_out_and_reported_with_its_line(text:
 
 
 @pytest.mark.parametrize(
-    "text", ["1" * 100_000, "1 " * 50_000, "mar " * 25_000, "(" * 100_000, " 10:00" * 16_000], ids=count()
+    "text",
+    ["1" * 100_000, "1 " * 50_000, "mar " * 25_000, "(" * 100_000, " 10:00" * 16_000],
+    ids=count(),
 )
 def test_long_texts_take_no_time(text: str) -> None:
     begun = time.perf_counter()

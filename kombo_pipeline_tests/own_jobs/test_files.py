@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import tracemalloc
 import zipfile
 from itertools import count
 from typing import Any
@@ -65,10 +66,16 @@ def test_what_is_no_list_is_refused_with_what_to_do(content: bytes, message: str
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: zipped({"list.csv": data})])
-def test_a_bomb_ends_at_the_limit(pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_ends_at_the_limit_before_it_takes_memory(pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_BYTES", 2**20)
-    with pytest.raises(FeedError, match="larger than"):
-        rows(pack(bytes(2**22)))
+    bomb = pack(bytes(2**25))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FeedError, match="larger than"):
+            rows(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

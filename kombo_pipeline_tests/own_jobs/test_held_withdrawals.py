@@ -211,9 +211,9 @@ def test_random_lists_do_what_a_plain_model_says(conn: Connection) -> None:
                 seen["released"] += 1
         else:
             kept = chance.choice([1.0, 0.95, 0.9, 0.3])
-            jobs = {id_ for id_ in of_list if chance.random() < kept}
+            jobs = {id_ for id_ in sorted(of_list) if chance.random() < kept}
             jobs |= {str(chance.randrange(150)) for _ in range(chance.choice([0, 1, 30]))}
-            ending = {id_ for id_ in jobs & model.keys() if chance.random() < 0.02}
+            ending = {id_ for id_ in sorted(jobs & model.keys()) if chance.random() < 0.02}
             replace, unread = chance.random() < 0.8, chance.random() < 0.1
             rows: list[OwnJob | BadRow] = [OwnJob(id_, "Job", withdrawn=id_ in ending) for id_ in sorted(jobs)]
             if unread:

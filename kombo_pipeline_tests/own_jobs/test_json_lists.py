@@ -222,6 +222,25 @@ def test_an_empty_list_is_a_list_of_no_jobs(document: str) -> None:
     assert rows(document) == []
 
 
+@pytest.mark.parametrize("second", ["[]", '[{"id": 2, "title": "Cook"}]', "{}", "x"])
+def test_what_stands_behind_a_list_is_an_error(second: str) -> None:
+    with pytest.raises(FeedError, match="behind the list"):
+        rows(f'[{{"id": 1, "title": "Koch"}}]\n{second}')
+
+
+def test_named_values_that_are_not_understood_tell_nothing_and_null_tells_that_there_is_none() -> None:
+    [job] = jobs([{**KOCH, "ref": {"no": 5}, "department": {"x": 1}, "url": None, "location": [], "type": []}])
+    assert (job.job_code, job.department, job.post_url, job.location, job.employment_type) == (None, None, "", "", "")
+
+
+@pytest.mark.parametrize("value", [True, False, None, {}, [], {"x": 1}, ""])
+def test_what_is_no_id_is_none(value: Any) -> None:
+    refused, job = rows([{"id": value, "title": "Koch"}, KOCH])
+    assert isinstance(refused, BadRow)
+    assert (refused.kept, refused.own_job_id) == (False, None)
+    assert job == OwnJob("7", "Koch")
+
+
 def test_a_list_within_a_job_is_no_list_of_jobs() -> None:
     assert told({"id": 7, "title": "Koch", "items": [{"name": "Canteen"}, {"name": "Bicycle"}]}) == [
         {"own_job_id": "7", "title": "Koch"}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kombo_pipeline.own_jobs.files import BadRow, FeedError
-from kombo_pipeline.own_jobs.reading import OwnJob, read
+from kombo_pipeline.own_jobs.reading import OwnJob, read, read_mapping
 from kombo_pipeline_tests.own_jobs.lists import bad, jobs, rows
 
 NURSE = OwnJob("1", "Nurse")
@@ -59,6 +59,12 @@ def test_further_columns_are_mapped_by_name() -> None:
     assert rows(content, columns=columns) == [OwnJob("1", "Nurse", job_code="r-9")]
     with pytest.raises(FeedError, match="no column Nr, which is to be mapped"):
         rows(content, columns={**columns, "Nr": "remote_id"})
+    assert read_mapping(["own_job_id=Nummer", "Ref=job_code", "title=name"]) == {
+        "Nummer": "own_job_id", "Ref": "job_code", "name": "title",
+    }  # fmt: skip
+    for wrong in (["own_job_id"], ["a=b"], ["own_job_id="], ["title=A", "title=B"], ["title=A", "job_code=A"]):
+        with pytest.raises(FeedError):
+            read_mapping(wrong)
     with pytest.raises(FeedError, match="'salary', which is no column"):
         rows(content, columns={"Text": "salary"})
 

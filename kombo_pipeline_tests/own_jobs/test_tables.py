@@ -88,6 +88,9 @@ def test_an_id_is_one_column_in_every_row() -> None:
     assert isinstance(refused, BadRow)
     assert (refused.kept, refused.own_job_id) == (False, None)
     assert job == OwnJob("1", "Nurse", job_code="R-2")
+    [short] = rows("reference,title,id\nR-1,Cook\n")
+    assert isinstance(short, BadRow)
+    assert (short.kept, short.own_job_id) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +129,9 @@ def test_what_programs_write_for_nothing_is_no_id(nothing: str) -> None:
     assert not refused.kept
 
 
-def test_a_column_of_whole_numbers_with_decimals_is_mended_and_said() -> None:
-    note, *found = rows("id,title\n1.0,a\n2.0,b\n3.0,c\n")
+@pytest.mark.parametrize("end", [".0", ",0"])
+def test_a_column_of_whole_numbers_with_decimals_is_mended_and_said(end: str) -> None:
+    note, *found = rows(f"id;title\n1{end};a\n2{end};b\n3{end};c\n")
     assert isinstance(note, BadRow)
     assert (note.kept, "ends in .0" in note.reason) == (True, True)
     assert found == [OwnJob("1", "a"), OwnJob("2", "b"), OwnJob("3", "c")]
