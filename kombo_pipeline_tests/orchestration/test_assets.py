@@ -250,7 +250,8 @@ def test_a_sync_links_what_identifiers_decide_and_proposes_the_rest(world: World
     first = world.open_job(acme, name="Night Nurse", job_code="R-4711")
     world.open_job(acme, name="Data Engineer")
     world.sync(acme)
-    import_own(conn, "acme", [("1", "Night Nurse", "R-4711"), ("2", "Data Engineer (m/w/d)", None), ("3", "Cook", None)])
+    own = [("1", "Night Nurse", "R-4711"), ("2", "Data Engineer (m/w/d)", None), ("3", "Cook", None)]
+    import_own(conn, "acme", own)
     conn.execute("insert into core.integrations (integration_id, customer_id) values (%s, 'acme')", (acme,))
     conn.commit()
     result = run(acme)
