@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import lab
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
-from kombo_pipeline.own_jobs import importing
+from kombo_pipeline.own_jobs import reading
 from kombo_pipeline.sandbox.job_feed import job_feed, own_jobs
 from kombo_pipeline.sandbox.life import populate
 from kombo_pipeline.sandbox.world import World
@@ -68,7 +68,7 @@ def _sandbox(seeds: int, jobs: int) -> Linked:
         for integration_id in world.integrations():
             made = own_jobs(world, integration_id)
             truth = {job.id: job.truth for job in made}
-            read = list(importing.read(io.BytesIO(job_feed(made, publisher="benchmark"))))
+            read = list(reading.read(io.BytesIO(job_feed(made, publisher="benchmark"))))
             ats = [_ats(world.ats_job(integration_id, job)) for job in world.ats_jobs(integration_id)]
             for link in decide([_own(job) for job in read], ats).links:
                 is_right = truth[link.own_id].ats_id == link.ats_id
