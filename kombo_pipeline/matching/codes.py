@@ -231,6 +231,6 @@ def why_not_believed(code: str, known: Habits) -> str | None:
     return {
         Kind.PLACEHOLDER: "stands for no code",
         Kind.NUMBER: "is of a kind that many jobs of this customer share",
-        Kind.SHORT: "is too short to be the number of one job",
+        Kind.SHORT: "may be a short number, a year, a date or a sequence, not the number of one job",
         Kind.WORD: "looks like the name of a profile, not like the number of one job",
     }[kind]
