@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from kombo_pipeline import settings
 from kombo_pipeline.backoffice.commands import customer_link, user
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.db.versions import open_warehouse
+from kombo_pipeline.db.urls import configured_warehouse
 from kombo_pipeline.ingest.commands import events, release_owner
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
@@ -148,7 +148,7 @@ def sync(integration_id: str, full: bool) -> None:
     """Run the assets of one integration in this process."""
     from kombo_pipeline.orchestration.runs import run_in_this_process
 
-    with _warehouse() as conn, _fetch_progress(conn, integration_id):
+    with configured_warehouse() as conn, _fetch_progress(conn, integration_id):
         outcome = run_in_this_process(integration_id, full=full)
     for line in outcome.lines:
         click.echo(line)
@@ -197,7 +197,7 @@ def page(fetch_id: int, page: int, job: str | None) -> None:
     """Print a page as Kombo sent it."""
     from kombo_pipeline.ingest.statements import fetches
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         found = fetches.read_pages(conn, fetch_id, [page])
     if not found:
         raise LookupError(f"There is no page {page} of fetch {fetch_id}; see raw.job_pages")
@@ -217,7 +217,7 @@ def replay(event_ids: Sequence[str]) -> None:
     """Handle landed webhook events again: those named, or all that no fetch has covered and all that are dead."""
     from kombo_pipeline.ingest.statements import webhook_events
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         replayed = webhook_events.replay(conn, event_ids or None)
     for event in replayed:
         click.echo(f"{event['event_id']} {event['event_type']} {event['integration_id'] or '-'}")
@@ -237,7 +237,7 @@ def release_records(quarantine_ids: Sequence[int]) -> None:
     """Read quarantined records again with today's code: those named, or all."""
     from kombo_pipeline.ingest.apply import release_records as apply_them
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         applied, staying = apply_them(conn, quarantine_ids or None)
     for row in staying:
         click.echo(f"{row['quarantine_id']} stays: {row['reason']}")
@@ -253,7 +253,7 @@ def release_closure(hold_id: int | None, refuse: bool, by: str | None) -> None:
     from kombo_pipeline.ingest import lifecycle
     from kombo_pipeline.ingest.statements import held_closures
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if hold_id is None:
             holds = held_closures.waiting(conn)
             if not holds:
@@ -280,7 +280,7 @@ def release_own_jobs(hold_id: int | None, refuse: bool, by: str | None) -> None:
     from kombo_pipeline.own_jobs import held_withdrawals
     from kombo_pipeline.own_jobs.importing import release_withdrawal
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if hold_id is None:
             holds = held_withdrawals.waiting(conn)
             if not holds:
@@ -307,14 +307,6 @@ main.add_command(targets)
 main.add_command(user)
 main.add_command(customer_link)
 release.add_command(release_owner)
-
-
-@contextmanager
-def _warehouse() -> Iterator[Connection]:
-    from kombo_pipeline.db.urls import warehouse_url
-
-    with open_warehouse(warehouse_url(settings.load())) as conn:
-        yield conn
 
 
 def _kombo(environment: Settings) -> Kombo:

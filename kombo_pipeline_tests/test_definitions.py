@@ -93,6 +93,7 @@ def test_nothing_heavy_is_imported_with_the_definitions() -> None:
         "pandas",
         "numpy",
         "scipy",
+        "rapidfuzz",
         "openpyxl",
         "starlette",
         "uvicorn",

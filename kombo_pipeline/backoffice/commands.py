@@ -1,14 +1,11 @@
 """Commands for the people of the back office: its users, and customers that come by a link."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
 from kombo_pipeline import settings
-from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.db.versions import open_warehouse
+from kombo_pipeline.db.urls import configured_warehouse
 
 
 @click.group()
@@ -37,7 +34,7 @@ def add_user(name: str, role: str, password_stdin: bool, generate_password: bool
     elif not no_password:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     password_hash = None if password is None else passwords.hashed(password)
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         users.put_user(conn, name, role=role, password_hash=password_hash)
     click.echo(f"{name} is {role}." + (f" Password: {password}" if generate_password else ""))
 
@@ -48,7 +45,7 @@ def disable_user(name: str) -> None:
     """Keep a user out, at once; what it answered stays."""
     from kombo_pipeline.backoffice.statements import users
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if not users.disable_user(conn, name):
             raise LookupError(f"There is no user {name}; `kombo-pipeline user list` shows all")
     click.echo(f"{name} is disabled and signed out.")
@@ -59,7 +56,7 @@ def list_users() -> None:
     """List the users."""
     from kombo_pipeline.backoffice.statements import users
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         found = users.users(conn)
     for row in found:
         remarks = ["disabled"] if row["disabled_at"] else []
@@ -82,15 +79,7 @@ def customer_link(customer: str, days: int) -> None:
     from kombo_pipeline.own_jobs import statements
 
     access = Access(settings.load())
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if not statements.is_customer(conn, customer):
             raise LookupError(f"There is no integration and no own job of a customer {customer}")
     click.echo(access.customer_link(customer, days=days))
-
-
-@contextmanager
-def _warehouse() -> Iterator[Connection]:
-    from kombo_pipeline.db.urls import warehouse_url
-
-    with open_warehouse(warehouse_url(settings.load())) as conn:
-        yield conn

@@ -1,7 +1,8 @@
 """Where the two databases are: at the URLs of the environment, else in the embedded Postgres."""
 
-from kombo_pipeline.db.connection import with_driver, with_parameters
-from kombo_pipeline.settings import Settings
+from kombo_pipeline.db.connection import Connection, with_driver, with_parameters
+from kombo_pipeline.db.versions import open_warehouse
+from kombo_pipeline.settings import Settings, load
 
 # The server is on this machine and speaks no TLS; PGSSLMODE and its like are about other servers.
 _TO_THE_EMBEDDED_SERVER = {
@@ -16,6 +17,14 @@ _TO_THE_EMBEDDED_SERVER = {
 def warehouse_url(settings: Settings) -> str:
     """Return the warehouse's URL, starting the embedded Postgres when none is set."""
     return with_driver(settings.warehouse_url or _embedded(settings, "warehouse"))
+
+
+def configured_warehouse() -> Connection:
+    """Open a connection to the warehouse of the environment, for a command.
+
+    Raises SettingsError for a setting that cannot be used, and what `open_warehouse` raises.
+    """
+    return open_warehouse(warehouse_url(load()))
 
 
 def dagster_url(settings: Settings) -> str:

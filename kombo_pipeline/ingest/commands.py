@@ -1,14 +1,10 @@
 """Commands about events and about whose an integration is."""
 
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
-from kombo_pipeline import settings
-from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.db.versions import open_warehouse
+from kombo_pipeline.db.urls import configured_warehouse
 
 _SHOWN = 100
 
@@ -22,7 +18,7 @@ def events(dead: bool) -> None:
     """
     from kombo_pipeline.ingest.statements import webhook_events
 
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if not dead:
             counts = webhook_events.counts(conn)
             click.echo(
@@ -56,7 +52,7 @@ def release_owner(integration_id: str | None, customer: str | None, by: str | No
 
     if (integration_id is None) != (customer is None):
         raise click.UsageError("Name both: kombo-pipeline release owner INTEGRATION_ID --customer ID")
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if integration_id is None or customer is None:
             questions = integrations.owner_questions(conn)
             for row in questions:
@@ -72,11 +68,3 @@ def release_owner(integration_id: str | None, customer: str | None, by: str | No
         click.echo(f"{integration_id} belongs to {customer} now; the links of the former customer have ended.")
     else:
         click.echo(f"{integration_id} is still {customer}'s; its links stand again.")
-
-
-@contextmanager
-def _warehouse() -> Iterator[Connection]:
-    from kombo_pipeline.db.urls import warehouse_url
-
-    with open_warehouse(warehouse_url(settings.load())) as conn:
-        yield conn

@@ -1,17 +1,14 @@
 """Commands about what your product is told: the notices that wait, and the targets that it should hold."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import click
 
-from kombo_pipeline import settings
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.db.urls import warehouse_url
-from kombo_pipeline.db.versions import open_warehouse
+from kombo_pipeline.db.urls import configured_warehouse
 from kombo_pipeline.linking import targets as telling
 from kombo_pipeline.linking.statements import notices as statements
 from kombo_pipeline.linking.statements.targets import Pair
@@ -30,7 +27,7 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
     """
     if dead + retry_dead + (notice_id is not None) > 1:
         raise click.UsageError("Choose one of --dead, --retry and --retry-dead")
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if notice_id is not None or retry_dead:
             retried = statements.retry(conn, notice_id)
             if notice_id is not None and not retried:
@@ -67,7 +64,7 @@ def targets(customer_id: str | None, compare: Path | None, tell: bool) -> None:
     """
     if (compare is not None and customer_id is None) or (tell and compare is None):
         raise click.UsageError("Name both: kombo-pipeline targets --customer ID --compare FILE [--tell]")
-    with _warehouse() as conn:
+    with configured_warehouse() as conn:
         if customer_id is None:
             found = telling.snapshots(conn)
             for each in found:
@@ -108,9 +105,3 @@ def _subject(row: Mapping[str, Any]) -> str:
     if row["own_job_id"] is not None:
         return f"own job {row['own_job_id']}"
     return f"job {row['kombo_job_id']}" if row["kombo_job_id"] is not None else f"integration {row['integration_id']}"
-
-
-@contextmanager
-def _warehouse() -> Iterator[Connection]:
-    with open_warehouse(warehouse_url(settings.load())) as conn:
-        yield conn

@@ -220,55 +220,13 @@ for _language, _text in _WORDS.items():
         _LANGUAGES_OF[_word] = (*_LANGUAGES_OF.get(_word, ()), _language)
 
 _ENDINGS: Final = {
-    "de": (
-        "ung",
-        "ungen",
-        "keit",
-        "heit",
-        "kraft",
-        "krafte",
-        "fachkraft",
-        "leiter",
-        "leiterin",
-        "leitung",
-        "mitarbeiter",
-        "berater",
-        "beraterin",
-        "entwickler",
-        "techniker",
-        "pfleger",
-        "fahrer",
-        "fahrerin",
-        "verkaufer",
-        "arbeiter",
-        "macher",
-        "bearbeiter",
-        "helfer",
-        "helferin",
-        "mechaniker",
-        "meister",
-        "schaft",
-        "wesen",
-        "kaufmann",
-        "kauffrau",
-        "assistenz",
-        "ingenieur",
-        "arzt",
-        "bauer",
-        "lehrer",
-        "fuhrer",
-        "dienst",
-        "betrieb",
-        "stelle",
-        "mann",
-        "frau",
-        "innen",
-        "student",
-        "praktikum",
-        "ausbildung",
-        "planer",
-        "wart",
-        "prufer",
+    "de": tuple(
+        str.split("""
+        ung ungen keit heit kraft krafte fachkraft leiter leiterin leitung mitarbeiter berater beraterin
+        entwickler techniker pfleger fahrer fahrerin verkaufer arbeiter macher bearbeiter helfer helferin
+        mechaniker meister schaft wesen kaufmann kauffrau assistenz ingenieur arzt bauer lehrer fuhrer
+        dienst betrieb stelle mann frau innen student praktikum ausbildung planer wart prufer
+        """)
     ),
     "fr": ("euse", "ienne", "iere", "trice", "istes"),
     "es": ("cion", "ciones", "dor", "dora", "ero", "era", "ario", "aria", "idad"),

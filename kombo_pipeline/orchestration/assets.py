@@ -20,7 +20,6 @@ from kombo_pipeline.ingest.statements import jobs as job_tables
 from kombo_pipeline.ingest.statements.forgotten import ForgottenError
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.linking.statements import match_candidates
-from kombo_pipeline.matching.identifiers import IN_WORDS
 from kombo_pipeline.orchestration import in_work
 from kombo_pipeline.orchestration.metadata import column_schema, histogram, kombo_log, moment, table
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
@@ -170,6 +169,7 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
     """Which ATS job each own job of the customer is: linked where an identifier decides, else the likeliest five."""
     # Half a CPU-second of numpy and scipy that the code server and other runs do without.
     from kombo_pipeline.linking.candidates import Matched, match_integration  # noqa: PLC0415
+    from kombo_pipeline.matching.identifiers import IN_WORDS  # noqa: PLC0415
 
     started = time.monotonic()
     integration_id = context.partition_key

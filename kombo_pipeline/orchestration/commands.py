@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from kombo_pipeline import settings
-from kombo_pipeline.db.urls import warehouse_url
-from kombo_pipeline.db.versions import open_warehouse
+from kombo_pipeline.db.urls import configured_warehouse
 from kombo_pipeline.ingest import forget as forgetting
 from kombo_pipeline.ingest.statements import forgotten
 
@@ -27,7 +25,7 @@ def forget(integration_id: str | None, *, dry_run: bool, undo: bool, reason: str
     """
     if (dry_run or undo) and integration_id is None:
         raise click.UsageError("Name the integration")
-    with open_warehouse(warehouse_url(settings.load())) as conn:
+    with configured_warehouse() as conn:
         if integration_id is None:
             _show(forgotten.forgotten(conn))
             return

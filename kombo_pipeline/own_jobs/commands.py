@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 from rich.console import Console
 
-from kombo_pipeline import settings
-from kombo_pipeline.db.versions import open_warehouse
+from kombo_pipeline.db.urls import configured_warehouse
+from kombo_pipeline.own_jobs.files import Format
 
 TELL_AFTER_SECONDS: Final = 5.0
 """How often a long import says on standard error, where that is no terminal, how far it is."""
@@ -22,9 +22,7 @@ _TELL_AFTER_ROWS: Final = 1000
 @click.option("--customer", required=True, help="Your id of the customer, the origin_id of its integrations.")
 @click.option("--source", default="import", show_default=True, help="manual, email, import or multiposter.")
 @click.option("--list", "list_name", default=None, help="Which of the customer's lists it is; the source by default.")
-@click.option(
-    "--format", "file_format", type=click.Choice(["csv", "json", "jsonl", "xlsx", "xml"]), help="By suffix otherwise."
-)
+@click.option("--format", "file_format", type=click.Choice(get_args(Format)), help="By suffix otherwise.")
 @click.option("--sheet", help="The sheet of a workbook (.xlsx) that has several.")
 @click.option("--map", "columns", multiple=True, metavar="COLUMN=NAME", help="A column here and its name in the file.")
 @click.option("--replace", is_flag=True, help="Withdraw the jobs of this customer and list that the file lacks.")
@@ -44,11 +42,10 @@ def import_own_jobs(
     Bad rows are named, the rest is kept. A list that lacks too many of its jobs at once withdraws none of them until
     somebody has looked: kombo-pipeline release own-jobs.
     """
-    from kombo_pipeline.db.urls import warehouse_url
     from kombo_pipeline.own_jobs import importing, reading
 
     mapped = reading.read_mapping(columns)
-    with _progress() as tell, open_warehouse(warehouse_url(settings.load())) as conn:
+    with _progress() as tell, configured_warehouse() as conn:
         tell(f"{file.name} is being read")
         rows = _watched(reading.read(file, format=file_format, columns=mapped, sheet=sheet), tell)
         imported = importing.import_own_jobs(conn, rows, customer_id=customer, **options)

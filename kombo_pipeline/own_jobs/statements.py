@@ -91,7 +91,6 @@ def upsert_staged(
             values=_listed("nullif(coalesce(i.{0}, b.{0}), '')", values),
             stored=_listed("o.{0}", written),
             excluded=_listed("excluded.{0}", written),
-            before=_listed("o.{0}", written),
             differences=_listed("case when w.{0} is distinct from b.{0} then {1} end", written),
             examples=sql.Literal(EXAMPLES),
         ),
@@ -110,7 +109,7 @@ def upsert_staged(
 _UPSERT: Final = sql.SQL(
     """
     with before as materialized (
-        select o.own_job_id, o.withdrawn_at, {before}
+        select o.own_job_id, o.withdrawn_at, {stored}
         from core.own_jobs o
         join incoming_own_jobs i using (own_job_id)
         where o.customer_id = %(customer)s
