@@ -8,7 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-ALL = ("ingest", "latency", "receiver", "matching", "guard", "identifiers", "rematch", "backoffice")
+ALL = ("ingest", "latency", "receiver", "matching", "objections", "identifiers", "rematch", "backoffice")
 
 
 def options_of(name: str) -> str:

@@ -1,8 +1,8 @@
-"""What speaks against two jobs being one although an identifier is the same: the guard of automatic links. Pure.
+"""What speaks against two jobs being one although an identifier is the same. Pure.
 
-The guard looks at the two jobs alone, so that its answer does not depend on when or with which others it is asked.
-It is measured: `python -m benchmarks.guard` prints how many pairs of different jobs it lets pass, and how many
-pairs of one job it refuses.
+Only the two jobs are looked at, so that the answer does not depend on when or with which others they are compared.
+It is measured: `python -m benchmarks.objections` prints how many pairs of different jobs have no objection, and
+how many pairs of one job have one.
 """
 
 import re
@@ -49,7 +49,7 @@ ROLE: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One job of a pair, as far as the guard compares it. Unknown texts are None or empty; any text is accepted."""
+    """One job of a pair, as far as it is compared. Unknown texts are None or empty; any text is accepted."""
 
     title: str | None = None
     location: str | None = None
@@ -100,7 +100,7 @@ def in_words(doubts: Iterable[Doubt]) -> str:
 
 
 class _Job(NamedTuple):
-    """A job as the guard reads it. Sets hold canonical names; empty means unknown."""
+    """A job as it is compared. Sets hold canonical names; empty means unknown."""
 
     title: str
     folded: str

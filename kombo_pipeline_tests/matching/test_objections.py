@@ -300,7 +300,7 @@ SIDES = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(SIDES, SIDES)
-def test_the_guard_is_symmetric_and_a_job_never_contradicts_itself(one: Side, other: Side) -> None:
+def test_objections_are_symmetric_and_a_job_never_contradicts_itself(one: Side, other: Side) -> None:
     mirrored = tuple(Doubt(doubt.code, doubt.ats, doubt.own) for doubt in objections(other, one))
     assert objections(one, other) == mirrored
     assert confirms(one, other) == confirms(other, one)

@@ -1,8 +1,8 @@
-"""The guard of automatic links: how many pairs of different jobs it lets pass, how many pairs of one job it refuses.
+"""Objections to a shared identifier: how many pairs of different jobs have none, how many pairs of one job have one.
 
-    python -m benchmarks.guard [--data DIR] [--pairs N]
+    python -m benchmarks.objections [--data DIR] [--pairs N]
 
-Prints Markdown, a row a set and half. The guard's constants were chosen on the first half of the customers; the second
+Prints Markdown, a row a set and half. Their constants were chosen on the first half of the customers; the second
 half shows whether they carry over. Different jobs: random pairs of an own job and an ATS job of its customer that is
 not its counterpart, at most N an own job. Twins, which have the same title words, are counted apart. Hard negatives:
 two ATS jobs of one customer whose titles have the same words, but whose place, level or year is another.
