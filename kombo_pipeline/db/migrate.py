@@ -138,12 +138,16 @@ def _changing_tables(connection: sa.Connection) -> list[str]:
 
 
 def _in_the_way(url: str) -> str:
-    """Say who holds locks on the warehouse's tables and views, the longest first."""
+    """Say who holds locks on the warehouse's tables and views, the longest first.
+
+    Since when is not known of a transaction that has just ended, nor of the sessions of other roles where the migrating
+    role may not see them.
+    """
     with connect(url) as conn:
         rows = conn.execute(_HOLDERS).fetchall()
     names = [
-        f"{row['usename']}, process {row['pid']} ({row['application_name'] or 'unnamed'}), {row['relation']} "
-        f"since {row['since']:%H:%M:%S} UTC"
+        f"{row['usename'] or 'the server'}, process {row['pid']} ({row['application_name'] or 'unnamed'}), "
+        f"{row['relation']}" + (f" since {row['since']:%H:%M:%S} UTC" if row["since"] else "")
         for row in rows
     ]
     return "; ".join(names) or "by somebody who has just finished"

@@ -393,6 +393,22 @@ def test_a_migration_waits_for_a_reader_says_for_whom_and_gives_up_without_a_cha
     assert asked(warehouse_url, "select attname from pg_attribute where attname = 'wrapped'") == [("wrapped",)] * 2
 
 
+def test_an_owner_who_may_not_see_other_sessions_is_told_for_whom_it_waits_all_the_same(
+    empty_url: str, views: Path, postgres_server: embedded.Server
+) -> None:
+    database = empty_url.rpartition("/")[2].partition("?")[0]
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create role {database} login password 'owner'")
+        admin.execute(f"alter database {database} owner to {database}")
+    owner_url = f"postgresql://{database}:owner@{empty_url.partition('@')[2]}"
+    migrate(owner_url)
+    with psycopg.connect(empty_url, application_name="dashboard") as reader:
+        reader.execute("select from marts.own_jobs")
+        views.write_text(wrapped(views.read_text()))
+        with pytest.raises(SchemaError, match=r"in use for 0 minutes \(postgres, process \d+ \(dashboard\), \w+\.\w+\)"):
+            migrate(owner_url, wait=timedelta(0))
+
+
 def wrapped(text: str) -> str:
     """The file's views with a column more in two of them."""
     views_of_two = r"^(create view marts.(?:own_jobs|job_links) as \()(.*?)(^\);)"
