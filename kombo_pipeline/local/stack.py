@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class Process:
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only `up`, which stops it in order."""
-        with self.log.open("ab") as log:
+        # An interruption between the fork and the note of it would leave a process that nobody stops.
+        with self.log.open("ab") as log, _interrupted_afterwards():
             self.handle = subprocess.Popen(
                 self.argv,
                 env=dict(self.environment),
@@ -54,6 +56,21 @@ class Process:
     def tail(self, lines: int = 15) -> str:
         """Return the end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Keep a signal that ends this process until the block has ended; then it comes as it would have come."""
+    came: list[int] = []
+    numbers = [each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if callable(signal.getsignal(each))]
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for each in came:
+        signal.raise_signal(each)
 
 
 class Stack:

@@ -405,7 +405,8 @@ def test_an_owner_who_may_not_see_other_sessions_is_told_for_whom_it_waits_all_t
     with psycopg.connect(empty_url, application_name="dashboard") as reader:
         reader.execute("select from marts.own_jobs")
         views.write_text(wrapped(views.read_text()))
-        with pytest.raises(SchemaError, match=r"in use for 0 minutes \(postgres, process \d+ \(dashboard\), \w+\.\w+\)"):
+        told = r"in use for 0 minutes \(postgres, process \d+ \(dashboard\), \w+\.\w+\)"
+        with pytest.raises(SchemaError, match=told):
             migrate(owner_url, wait=timedelta(0))
 
 
