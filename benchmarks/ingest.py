@@ -147,7 +147,7 @@ def incremental(server: embedded.Server, sizes: list[int], rounds: int) -> None:
         for size in sizes:
             url = fresh_database(server, "bench_incremental")
             measure(server, MODULE, "ours", *arguments, url)
-            _multiply(url, size // 5000)
+            multiply(url, size // 5000)
             kombo.change(500)
             measure(server, MODULE, "ours", *arguments, url)  # warms the caches
             measured = []
@@ -169,7 +169,7 @@ def incremental(server: embedded.Server, sizes: list[int], rounds: int) -> None:
     print(table(["jobs in the table", "changed", "wall s", "CPU s", "Postgres CPU s", "to the smallest"], rows))
 
 
-def _multiply(url: str, copies: int) -> None:
+def multiply(url: str, copies: int) -> None:
     """Give the integration copies of each of its jobs under other ids, children included."""
     with connect(url) as conn:
         for name in ("jobs", *(f"job_{child}" for child in ("stages", "screening_questions", "postings"))):

@@ -1,0 +1,1 @@
+-- The comment after a table or column is its COMMENT in the database (see db/ddl.py).
