@@ -15,7 +15,14 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health, lifecycle, successions
 from kombo_pipeline.ingest.fetch import land_records
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, JobRows, RowWriter
-from kombo_pipeline.ingest.statements import fetches, integrations, jobs, unreadable_fields, webhook_events
+from kombo_pipeline.ingest.statements import (
+    fetches,
+    held_closures,
+    integrations,
+    jobs,
+    unreadable_fields,
+    webhook_events,
+)
 from kombo_pipeline.kombo.record import RECORD_RULE, UnreadableRecordError, read_id
 from kombo_pipeline.kombo.responses import read_page
 from kombo_pipeline.linking import links
@@ -73,6 +80,7 @@ def _apply(conn: Connection, integration: Mapping[str, Any], fetch: Mapping[str,
     unreadable_fields.keep_stored_values(conn)
     held = lifecycle.hold_implausible_closures(conn, integration, fetch, emptied=records.emptied_tombstones)
     records.merge_changes()
+    held_closures.note_returned(conn, integration_id=integration_id, fetch_id=fetch_id)
     repaired, notes = 0, []
     shows_all = fetch["kind"] == "full"
     if shows_all:

@@ -41,6 +41,7 @@ def interrupted_fetches(conn: Connection) -> list[dict[str, Any]]:
             i.integration_id,
             i.kombo_last_sync_started_at as watermark,
             0 as newest_event,
+            null::timestamptz as newest_received_at,
             0 as replays,
             coalesce('lease ' || extract(epoch from e.acquired_at), 'fetch ' || l.fetch_id) as interrupted
         from core.integrations i

@@ -14,11 +14,13 @@ def run_key(waiting: Mapping[str, Any]) -> str:
 
     Dagster drops a request whose key it has seen, however that run ended. A failed run is therefore asked
     for again only by something that changes the key: a newer event, a moved watermark, a replay, or work that was
-    cut off because its process was killed; the poll, whose keys tell the time, is the last resort.
+    cut off because its process was killed; the poll, whose keys tell the time, is the last resort. The time of the
+    newest event stands beside its number, since a restored warehouse gives the same numbers to other events.
     """
-    watermark = waiting["watermark"]
+    watermark, received = waiting["watermark"], waiting["newest_received_at"]
     since = watermark.isoformat() if watermark else "first"
-    key = f"{waiting['integration_id']}@{since}@{waiting['newest_event']}.{waiting['replays']}"
+    newest = f"{waiting['newest_event']}/{received.timestamp():.6f}" if received else waiting["newest_event"]
+    key = f"{waiting['integration_id']}@{since}@{newest}.{waiting['replays']}"
     return f"{key}#{waiting['interrupted']}" if waiting.get("interrupted") else key
 
 

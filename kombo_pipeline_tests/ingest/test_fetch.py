@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest import lifecycle
+from kombo_pipeline.ingest.apply import Applied
 from kombo_pipeline.ingest.fetch import land_fetch
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
@@ -208,9 +210,43 @@ def test_a_few_deletions_and_any_closure_wait_for_nothing(big: Customer) -> None
     assert (big.open_ids(), big.hold()) == ([], None)
 
 
-def test_a_release_by_a_person_needs_no_details(big: Customer) -> None:
-    from kombo_pipeline.ingest import lifecycle
+@pytest.mark.parametrize("ended", ["vanished", "jobs_model_off", "status_off"])
+def test_a_refused_closure_is_held_again_once_its_jobs_came_back_in_between(big: Customer, ended: str) -> None:
+    def end() -> int:
+        if ended == "vanished":
+            big.answer([record for record in everything if record["id"] not in open_ids])
+        elif ended == "status_off":
+            big.answer([record | {"status": None} if record["id"] in open_ids else record for record in everything])
+        else:
+            big.world.disable_jobs_model(big.id)
+        return fetch().held
 
+    def fetch() -> Applied:
+        big.world.clock.advance(timedelta(hours=1))
+        return big.sync_and_fetch(full=True)
+
+    everything, open_ids = list(big.world.kombo_jobs(big.id).values()), set(big.open_ids())
+    assert end() == len(open_ids)
+    refused = big.hold()
+    assert refused is not None
+    assert refused["reason"] == ended
+    lifecycle.release_closure(big.conn, refused["hold_id"], decided_by="Jana", refuse=True)
+    big.conn.commit()
+    for _ in range(2):
+        assert end() == len(open_ids)
+        assert big.hold() is None, "a person has answered"
+    big.world.faults.clear()
+    if ended == "jobs_model_off":
+        big.world.enable_jobs_model(big.id)
+    assert fetch().held == 0
+    assert set(big.open_ids()) == open_ids
+    assert end() == len(open_ids)
+    again = big.hold()
+    assert again is not None
+    assert again["kombo_job_ids"] == refused["kombo_job_ids"]
+
+
+def test_a_release_by_a_person_needs_no_details(big: Customer) -> None:
     open_ids = big.open_ids()
     for job_id in open_ids:
         big.world.delete_job(big.id, job_id)

@@ -11,6 +11,7 @@ import pytest
 
 from kombo_pipeline.db import leases
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.guard import HELD_ABOVE_JOBS
 from kombo_pipeline.ingest import apply, renewal
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, RowWriter
 from kombo_pipeline.kombo.record import RECORD_RULE
@@ -133,6 +134,22 @@ def test_jobs_that_ended_stay_as_they_are(acme: Customer, newer_code: None) -> N
     renew(acme)
     assert acme.lifecycles() == lifecycles
     assert_history_has_no_gap(acme.conn)
+
+
+def test_a_closure_that_waits_for_a_person_goes_on_waiting(
+    acme: Customer, newer_code: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest landed record of each job is a tombstone then, which a small batch would apply."""
+    monkeypatch.setattr(renewal, "AT_ONCE", HELD_ABOVE_JOBS)
+    open_ids = acme.open_ids()
+    assert len(open_ids) > HELD_ABOVE_JOBS
+    acme.world.disable_jobs_model(acme.id)
+    acme.world.clock.advance(timedelta(hours=1))
+    with older_code():
+        assert acme.sync_and_fetch().held == len(open_ids)
+    hold = acme.hold()
+    assert renew(acme) == (25, 0)
+    assert (acme.open_ids(), acme.hold()) == (open_ids, hold)
 
 
 def test_an_integration_that_is_gone_is_left_alone_and_not_due_for_ever(acme: Customer, newer_code: None) -> None:

@@ -1,6 +1,9 @@
 """A warehouse that was restored from a backup catches up by itself: made with pg_dump, as docs/operations.md says."""
 
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -124,3 +127,103 @@ def test_an_event_that_was_lost_with_the_disk_is_taken_when_kombo_sends_it_again
         assert after["n"] == before["n"] + len(hooks)
         restored.commit()
         acme.conn = lost
+
+
+class ArchivedServer:
+    """A Postgres whose WAL is archived, as docs/operations.md says, a base backup of it, and the way back."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root, self.archive, self.base = directory / "postgres", directory / "archive", directory / "base"
+        directory.chmod(0o711)
+        embedded.ensure(self.root)
+        self.archive.mkdir()
+        self._give(self.archive)
+        self.set(
+            wal_level="replica", max_wal_senders="4", archive_mode="on", archive_command=f"cp %p {self.archive}/%f"
+        )
+        self.restart()
+
+    def url(self, database: str) -> str:
+        return embedded.ensure_database(embedded.ensure(self.root), database)
+
+    def set(self, **settings: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as admin:
+            for name, value in settings.items():
+                admin.execute(f"alter system set {name} = '{value}'")
+
+    def restart(self) -> None:
+        embedded.stop(self.root)
+        embedded.ensure(self.root)
+
+    def back_up(self) -> None:
+        program = embedded.binaries() / "pg_basebackup"
+        subprocess.run(
+            [program, "--checkpoint=fast", "--pgdata", self.base, "--dbname", self.url("postgres")],
+            check=True,
+            capture_output=True,
+        )
+
+    def moment(self) -> str:
+        """An instant that lies behind everything committed so far; what is committed later lies behind it."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as admin:
+            [(instant,)] = admin.execute("select clock_timestamp()::text").fetchall()
+            admin.execute("select pg_sleep(0.1)")
+        return str(instant)
+
+    def come_back_as_of(self, instant: str) -> None:
+        """The disk is lost; the backup and the archived WAL come back."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as admin:
+            admin.execute("select pg_switch_wal()")
+        embedded.stop(self.root)
+        shutil.rmtree(self.root / "pgdata")
+        shutil.copytree(self.base, self.root / "pgdata")
+        (self.root / "pgdata" / "recovery.signal").touch()
+        with (self.root / "pgdata" / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"restore_command = 'cp {self.archive}/%f %p'\n")
+            settings.write(f"recovery_target_time = '{instant}'\nrecovery_target_action = 'promote'\n")
+        self._give(self.root / "pgdata")
+        (self.root / "pgdata").chmod(0o700)
+        embedded.ensure(self.root)
+
+    def _give(self, directory: Path) -> None:
+        """To the account that runs the server."""
+        owner = (self.root / "run").stat()
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+@pytest.mark.long
+def test_both_databases_come_back_as_of_one_moment_and_catch_up(served: Served) -> None:
+    """Point in time recovery: what a person answered up to that moment is there, and the rest comes with the fetch."""
+    directory = Path(tempfile.mkdtemp(prefix="kombo-test-restore-"))
+    server = ArchivedServer(directory)
+    try:
+        warehouse, dagster = server.url("warehouse"), server.url("dagster")
+        migrate(warehouse)
+        with connect(warehouse) as conn, connect(dagster) as runs:
+            acme = Customer(conn, served, jobs=12)
+            acme.fetch()
+            runs.execute("create table public.runs (run_id text)")
+            runs.commit()
+            server.back_up()
+            acme.conn.execute("update core.integrations set organization_name = 'Answered since the backup'")
+            acme.conn.commit()
+            runs.execute("insert into public.runs values ('before')")
+            runs.commit()
+            instant = server.moment()
+            runs.execute("insert into public.runs values ('after')")
+            runs.commit()
+            live_on(acme, YESTERDAY)
+        server.come_back_as_of(instant)
+        with connect(server.url("warehouse")) as conn, connect(server.url("dagster")) as runs:
+            acme.conn = conn
+            assert [row["run_id"] for row in runs.execute("select run_id from public.runs").fetchall()] == ["before"]
+            assert acme.integration()["organization_name"] == "Answered since the backup"
+            assert migrate(server.url("warehouse")) == newest_revision()
+            assert acme.fetch().kind == "incremental"
+            assert_equals_kombo(acme)
+            assert_history_has_no_gap(conn)
+            conn.commit()
+    finally:
+        embedded.stop(server.root)
+        shutil.rmtree(directory, ignore_errors=True)

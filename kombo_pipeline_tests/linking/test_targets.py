@@ -544,3 +544,27 @@ def test_a_savepoint_that_fails_takes_its_changes_with_it_and_no_others(conn: Co
 
 def test_words_for_people_cover_every_reason() -> None:
     assert all(json.dumps(words) and words[0].islower() for words in REASONS.values())
+
+
+def test_an_own_job_that_is_withdrawn_while_its_link_is_made_is_no_target(
+    conn: Connection, product: Product, warehouse_url: str
+) -> None:
+    """Neither transaction sees what the other one does; whichever commits last tells the truth."""
+    for first in ("link", "withdrawal"):
+        conn.execute("delete from core.job_links")
+        conn.execute("update core.own_jobs set withdrawn_at = null")
+        conn.commit()
+        assert_told(conn, product)
+        with connect(warehouse_url) as other:
+            conn.execute(
+                """
+                insert into core.job_links
+                    (customer_id, own_job_id, integration_id, kombo_job_id, method, own_seen, ats_seen)
+                values ('acme', 'A-1', 'tool:one', 'j1', 'job_code', '{}', '{}')
+                """
+            )
+            other.execute("update core.own_jobs set withdrawn_at = now()")
+            for each in (conn, other) if first == "link" else (other, conn):
+                each.commit()
+        assert_told(conn, product)
+        assert statements.told(conn, "acme") == []

@@ -39,7 +39,8 @@ ACME = "greenhouse:acme"
 
 
 def backlog(**values: Any) -> dict[str, Any]:
-    return {"integration_id": ACME, "watermark": NOW, "newest_event": 7, "replays": 0} | values
+    waiting = {"integration_id": ACME, "watermark": NOW, "newest_event": 7, "newest_received_at": NOW, "replays": 0}
+    return waiting | values
 
 
 def test_one_state_of_the_backlog_has_one_run_key() -> None:
@@ -50,6 +51,7 @@ def test_one_state_of_the_backlog_has_one_run_key() -> None:
     "change",
     [
         {"newest_event": 8},
+        {"newest_received_at": NOW + timedelta(microseconds=1)},
         {"watermark": NOW + MINUTE},
         {"watermark": None},
         {"replays": 1},
@@ -346,6 +348,47 @@ def polled(
     )
     requests = schedule.evaluate_tick(context).run_requests or []
     return {request.partition_key: request.run_key for request in requests}
+
+
+def test_a_warehouse_that_was_restored_asks_for_runs_that_dagster_has_not_seen(pipeline: Pipeline) -> None:
+    """Dagster's database is newer: it knows the keys of the runs that the restored warehouse has forgotten."""
+    acme, conn = pipeline.world.add_integration(jobs=2), pipeline.conn
+    pipeline.deliver()
+    pipeline.tick()
+    assert pipeline.run(acme).success
+    waiting = pipeline.land(integration_id=acme)
+    asked = {pipeline.requested()[acme]}
+    landed = "select event_id, event_seq from raw.webhook_events order by event_seq"
+    restored = conn.execute(landed).fetchall(), stored_integration(conn)
+    conn.commit()
+    lost = pipeline.land(integration_id=acme)
+    asked.add(pipeline.requested()[acme])
+    assert pipeline.run(acme).success
+    # Back to what the backup holds: one event waits, the next number and the old watermark come again.
+    conn.execute("delete from raw.webhook_events where event_id = %s", (lost,))
+    conn.execute("update raw.webhook_events set handled_at = null where event_id = %s", (waiting,))
+    conn.execute("update core.integrations set kombo_last_sync_started_at = %s", (restored[1],))
+    conn.execute(
+        """
+        select setval(pg_get_serial_sequence('raw.webhook_events', 'event_seq'), max(event_seq))
+        from raw.webhook_events
+        """
+    )
+    conn.commit()
+    assert conn.execute(landed).fetchall() == restored[0]
+    assert pipeline.requested()[acme] in asked, "Dagster drops it: it is what `replay` is for"
+    pipeline.land(integration_id=acme)
+    later = pipeline.requested()[acme]
+    assert later not in asked
+    webhook_events.replay(conn, None)
+    conn.commit()
+    assert pipeline.requested()[acme] not in asked | {later}
+
+
+def stored_integration(conn: Connection) -> Any:
+    row = conn.execute("select kombo_last_sync_started_at from core.integrations").fetchone()
+    assert row is not None
+    return row["kombo_last_sync_started_at"]
 
 
 def test_the_poll_asks_silent_integrations_that_are_partitions_and_leaves_those_in_work(pipeline: Pipeline) -> None:

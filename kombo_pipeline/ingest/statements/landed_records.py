@@ -30,9 +30,7 @@ def of_older_rule(conn: Connection, integration_id: str, record_rule: int) -> li
                 select j.kombo_job_id, j.record_hash
                 from core.jobs j
                 join raw.fetches f on f.fetch_id = j.last_fetch_id
-                where j.integration_id = %(integration)s
-                    and j.record_hash is not null
-                    and f.record_rule < %(rule)s
+                where j.integration_id = %(integration)s and f.record_rule < %(rule)s
             )
             select distinct on (o.kombo_job_id)
                 o.kombo_job_id,

@@ -129,17 +129,30 @@ def mark_seen(conn: Connection, seen: Sequence[Seen]) -> None:
 
 
 def waiting_for_fetch(conn: Connection) -> list[dict[str, Any]]:
-    """Return one row an integration with unhandled trigger events: integration_id, newest_event, replays, watermark.
+    """Return a row for each integration with unhandled trigger events, what has waited longest first.
 
-    Events of an integration that another one has taken over from wait on: they count again once that is undone.
+    integration_id, newest_event, newest_received_at, replays, watermark and waiting_since. Where an integration has a
+    successor, its events wait on: they count again once that is undone.
     """
     return conn.execute(
-        "select e.integration_id, max(e.event_seq) as newest_event, sum(e.replays) as replays, "
-        "i.kombo_last_sync_started_at as watermark, min(e.received_at) as waiting_since "
-        "from raw.webhook_events e join core.integrations i using (integration_id) "
-        "where e.starts_fetch and e.handled_at is null and i.deleted_at is null "
-        "and i.integration_id not in (select integration_id from core.forgotten) "
-        "and i.succeeded_by is null group by e.integration_id, i.kombo_last_sync_started_at order by min(e.event_seq)"
+        """
+        select
+            e.integration_id,
+            max(e.event_seq) as newest_event,
+            max(e.received_at) as newest_received_at,
+            sum(e.replays) as replays,
+            i.kombo_last_sync_started_at as watermark,
+            min(e.received_at) as waiting_since
+        from raw.webhook_events e
+        join core.integrations i using (integration_id)
+        where e.starts_fetch
+            and e.handled_at is null
+            and i.deleted_at is null
+            and i.succeeded_by is null
+            and i.integration_id not in (select integration_id from core.forgotten)
+        group by e.integration_id, i.kombo_last_sync_started_at
+        order by min(e.event_seq)
+        """
     ).fetchall()
 
 
