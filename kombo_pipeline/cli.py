@@ -23,7 +23,7 @@ from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.responses import page_text
 from kombo_pipeline.linking.commands import notices, targets
-from kombo_pipeline.orchestration.commands import forget
+from kombo_pipeline.orchestration.commands import forget, webserver
 from kombo_pipeline.own_jobs.commands import import_own_jobs
 from kombo_pipeline.settings import BACKOFFICE_PORT, RECEIVER_PORT, SANDBOX_PORT, Settings, SettingsError
 
@@ -128,6 +128,7 @@ def backoffice(host: str, port: int) -> None:
 @click.option("--faults", default=0.0, show_default=True, help="Rate of random faults, 0 to 1.")
 @click.option("--webhook-url", default=None, help="Where webhooks are delivered.")
 @click.option("--postings", type=click.Path(dir_okay=False, path_type=Path), help="CSV of real postings to serve.")
+@click.option("--allow-host", multiple=True, help="Another host name under which it is reached.")
 @click.option("--live/--still", default=True, show_default=True, help="Whether jobs change by themselves.")
 def sandbox(host: str, port: int, live: bool, **world: Any) -> None:
     """Serve a Kombo stand-in (base URL http://HOST:PORT/v1, key `sandbox-key`)."""
@@ -300,6 +301,7 @@ def release_own_jobs(hold_id: int | None, refuse: bool, by: str | None) -> None:
 
 
 main.add_command(import_own_jobs)
+main.add_command(webserver)
 main.add_command(forget)
 main.add_command(events)
 main.add_command(notices)

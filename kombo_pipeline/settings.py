@@ -43,6 +43,8 @@ class Settings:
     """KOMBO_BACKOFFICE_URL: the back office's public address; with https its cookies are Secure."""
     dagster_webserver: str = "http://127.0.0.1:3000"
     """KOMBO_DAGSTER_WEBSERVER: where the back office starts runs and links to."""
+    dagster_hosts: tuple[str, ...] = ()
+    """KOMBO_DAGSTER_HOSTS: comma-separated, more host names under which browsers may reach Dagster's webserver."""
     own_jobs_tokens: tuple[str, ...] = field(default=(), repr=False)
     """KOMBO_OWN_JOBS_TOKENS: comma-separated, of the own-jobs feed: customer=token, or a bare token for all."""
     notice_url: str | None = field(default=None, repr=False)
@@ -70,6 +72,7 @@ def load() -> Settings:
         backoffice_proxy_header=_text("KOMBO_BACKOFFICE_PROXY_HEADER"),
         backoffice_url=_address("KOMBO_BACKOFFICE_URL", f"http://127.0.0.1:{BACKOFFICE_PORT}"),
         dagster_webserver=_address("KOMBO_DAGSTER_WEBSERVER", f"http://127.0.0.1:{WEBSERVER_PORT}"),
+        dagster_hosts=tuple(filter(None, map(str.strip, (_text("KOMBO_DAGSTER_HOSTS") or "").split(",")))),
         own_jobs_tokens=tuple(filter(None, map(str.strip, (_text("KOMBO_OWN_JOBS_TOKENS") or "").split(",")))),
         notice_url=_text("KOMBO_NOTICE_URL"),
         notice_secret=_text("KOMBO_NOTICE_SECRET"),

@@ -11,6 +11,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "kombo_pipeline"
+DAGSTERS_WEB_APP = PACKAGE / "orchestration" / "webserver.py"
+"""Serves an app of Starlette's; only the command that does it imports it, no run and no code location."""
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -77,7 +79,7 @@ def test_libraries_stay_in_their_rooms(rooms: str, libraries: set[str]) -> None:
     wrong = [
         f"{path.relative_to(PROJECT)} imports {name}"
         for path in MODULES
-        if room(path) in rooms.split()
+        if room(path) in rooms.split() and path != DAGSTERS_WEB_APP
         for name in imported(path)
         if name.partition(".")[0] in libraries
     ]

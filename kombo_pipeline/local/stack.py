@@ -188,7 +188,8 @@ def free_port(preferred: int) -> int:
 
 def ask(url: str, *, method: str = "GET") -> int | None:
     """Return the status with which a loopback address answers; None when it does not."""
-    request = urllib.request.Request(url, method=method, data=b"{}" if method == "POST" else None)  # noqa: S310
+    body = b"{}" if method == "POST" else None
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=2) as response:  # noqa: S310 -- our own addresses
             return int(response.status)

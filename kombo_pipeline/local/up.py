@@ -176,7 +176,7 @@ def _start_dagster(stack: Stack, home: Path, environment: dict[str, str]) -> str
     webserver = f"http://127.0.0.1:{free_port(WEBSERVER_PORT)}"
     stack.start(
         "webserver",
-        [script("dagster-webserver"), "-h", "127.0.0.1", "-p", _port(webserver), "-w", str(workspace)],
+        [sys.executable, "-m", "kombo_pipeline", "webserver", "--port", _port(webserver), "-w", str(workspace)],
         environment=environment,
         is_ready=lambda: answers(f"{webserver}/server_info"),
     )

@@ -1,14 +1,46 @@
-"""The command that forgets an integration, in the warehouse and in Dagster."""
+"""Commands that need Dagster: its webserver, and to forget an integration in the warehouse and in Dagster."""
 
 import getpass
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
+from kombo_pipeline import settings
 from kombo_pipeline.db.urls import configured_warehouse
 from kombo_pipeline.ingest import forget as forgetting
 from kombo_pipeline.ingest.statements import forgotten
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=settings.WEBSERVER_PORT, show_default=True)
+@click.option(
+    "--workspace",
+    "-w",
+    multiple=True,
+    default=["workspace.yaml"],
+    show_default=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Dagster's list of code locations.",
+)
+@click.option("--path-prefix", default="", help="Where the UI starts behind a proxy, such as /dagster.")
+@click.option("--read-only", is_flag=True, help="Nobody starts, stops or changes anything in it.")
+def webserver(host: str, port: int, workspace: tuple[Path, ...], path_prefix: str, *, read_only: bool) -> None:
+    """Serve Dagster's UI to this machine's browsers, and refuse what pages of other sites send to it.
+
+    It asks nobody for a password. KOMBO_DAGSTER_HOSTS names the hosts under which a proxy with a sign-in passes it on.
+    """
+    environment = settings.load()
+    if "DAGSTER_HOME" not in os.environ:
+        raise settings.SettingsError("DAGSTER_HOME is not set; set it to the folder that holds dagster.yaml")
+    if path_prefix and (not path_prefix.startswith("/") or path_prefix.endswith("/")):
+        raise click.UsageError("--path-prefix begins with / and does not end with it")
+    from kombo_pipeline.orchestration.webserver import serve  # noqa: PLC0415 -- Dagster, seconds
+
+    hosts = (environment.dagster_webserver, *environment.dagster_hosts)
+    serve(host=host, port=port, workspace=workspace, path_prefix=path_prefix, read_only=read_only, hosts=hosts)
 
 
 @click.command()

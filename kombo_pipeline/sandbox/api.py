@@ -2,7 +2,7 @@
 headers.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kombo_pipeline.same_origin import SameOrigin
 from kombo_pipeline.sandbox import traffic
 from kombo_pipeline.sandbox.integration import Integration, SyncKind
 from kombo_pipeline.sandbox.query import Cursor, InputInvalidError, parse_query
@@ -224,14 +225,16 @@ class Wire:
         self._world.requests.append(entry)
 
 
-def build_app(world: World, *, api_key: str = API_KEY, extra_routes: list[Route] | None = None) -> ASGIApp:
-    """The sandbox as an ASGI app."""
+def build_app(
+    world: World, *, api_key: str = API_KEY, extra_routes: list[Route] | None = None, hosts: Iterable[str] = ()
+) -> ASGIApp:
+    """The sandbox as an ASGI app; `hosts` are names under which it is reached beside those of this machine."""
     api = KomboApi(world, api_key=api_key)
     app = Starlette(
         routes=[*api.routes(), *(extra_routes or [])],
         exception_handlers={RefusalError: _answer_refusal, 404: _answer_unknown, 405: _answer_unknown},
     )
-    return Wire(app, world)
+    return SameOrigin(Wire(app, world), hosts=hosts, setting="--allow-host")
 
 
 def _success(data: Any) -> Response:

@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +77,14 @@ def serve(
     secret: str = WEBHOOK_SECRET,
     api_key: str = API_KEY,
     life: Life | None = None,
+    hosts: Sequence[str] = (),
 ) -> None:
-    """Serve a world in the foreground until interrupted. Raises `OSError` if the port is taken."""
+    """Serve a world in the foreground until interrupted. Raises `OSError` if the port is taken, `ValueError` for
+    what is no host name.
+    """
     with socket.create_server((host, port)) as listener:
-        server = _server(build_app(world, api_key=api_key, extra_routes=control_routes(world, life)))
+        app = build_app(world, api_key=api_key, extra_routes=control_routes(world, life), hosts=hosts)
+        server = _server(app)
         courier = _courier(world, webhook_url, secret)
         if life:
             life.start()
@@ -107,12 +111,13 @@ def serve_sandbox(
     api_key: str,
     postings: Path | str | None,
     live: bool,
+    allow_host: Sequence[str],
 ) -> None:
     """`kombo-pipeline sandbox`: a world by seed, or of a postings file, served until interrupted.
 
     `jobs` is the total over all integrations, `faults` the rate of random faults (0 to 1); `live` lets jobs
-    change. Raises `OSError` if the port is taken or the file is missing, `ValueError` if it is no postings
-    file.
+    change, `allow_host` are names under which it is reached beside those of this machine. Raises `OSError` if the
+    port is taken or the file is missing, `ValueError` if it is no postings file or no host name.
     """
     behaviour = Behaviour(latency_seconds=latency_ms / 1000, fault_rate=faults)
     world = World(seed, Clock(running=True), behaviour)
@@ -128,6 +133,7 @@ def serve_sandbox(
         secret=webhook_secret,
         api_key=api_key,
         life=Life(world) if live else None,
+        hosts=allow_host,
     )
 
 
