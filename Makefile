@@ -20,6 +20,8 @@ lint: $(DEV_INSTALLED) ## what the pre-commit hooks and CI check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive kombo_pipeline .ci docs
+	$(BIN)/python .ci/audit.py
 
 bench: $(DEV_INSTALLED) ## the benchmarks, with their peers
 	$(BIN)/python -m benchmarks $(ARGS)

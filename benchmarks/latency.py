@@ -231,7 +231,9 @@ def _some_job(conn: psycopg.Connection[Any]) -> tuple[str, str]:
 
 
 def _post(url: str, body: dict[str, Any]) -> None:
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), method="POST")
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method="POST"
+    )
     urllib.request.urlopen(request, timeout=10).read()
 
 

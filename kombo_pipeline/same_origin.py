@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+_LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_][a-z0-9._-]{0,252})(?::([0-9]{1,5}))?", re.ASCII)
 _READS: Final = ("GET", "HEAD")
@@ -44,9 +44,10 @@ class SameOrigin:
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], setting: str) -> None:
-        """Take the host names beside those of this machine; an address with https lets in its pages by https only.
+        """Take the host names beside those of this machine, which are reached by http.
 
-        `setting` is where names are added, for the message. Raises ValueError for what is no host name.
+        A name that is an address (https://...) lets in pages of that scheme only, a bare one those of both. `setting`
+        is where names are added, for the message. Raises ValueError for what is no host name.
         """
         self._app = app
         self._setting = setting

@@ -42,6 +42,7 @@ def running(
     webhook_url: str | None = None,
     secret: str = WEBHOOK_SECRET,
     api_key: str = API_KEY,
+    hosts: Sequence[str] = (),
 ) -> Iterator[Running]:
     """Serve a world in a thread while the block runs; port 0 picks a free one. Raises `OSError` if the port
     is taken.
@@ -49,7 +50,7 @@ def running(
     Webhooks are delivered if there is a URL, else they wait for `World.drain`.
     """
     listener = socket.create_server((host, port))
-    server = _server(build_app(world, api_key=api_key, extra_routes=control_routes(world)))
+    server = _server(build_app(world, api_key=api_key, extra_routes=control_routes(world), hosts=hosts))
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox-server", daemon=True)
     thread.start()
     courier = _courier(world, webhook_url, secret) if webhook_url else None

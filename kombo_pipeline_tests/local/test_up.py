@@ -198,6 +198,17 @@ def test_the_link_that_up_prints_signs_the_first_user_in_once(session: Up) -> No
         assert signed_in.headers["location"] == "/"
 
 
+def test_what_up_serves_without_a_sign_in_refuses_the_pages_of_other_sites(session: Up) -> None:
+    dagster, sandbox = session.address("Dagster"), session.address("Sandbox")
+    mutation = "mutation {reloadWorkspace {__typename}}"
+    assert httpx.get(f"{dagster}/graphql", params={"query": mutation}).status_code == 405
+    assert httpx.post(f"{dagster}/graphql", json={"query": mutation}, timeout=60).status_code == 200
+    for url in (f"{dagster}/graphql", f"{sandbox}/integrations"):
+        for foreign in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Content-Type": "text/plain"}):
+            headers = {"Content-Type": "application/json"} | foreign
+            assert httpx.post(url, content=b"{}", headers=headers).status_code in (403, 415)
+
+
 class Sender(threading.Thread):
     """Somebody who goes on sending webhooks, and remembers which of them were acknowledged."""
 

@@ -356,6 +356,44 @@ def test_the_control_api_drives_the_world(world, integration_id, api):
         assert post(wrong).json()["error"]
 
 
+FOREIGN = {
+    "rebinding": {"Host": "evil.example"},
+    "rebinding that the page calls its own": {"Host": "evil.example", "Origin": "http://evil.example"},
+    "foreign page": {"Origin": "http://evil.example"},
+    "sandboxed page": {"Origin": "null"},
+    "page of another port": {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
+    "form": {"Content-Type": "text/plain"},
+    "form of an old browser": {"Content-Type": "application/x-www-form-urlencoded", "Referer": "http://evil.example/"},
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_page_of_another_site_changes_nothing_in_the_sandbox(world, integration_id, api, name):
+    before = world.integrations(), len(world.integration(integration_id).ats.jobs), world.clock.now()
+    for path in (
+        *("integrations", f"integrations/{integration_id}/jobs", f"integrations/{integration_id}/sync", "live"),
+        "clock",
+    ):
+        body = b'{"advance_seconds": 60}' if path == "clock" else b'{"name": "Zookeeper"}' if "jobs" in path else b"{}"
+        headers = {"Content-Type": "application/json"} | FOREIGN[name]
+        assert httpx.post(f"{api.origin}/sandbox/{path}", content=body, headers=headers).status_code in (403, 415)
+    assert (world.integrations(), len(world.integration(integration_id).ats.jobs), world.clock.now()) == before
+    assert world.drain() == []
+
+
+@pytest.mark.parametrize("path", ["/sandbox", "/v1/ats/jobs", "/v1/check-api-key", "/nothing"])
+def test_a_rebound_name_reads_nothing_in_the_sandbox(world, api, path):
+    answer = api.http.get(f"{api.origin}{path}", headers={"Host": "evil.example"})
+    assert (answer.status_code, "--allow-host" in answer.text) == (403, True)
+    assert not world.requests  # no fault and no rate is spent on it
+
+
+def test_the_sandbox_is_reached_under_another_name_that_was_allowed(world):
+    with running(world, hosts=["sandbox"]) as sandbox:
+        for host, status in (("sandbox:8090", 200), ("SANDBOX", 200), ("sandbox.evil.example", 403)):
+            assert httpx.get(f"{sandbox.origin}/sandbox", headers={"Host": host}).status_code == status
+
+
 def test_the_same_seed_serves_the_same_bytes():
     def served(seed):
         world = World(seed)

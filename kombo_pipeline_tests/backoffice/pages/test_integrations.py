@@ -1,9 +1,5 @@
 """Integrations at a glance and held closures, as staff meet them."""
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +25,7 @@ from kombo_pipeline_tests.backoffice.conftest import (
     running_backoffice,
 )
 from kombo_pipeline_tests.backoffice.customers import Customer, add_customer
+from kombo_pipeline_tests.orchestration.webservers import running_webserver
 
 PHONE = {"width": 320, "height": 640}
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -454,44 +451,11 @@ def test_without_integrations_the_pages_say_what_happens_next(
 # A real Dagster
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/server_info", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
 @pytest.fixture
 def webserver(tmp_path: Path) -> Iterator[str]:
     """A Dagster webserver with the project loaded, without a daemon: what is started stays queued."""
-    (tmp_path / "dagster.yaml").write_text(
-        "telemetry: {enabled: false}\n"
-        "run_coordinator: {module: dagster.core.run_coordinator, class: QueuedRunCoordinator}\n"
-    )
-    (tmp_path / "workspace.yaml").write_text(
-        "load_from:\n  - python_module: {module_name: kombo_pipeline.definitions, location_name: kombo_pipeline}\n"
-    )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    script = Path(sys.executable).with_name("dagster-webserver")
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [script, "-h", "127.0.0.1", "-p", str(port), "-w", str(tmp_path / "workspace.yaml")],
-            env=os.environ | {"DAGSTER_HOME": str(tmp_path)},
-            cwd=tmp_path,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 120
-        while not answers(url):
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.1)
+    with running_webserver(tmp_path) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.mark.slow
