@@ -39,6 +39,7 @@ def webserver(host: str, port: int, workspace: tuple[Path, ...], path_prefix: st
         raise click.UsageError("--path-prefix begins with / and does not end with it")
     from kombo_pipeline.orchestration.webserver import serve  # noqa: PLC0415 -- Dagster, seconds
 
+    click.echo(f"Dagster on http://{host}:{port}{path_prefix}")
     hosts = (environment.dagster_webserver, *environment.dagster_hosts)
     serve(host=host, port=port, workspace=workspace, path_prefix=path_prefix, read_only=read_only, hosts=hosts)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from kombo_pipeline.local.stack import Stack
+from kombo_pipeline.local.stack import Stack, ask
+from kombo_pipeline.sandbox.server import running
+from kombo_pipeline.sandbox.world import World
 
 FOR_EVER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -35,3 +37,11 @@ def test_an_interruption_at_the_very_start_of_a_process_leaves_none_running(
     finally:
         for process in started:
             process.kill()
+
+
+def test_what_up_asks_of_the_sandbox_is_answered() -> None:
+    world = World(seed=7)
+    integration_id = world.add_integration(jobs=2)
+    with running(world) as sandbox:
+        assert ask(f"{sandbox.origin}/sandbox") == 200
+        assert ask(f"{sandbox.origin}/sandbox/integrations/{integration_id}/sync", method="POST") == 200
