@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
-from dagster._cli.utils import get_instance_for_cli
+from dagster import DagsterInstance
 from dagster._core.workspace.context import IWorkspaceProcessContext, WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.interrupts import setup_interrupt_handlers
@@ -60,7 +60,7 @@ def serve(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with (
         socket.create_server((host, port), family=family) as listener,
-        get_instance_for_cli() as instance,
+        DagsterInstance.get() as instance,
     ):
         instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
         target = WorkspaceFileTarget([str(path) for path in workspace])

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -309,7 +310,10 @@ def test_the_ui_starts_a_run_and_shows_how_it_goes(page: Page, webserver: str, e
     page.get_by_role("link", name="Dagster").click()
     page.get_by_role("button", name="Launch run").click(timeout=60_000)
     expect(page.get_by_text("Run queued")).to_be_visible(timeout=60_000)
-    assert any("pipelineRunLogs" in frame for frame in frames), frames
+    deadline = time.monotonic() + 60
+    while not any("pipelineRunLogs" in frame for frame in frames):
+        assert time.monotonic() < deadline, frames
+        page.wait_for_timeout(100)
     page.goto(f"{webserver}/assets")
     expect(page.get_by_text("raw_job_pages").first).to_be_visible(timeout=60_000)
     page.goto(f"{webserver}/graphql")
