@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from kombo_pipeline.same_origin import SameOrigin
+from kombo_pipeline.serving.same_origin import SameOrigin
 
 JSON = ("Content-Type", "application/json")
 PUBLIC = "dagster.example.com"

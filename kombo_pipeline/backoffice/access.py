@@ -211,9 +211,11 @@ def check_csrf(request: Request) -> None:
         raise HTTPException(403, "This form is of an earlier session. Go back, reload the page and send it again.")
 
 
-async def read_form(request: Request) -> FormData:
+async def read_form(request: Request, *, max_fields: int = MAX_FORM_FIELDS) -> FormData:
     """Return the fields of a form; raises HTTPException 400 for one that cannot be read or carries files."""
-    return await request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
+    # Parsed only once it is whole: the fields of half a form would take a hundred times the memory of its bytes.
+    await request.body()
+    return await request.form(max_files=0, max_fields=max_fields)
 
 
 def customer_link(request: Request, customer_id: str, *, days: float = CUSTOMER_LINK_DAYS) -> str:

@@ -1,7 +1,6 @@
 """The back office's web app: every route, the headers of every answer, limits, error pages."""
 
 import mimetypes
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,11 +14,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kombo_pipeline import serving
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import Access, identify, needs
 from kombo_pipeline.backoffice.pages import (
@@ -49,6 +49,10 @@ CONNECTIONS = 8
 WAIT_SECONDS = 5
 """A request that gets no connection by then is answered 503."""
 MAX_CONNECTIONS = 512
+"""Those that wait longest for their clients are closed for new ones; 503 if all have requests in work."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 s after which load balancers drop an idle connection: the closing side must be theirs."""
+GRACE_SECONDS = 5
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -64,6 +68,7 @@ _WORDS: Mapping[int, tuple[str, str]] = {
     401: ("Nobody is signed in", "Sign in and try again."),
     403: ("This is not for you to do", "Ask an admin for the role it needs."),
     404: ("There is nothing here", "It does not exist, or it is not yours to see."),
+    408: ("That came too slowly", "Nothing was saved. Send it again; if it fails again, in parts."),
     405: ("This address takes no such request", "Use the links and buttons of the pages."),
     413: ("That was too much at once", "Send it in parts; nothing was saved."),
     500: ("Something went wrong here", "Nothing was saved. It is in the log; try again, or tell who runs this."),
@@ -129,6 +134,7 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
         middleware=[Middleware(_BodyLimits)],
         exception_handlers={
             HTTPException: _http_error,
+            ClientDisconnect: _left,
             psycopg.OperationalError: _no_warehouse,
             psycopg.DataError: _unreadable,
             Exception: _our_error,
@@ -144,20 +150,18 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
     return application
 
 
-def server(*, warehouse_url: str, settings: Settings) -> uvicorn.Server:
+def server(
+    *, warehouse_url: str, settings: Settings, seconds: serving.Seconds = serving.DEFAULT_SECONDS
+) -> uvicorn.Server:
     """The app with its limits on connections, for any socket. Raises ValueError as `app` does."""
-    config = uvicorn.Config(
+    return serving.server(
         app(warehouse_url=warehouse_url, settings=settings),
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        lifespan="on",
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=5,
+        max_connections=MAX_CONNECTIONS,
+        keep_alive_seconds=KEEP_ALIVE_SECONDS,
+        grace_seconds=GRACE_SECONDS,
+        seconds=seconds,
+        slow_bodies={"/api/": feed.BODY_SECONDS},
     )
-    return uvicorn.Server(config)
 
 
 def serve(*, warehouse_url: str, settings: Settings, host: str, port: int) -> None:
@@ -168,9 +172,7 @@ def serve(*, warehouse_url: str, settings: Settings, host: str, port: int) -> No
     """
     backoffice = server(warehouse_url=warehouse_url, settings=settings)
     versions.refuse_unfit_warehouse(warehouse_url)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        backoffice.run([listener])
+    serving.serve(backoffice, host=host, port=port)
 
 
 @needs("viewer", customers=True)
@@ -249,6 +251,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
         with suppress(HTTPException, psycopg.Error):
             await run_in_threadpool(identify, request)
     return await run_in_threadpool(_error_page, request, error.status_code, error.detail, error.headers)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    """Nobody reads this: the client is gone, before the end of its form."""
+    return Response(status_code=400)
 
 
 async def _no_warehouse(request: Request, _: Exception) -> Response:

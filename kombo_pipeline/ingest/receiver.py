@@ -7,7 +7,6 @@ was signed is refused for what it says.
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kombo_pipeline import serving
 from kombo_pipeline.db import versions
 from kombo_pipeline.db.connection import connect_async, with_driver
 from kombo_pipeline.ingest.refusals import CountRefusals, Refusals
@@ -31,8 +31,6 @@ from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH
 WEBHOOKS_PATH = "/webhooks/kombo"
 MAX_BODY_BYTES = 256 * 1024
 """A longer body is answered 413; Kombo's samples have about 1 kB."""
-BODY_SECONDS = 10
-"""A body that takes longer to arrive is answered 408, and its connection closed."""
 LANDING_SECONDS = 5
 """A delivery that is not committed by then is answered 503; it may still land, and its repetition is harmless."""
 RECONNECT_SECONDS = 0.2
@@ -40,7 +38,7 @@ RECONNECT_SECONDS = 0.2
 MAX_IN_FLIGHT = 64
 """Deliveries handed to the writer at a time; others wait for a place as long as LANDING_SECONDS allows."""
 MAX_CONNECTIONS = 1024
-"""A request over a further connection is answered 503; with MAX_BODY_BYTES it bounds the memory."""
+"""Those that wait longest for their clients are closed for new ones; 503 if all have requests in work."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 s after which load balancers drop an idle connection: the closing side must be theirs."""
 
@@ -62,10 +60,7 @@ def app(*, warehouse_url: str, secrets: Sequence[str]) -> Starlette:
 
     async def receive(request: Request) -> Response:
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                raw = await request.body()
-        except TimeoutError:
-            return Response("The body took too long", 408, {"Connection": "close"})
+            raw = await request.body()
         except ClientDisconnect:
             return Response(status_code=400)
         secret_index = webhooks.verify(secrets, raw, _signature(request))
@@ -101,21 +96,17 @@ def app(*, warehouse_url: str, secrets: Sequence[str]) -> Starlette:
     return application
 
 
-def server(*, warehouse_url: str, secrets: Sequence[str]) -> uvicorn.Server:
+def server(
+    *, warehouse_url: str, secrets: Sequence[str], seconds: serving.Seconds = serving.DEFAULT_SECONDS
+) -> uvicorn.Server:
     """The app with its limits on connections, for any socket. Raises ValueError as `app` does."""
-    config = uvicorn.Config(
+    return serving.server(
         app(warehouse_url=warehouse_url, secrets=secrets),
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        lifespan="on",
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=BODY_SECONDS + LANDING_SECONDS,
+        max_connections=MAX_CONNECTIONS,
+        keep_alive_seconds=KEEP_ALIVE_SECONDS,
+        grace_seconds=int(seconds.body) + LANDING_SECONDS,
+        seconds=seconds,
     )
-    return uvicorn.Server(config)
 
 
 def serve(*, warehouse_url: str, secrets: Sequence[str], host: str, port: int) -> None:
@@ -126,9 +117,7 @@ def serve(*, warehouse_url: str, secrets: Sequence[str], host: str, port: int) -
     """
     receiver = server(warehouse_url=warehouse_url, secrets=secrets)
     versions.refuse_unfit_warehouse(warehouse_url)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        receiver.run([listener])
+    serving.serve(receiver, host=host, port=port)
 
 
 class _Waiting(NamedTuple):

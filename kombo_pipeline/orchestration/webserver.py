@@ -4,14 +4,12 @@ Dagster itself takes mutations by GET, under any host name and from any page. Wh
 (instance, workspace, code locations that are loaded again when they change) is set up here as it does it.
 """
 
-import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import uvicorn
 from dagster import DagsterInstance
-from dagster._core.workspace.context import IWorkspaceProcessContext, WorkspaceProcessContext
+from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.interrupts import setup_interrupt_handlers
 from dagster._utils.log import configure_loggers
@@ -20,13 +18,15 @@ from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp
 
-from kombo_pipeline.same_origin import SameOrigin
+from kombo_pipeline import serving
+from kombo_pipeline.serving.same_origin import SameOrigin
 
 _POLL_MILLISECONDS: Final = 2000
 """How often the UI asks for updated assets; Dagster's own default."""
-_GRACE_SECONDS: Final = 5
+MAX_CONNECTIONS: Final = 256
+KEEP_ALIVE_SECONDS: Final = 75
+GRACE_SECONDS: Final = 5
 
 
 class _Webserver(DagsterWebserver[Any, Any]):
@@ -57,26 +57,20 @@ def serve(
     """
     configure_loggers(formatter="colored", log_level="INFO")
     setup_interrupt_handlers()
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with (
-        socket.create_server((host, port), family=family) as listener,
-        DagsterInstance.get() as instance,
-    ):
+    with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
         target = WorkspaceFileTarget([str(path) for path in workspace])
         with WorkspaceProcessContext(instance, target, version=__version__, read_only=read_only) as context:
-            app = build_app(context, path_prefix=path_prefix, hosts=hosts)
-            server = uvicorn.Server(
-                uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=_GRACE_SECONDS)
+            app = _Webserver(context, path_prefix, _POLL_MILLISECONDS).create_asgi_app()
+            server = serving.server(
+                SameOrigin(app, hosts=hosts, setting="KOMBO_DAGSTER_HOSTS"),
+                max_connections=MAX_CONNECTIONS,
+                keep_alive_seconds=KEEP_ALIVE_SECONDS,
+                grace_seconds=GRACE_SECONDS,
+                websockets=True,
             )
             with suppress(KeyboardInterrupt):
-                server.run([listener])
-
-
-def build_app(context: IWorkspaceProcessContext[Any], *, path_prefix: str, hosts: tuple[str, ...]) -> ASGIApp:
-    """Dagster's web app with what keeps other sites out around it."""
-    app = _Webserver(context, path_prefix, _POLL_MILLISECONDS).create_asgi_app()
-    return SameOrigin(app, hosts=hosts, setting="KOMBO_DAGSTER_HOSTS")
+                serving.serve(server, host=host, port=port)
 
 
 async def _refusal(request: Request) -> Response | None:

@@ -16,12 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kombo_pipeline.same_origin import SameOrigin
 from kombo_pipeline.sandbox import traffic
 from kombo_pipeline.sandbox.integration import Integration, SyncKind
 from kombo_pipeline.sandbox.query import Cursor, InputInvalidError, parse_query
 from kombo_pipeline.sandbox.records import kombo_id
 from kombo_pipeline.sandbox.world import World
+from kombo_pipeline.serving.same_origin import SameOrigin
 
 API_KEY = "sandbox-key"
 """The key the sandbox accepts unless another is given."""

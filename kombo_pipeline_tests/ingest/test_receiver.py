@@ -33,6 +33,7 @@ from kombo_pipeline.db.migrate import migrate
 from kombo_pipeline.ingest import receiver
 from kombo_pipeline.ingest.statements import webhook_events
 from kombo_pipeline.kombo.webhooks import sign
+from kombo_pipeline.serving import Seconds
 
 NEW, OLD = "the-newest-secret-of-kombo", "the-one-before-that-secret"
 GREENHOUSE = "greenhouse:CBNMt7dSNCzBdnRTx87dev4E"
@@ -63,9 +64,9 @@ def until(condition: Callable[[], object]) -> None:
 
 
 @contextmanager
-def serving(warehouse_url: str) -> Iterator["Kombo"]:
+def serving(warehouse_url: str, *, body_seconds: float = 10) -> Iterator["Kombo"]:
     """The receiver on a free port, in a thread."""
-    server = receiver.server(warehouse_url=warehouse_url, secrets=(NEW, OLD))
+    server = receiver.server(warehouse_url=warehouse_url, secrets=(NEW, OLD), seconds=Seconds(body=body_seconds))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -323,9 +324,8 @@ def test_a_chunked_body_is_landed_as_one(kombo, conn):
     assert [bytes(body) for body in rows(conn, "body")] == [RAW]
 
 
-def test_a_body_that_takes_too_long_ends_in_408_and_a_closed_connection(kombo, conn, monkeypatch):
-    monkeypatch.setattr(receiver, "BODY_SECONDS", 0.3)
-    with kombo.begin_all([RAW]) as [connection]:
+def test_a_body_that_takes_too_long_ends_in_408_and_a_closed_connection(warehouse_url, conn):
+    with serving(warehouse_url, body_seconds=0.3) as kombo, kombo.begin_all([RAW]) as [connection]:
         response = answer(connection)
         assert response.status == 408
         response.read()
@@ -516,8 +516,14 @@ def written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kombo_pipeline.ingest.refusals.FLUSH_SECONDS", 0.1)
 
 
-def test_refused_deliveries_are_counted_by_reason_and_signed_ones_are_not(written_at_once, kombo, conn, monkeypatch):
-    monkeypatch.setattr(receiver, "BODY_SECONDS", 0.2)
+@pytest.fixture
+def impatient(warehouse_url: str) -> Iterator[Kombo]:
+    with serving(warehouse_url, body_seconds=0.2) as sender:
+        yield sender
+
+
+def test_refused_deliveries_are_counted_by_reason_and_signed_ones_are_not(written_at_once, impatient, conn):
+    kombo = impatient
     for _ in range(3):
         assert kombo.deliver(event("evt"), "a-secret-of-another-webhook") == 401
     assert kombo.post(event("evt")).status_code == 401

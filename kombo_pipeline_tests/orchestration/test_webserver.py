@@ -173,6 +173,12 @@ def test_bytes_that_are_no_text_are_no_query(webserver: str) -> None:
     assert httpx.post(f"{webserver}/graphql", headers=JSON, content=b'{"query": "\xff\xfe"}').status_code == 400
 
 
+def test_nobody_fills_its_memory_with_a_head(webserver: str) -> None:
+    """It is served as the receiver and the back office are; their limits are tried in test_serving.py."""
+    answer = httpx.get(webserver, headers={f"X-{number}": "a" * 10_000 for number in range(10)})
+    assert answer.status_code == 431
+
+
 def test_the_back_office_starts_runs_through_it(webserver: str) -> None:
     run = Dagster(webserver).fetch("greenhouse:webserver", full=True, by="ana")
     assert run.started

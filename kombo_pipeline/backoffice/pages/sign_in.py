@@ -14,6 +14,7 @@ from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.db.connection import Connection
 
 _WRONG = "Name or password is wrong, or the user is disabled."
+_MAX_FIELDS = 20
 _TOO_OFTEN = "Too many wrong passwords. Wait a minute, then try again."
 
 
@@ -31,14 +32,14 @@ async def login(request: Request) -> Response:
     if request.method != "POST":
         return await run_in_threadpool(_login_page, request)
     access.refuse_other_sites(request)
-    request.state.form = await access.read_form(request)
+    request.state.form = await access.read_form(request, max_fields=_MAX_FIELDS)
     return await run_in_threadpool(_sign_in, request)
 
 
 async def logout(request: Request) -> Response:
     """End the session, or leave a customer's view; what else the browser holds stays."""
     access.refuse_other_sites(request)
-    request.state.form = await access.read_form(request)
+    request.state.form = await access.read_form(request, max_fields=_MAX_FIELDS)
     return await run_in_threadpool(_sign_out, request)
 
 
