@@ -3,6 +3,9 @@
 Three measurements, one after the other: single-row commits from one connection with nothing around them,
 deliveries from one keep-alive client, deliveries from many. The last two are whole HTTP requests, signed by a
 client on the same machine, and are counted only when answered 2xx, that is once committed.
+
+With `--limits`, the receiver runs beside one whose connections have no limits (uvicorn's own), in turn for some rounds:
+what the limits cost is the median of the rounds' ratios.
 """
 
 import argparse
@@ -12,12 +15,14 @@ import json
 import multiprocessing
 import socket
 import time
-from statistics import quantiles
+from collections.abc import Callable
+from statistics import median, quantiles
 
 import psycopg
+import uvicorn
 
 from benchmarks.lab import embedded_postgres, fresh_database, machine, table
-from kombo_pipeline.ingest.receiver import serve
+from kombo_pipeline.ingest.receiver import KEEP_ALIVE_SECONDS, MAX_CONNECTIONS, app, serve
 from kombo_pipeline.kombo.webhooks import sign
 
 SECRET = "the-secret-of-the-benchmark"
@@ -59,7 +64,7 @@ async def deliveries(port: int, *, clients: int, seconds: float) -> list[float]:
         number = 0
         while time.perf_counter() < end:
             number += 1
-            raw = event(f"{clients} clients, {name}, {number}")
+            raw = event(f"{clients} clients from {end}, {name}, {number}")
             head = (
                 "POST /webhooks/kombo HTTP/1.1\r\nHost: receiver\r\nContent-Type: application/json\r\n"
                 f"X-Kombo-Signature: {sign(SECRET, raw)}\r\nContent-Length: {len(raw)}\r\n\r\n"
@@ -75,8 +80,43 @@ async def deliveries(port: int, *, clients: int, seconds: float) -> list[float]:
     return latencies
 
 
+def serve_without_limits(*, warehouse_url: str, secrets: list[str], host: str, port: int) -> None:
+    """The receiver's app on uvicorn as it comes."""
+    config = uvicorn.Config(
+        app(warehouse_url=warehouse_url, secrets=secrets),
+        host=host,
+        port=port,
+        http="httptools",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="on",
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    uvicorn.Server(config).run()
+
+
+def cost_of_limits(warehouse_url: str, *, clients: int, seconds: float, rounds: int) -> list[list[object]]:
+    """Deliveries a second with and without limits, and their ratio, by round; who begins alternates."""
+    rows: list[list[object]] = []
+    with running_receiver(warehouse_url) as ours, running_receiver(warehouse_url, serve_without_limits) as plain:
+        for port in (ours, plain):
+            asyncio.run(deliveries(port, clients=clients, seconds=1))
+        for number in range(rounds):
+            order = (ours, plain) if number % 2 else (plain, ours)
+            rate = {
+                port: len(asyncio.run(deliveries(port, clients=clients, seconds=seconds))) / seconds for port in order
+            }
+            rows.append([number + 1, f"{rate[ours]:,.0f}", f"{rate[plain]:,.0f}", rate[ours] / rate[plain]])
+    ratio = median(float(str(row[-1])) for row in rows)
+    return [*rows, ["median", "", "", ratio]]
+
+
 @contextlib.contextmanager
-def running_receiver(warehouse_url: str):
+def running_receiver(warehouse_url: str, serve: Callable[..., None] = serve):
     """The port of a receiver in a process of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -98,10 +138,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10, help="length of each measurement")
     parser.add_argument("--clients", type=int, default=16, help="keep-alive clients of the last measurement")
+    parser.add_argument("--limits", action="store_true", help="only compare with a server without limits")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of that comparison")
     options = parser.parse_args()
     print(machine())
     with embedded_postgres() as server:
         url = fresh_database(server, "warehouse")
+        if options.limits:
+            rows = cost_of_limits(url, clients=options.clients, seconds=options.seconds, rounds=options.rounds)
+            print("\n## Receiver with and without limits on connections\n")
+            print(table(["round", "with, events/s", "without, events/s", "ratio"], rows))
+            return
         with running_receiver(url) as port:
             measured = {"bare commits, one connection": bare_commits(url, options.seconds)}
             for clients in (1, options.clients):
@@ -112,7 +159,7 @@ def main() -> None:
     assert landed == sum(map(len, measured.values())), "acknowledged and landed differ"
 
     bare = len(next(iter(measured.values())))
-    rows: list[list[object]] = []
+    rows = []
     for name, latencies in measured.items():
         percentiles = quantiles(latencies, n=100)
         rate = f"{len(latencies) / options.seconds:,.0f}"

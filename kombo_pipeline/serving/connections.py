@@ -19,6 +19,9 @@ MAX_HEADERS = 256
 """More are answered 431: thousands of short ones would fit in the bytes and take thirty times their memory."""
 MAX_PIPELINED = 16
 """Requests that may wait on one connection for the answer to an earlier one; the connection is closed beyond."""
+MAX_SMALL_CHUNKS = 1000
+"""More are refused unless they have SMALL_CHUNK_BYTES on average: each byte of a body would cost a call."""
+SMALL_CHUNK_BYTES = 64
 _FEED_BYTES = 16 * 1024
 """The parser gets no more at a time, so that a limit is noticed before much more was parsed."""
 _READ_BYTES = 64 * 1024
@@ -57,6 +60,7 @@ class Connection(HttpToolsProtocol):
         self._since_milestone = 0
         """Bytes since the parser last finished something: the length of an unfinished head, extension or trailer."""
         self._milestone = False
+        self._body_bytes = self._chunks = 0
         self._counts_body = True
         self._refusal = HTTPStatus.BAD_REQUEST
 
@@ -128,6 +132,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.parser.should_upgrade() and self._should_upgrade():
             return
+        self._body_bytes = self._chunks = 0
         # Trailers come here from now on; the application does not see them.
         self.headers = []
         slow = self._doors.slow_body(self.scope["path"]) if self._doors.slow_bodies else None
@@ -140,6 +145,7 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Keep a piece of a body, and count it."""
         self._milestone = True
+        self._body_bytes += len(body)
         super().on_body(body)
         if self._counts_body and not self.cycle.response_complete:
             self._hold(self.held + len(body))
@@ -147,6 +153,9 @@ class Connection(HttpToolsProtocol):
     def on_chunk_complete(self) -> None:
         """Start to count anew: a chunk has ended, with its extensions."""
         self._milestone = True
+        self._chunks += 1
+        if self._chunks > MAX_SMALL_CHUNKS and self._chunks * SMALL_CHUNK_BYTES > self._body_bytes:
+            raise _TooMuchError
 
     def on_message_complete(self) -> None:
         """Wait for the application rather than for the client."""
