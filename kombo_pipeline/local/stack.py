@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_SECONDS = 10
-_RESTARTS_A_MINUTE = 5
+_EARLY_SECONDS = 15
+_EARLY_ENDS_A_MINUTE = 3
 
 
 class StackError(RuntimeError):
@@ -33,7 +34,8 @@ class Process:
     log: Path
     is_ready: Callable[[], bool]
     handle: subprocess.Popen[bytes] | None = None
-    started_at: list[float] = field(default_factory=list)
+    started_at: float = 0.0
+    early_ends: list[float] = field(default_factory=list)
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only `up`, which stops it in order."""
@@ -47,7 +49,17 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.started_at.append(time.monotonic())
+        self.started_at = time.monotonic()
+
+    def note_end(self) -> bool:
+        """Note that it has ended; return whether it does not get up any more, however often it is started.
+
+        One that was killed after it had worked is none of those, and is started again as often as it is killed.
+        """
+        now = time.monotonic()
+        if now - self.started_at < _EARLY_SECONDS:
+            self.early_ends = [*(at for at in self.early_ends if at > now - 60), now]
+        return len(self.early_ends) >= _EARLY_ENDS_A_MINUTE
 
     def is_running(self) -> bool:
         """Whether it lives."""
@@ -80,7 +92,7 @@ class Stack:
         self._note = data_dir / "up.json"
         self._logs = data_dir / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._processes: list[Process] = []
+        self.processes: list[Process] = []
 
     def start(
         self,
@@ -93,7 +105,7 @@ class Stack:
     ) -> None:
         """Start a process and wait until it is ready; raises StackError when it ends or takes too long."""
         process = Process(name, argv, environment, self._logs / f"{name}.log", is_ready)
-        self._processes.append(process)
+        self.processes.append(process)
         process.start()
         self._write_note()
         deadline = time.monotonic() + within_seconds
@@ -104,14 +116,13 @@ class Stack:
             time.sleep(0.1)
 
     def revive(self) -> list[str]:
-        """Start again what has died; return the names. Raises StackError for a process that keeps dying."""
+        """Start again what has ended; return the names. Raises StackError for a process that ends at each start."""
         revived = []
-        for process in self._processes:
+        for process in self.processes:
             if process.is_running():
                 continue
-            recent = [at for at in process.started_at if at > time.monotonic() - 60]
-            if len(recent) >= _RESTARTS_A_MINUTE:
-                raise StackError(f"{process.name} keeps ending; {process.log} ends with:\n{process.tail()}")
+            if process.note_end():
+                raise StackError(f"{process.name} ends at each start; {process.log} ends with:\n{process.tail()}")
             process.start()
             revived.append(process.name)
         if revived:
@@ -120,7 +131,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything that was started, the last first."""
-        handles = [process.handle for process in reversed(self._processes) if process.handle]
+        handles = [process.handle for process in reversed(self.processes) if process.handle]
         for handle in handles:
             _signal_group(handle.pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -136,7 +147,7 @@ class Stack:
         self._note.unlink(missing_ok=True)
 
     def _write_note(self) -> None:
-        note = {process.name: process.handle.pid for process in self._processes if process.handle}
+        note = {process.name: process.handle.pid for process in self.processes if process.handle}
         # Whoever reads it, and `down` after a kill at this very line, finds the old note or the whole new one.
         draft = self._note.with_suffix(".draft")
         draft.write_text(json.dumps({"up": os.getpid(), "processes": note}))

@@ -1,19 +1,30 @@
-"""kill -9 while twenty integrations are in work: what was in work is applied soon after the restart, and once."""
+"""kill -9: of one process while twenty integrations are in work, and of all processes at random for ten minutes."""
 
+import base64
+import json
 import os
+import random
+import secrets
 import shutil
 import signal
 import tempfile
+import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import psutil
 import pytest
 
 from kombo_pipeline.db import embedded
-from kombo_pipeline_tests.local.test_up import Up, until
+from kombo_pipeline.kombo.client import Kombo
+from kombo_pipeline.sandbox.api import API_KEY
+from kombo_pipeline_tests.local.test_up import Sender, Up, assert_copy_equals_kombo, until
 
 INTEGRATIONS = 20
 WITHIN_SECONDS = 60
@@ -23,9 +34,14 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 @pytest.fixture(scope="module")
 def session() -> Iterator[Up]:
     """An `up` with twenty customers, all of them fetched in full."""
+    yield from started("--integrations", str(INTEGRATIONS), "--jobs", "600")
+
+
+def started(*arguments: str) -> Iterator[Up]:
+    """An `up` in a directory of its own, whose customers have been fetched and matched."""
     directory = Path(tempfile.mkdtemp(prefix="kombo-test-kills-"))
     directory.chmod(0o711)
-    up = Up(directory, "--integrations", str(INTEGRATIONS), "--jobs", "600")
+    up = Up(directory, *arguments)
     try:
         until(lambda: "Ctrl-C stops everything" in up.output or up.process.poll() is not None, within=900)
         assert up.process.poll() is None, up.output
@@ -93,6 +109,107 @@ def test_what_was_in_work_is_applied_within_a_minute_of_the_restart(session: Up,
     assert session.number(GAPS) == 0, "a change was written twice, or one is missing"
 
 
+class Product(BaseHTTPRequestHandler):
+    """Hears notices, and fails at some of them."""
+
+    heard: ClassVar[defaultdict[bytes, set[str]]] = defaultdict(set)
+    """The ids under which each body came."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.heard[body].add(self.headers["webhook-id"])
+        self.send_response(500 if len(self.heard) % 7 == 0 and random.random() < 0.5 else 204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
+    """An `up` of its own that tells a product, with all its customers fetched."""
+    product = ThreadingHTTPServer(("127.0.0.1", 0), Product)
+    threading.Thread(target=product.serve_forever, daemon=True).start()
+    monkeypatch.setenv("KOMBO_NOTICE_URL", f"http://127.0.0.1:{product.server_port}/")
+    monkeypatch.setenv("KOMBO_NOTICE_SECRET", f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    yield from started("--integrations", "6", "--jobs", "120")
+    product.shutdown()
+
+
+def test_ten_minutes_of_kills_at_random_lose_nothing_and_repeat_nothing(killed: Up) -> None:
+    """Every process of `up` but the sandbox, which stands for Kombo, and `up` itself, which starts the others again."""
+    control = killed.address("Sandbox")
+    customers = [each["id"] for each in httpx.get(control).json()["integrations"]]
+    dice = random.Random(secrets.randbits(32))
+    killings: Counter[str] = Counter()
+    until_then = time.monotonic() + KILLING_SECONDS
+    with Sender(killed, customers) as sender:
+        while time.monotonic() < until_then:
+            name = dice.choice(["receiver", "backoffice", "webserver", "daemon", "code-server", "database", "worker"])
+            with suppress(OSError, psutil.Error, KeyError, json.JSONDecodeError):
+                os.kill(victim(killed, name, dice), signal.SIGKILL)
+                killings[name] += 1
+            # Slower than `up` gives a process up: five restarts in a minute.
+            time.sleep(dice.uniform(1, 6))
+        assert killed.process.poll() is None, killed.output
+        # Everything is up again.
+        until(lambda: httpx.get(killed.address("Receiver").replace("webhooks/kombo", "healthz")).is_success)
+        acknowledged = len(sender.acknowledged)
+        until(lambda: len(sender.acknowledged) > acknowledged + 20)
+    print(f"{killings.total()} kills: {dict(killings)}; {len(sender.acknowledged)} deliveries acknowledged")
+    assert set(killings) >= {"receiver", "daemon", "code-server", "database", "worker"}
+
+    httpx.post(f"{control.removesuffix('/')}/live", json={"action": "pause"}).raise_for_status()
+    customers = [each["id"] for each in httpx.get(control).json()["integrations"]]
+    for integration_id in customers:
+        httpx.post(f"{control}/integrations/{integration_id}/sync", json={}, timeout=10).raise_for_status()
+        sender.send(f"the last of {integration_id}", integration_id)
+    with killed.connect() as conn:
+        [moment] = conn.execute("select clock_timestamp() as now").fetchall()
+
+    landed = "select count(*) from raw.webhook_events where event_id = any(%s)"
+    assert killed.number(landed, sender.acknowledged) == len(set(sender.acknowledged))
+    until(lambda: killed.number(WAITING, customers) == 0, within=400)
+    until(lambda: not in_work(killed), within=120)
+    with killed.connect() as conn, Kombo(api_url=control.replace("sandbox", "v1"), api_key=API_KEY) as kombo:
+        for integration_id in customers:
+            assert_copy_equals_kombo(conn, kombo, integration_id)
+    until(lambda: killed.number("select count(*) from core.leases") == 0, within=400)
+    assert killed.number(GAPS) == 0, "a change was written twice, or one is missing"
+    until(lambda: killed.number(UNSENT, moment["now"]) == 0, within=400)
+    assert Product.heard, "the product was told something"
+    assert {len(ids) for ids in Product.heard.values()} == {1}, "a notice came under two ids"
+    with killed.connect() as conn:
+        told = {row["notice_id"] for row in conn.execute(TOLD).fetchall()}
+    assert told <= {id_ for ids in Product.heard.values() for id_ in ids}, "delivered, and never heard"
+
+
+def victim(up: Up, name: str, dice: random.Random) -> int:
+    """A process of that kind."""
+    if name == "worker":
+        return int(dice.choice(up.run_workers() or [psutil.Process(up.pid("code-server"))]).pid)
+    if name == "database":
+        server = psutil.Process(int((up.data_dir / "postgres/pgdata/postmaster.pid").read_text().split()[0]))
+        return int(dice.choice([server, *server.children()]).pid)
+    return up.pid(name)
+
+
+KILLING_SECONDS = 120
+WAITING = """
+    select count(*)
+    from raw.webhook_events
+    where handled_at is null and (starts_fetch is null or integration_id = any(%s))
+"""
+UNSENT = """
+    select count(*)
+    from core.notices
+    where delivered_at is null and dead_at is null and created_at < %s
+"""
+TOLD = """
+    select notice_id::text as notice_id
+    from core.notices
+    where delivered_at is not null
+"""
 IN_WORK = "select integration_id from core.leases where until > clock_timestamp() and work in ('fetch', 'apply')"
 EXPIRED = "select count(*) from core.leases where until < clock_timestamp()"
 GAPS = (
