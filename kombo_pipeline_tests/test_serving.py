@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -243,6 +243,14 @@ SLOW: dict[str, Callable[[Door], bytes]] = {
 }
 
 
+def in_parallel(attack: Callable[[str], None], names: Sequence[str]) -> None:
+    threads = [threading.Thread(target=attack, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def closed_after(connection: socket.socket, *, drip: bytes, limit: float) -> float:
     """Seconds until the server closes, while a byte is sent every 0.2 s."""
     begun = time.monotonic()
@@ -270,13 +278,21 @@ def test_what_comes_slowly_ends_in_time(door: Door, drip: bytes) -> None:
             connection.sendall(SLOW[name](door))
             found[name] = closed_after(connection, drip=drip, limit=8)
 
-    threads = [threading.Thread(target=attack, args=(name,)) for name in SLOW if drip == b"" or name != "nothing"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    names = [name for name in SLOW if drip == b"" or name != "nothing"]
+    in_parallel(attack, names)
+    assert found.keys() == set(names)
     assert {name: seconds for name, seconds in found.items() if not (drip or seconds > 0.7) or seconds > 5} == {}
     assert door.connections() <= 8  # the warehouse's own
+
+
+@pytest.mark.parametrize("begun", [b"GET /hea", b"\r\n", b"GET /healthz HTTP/1.1\r\nX: a"])
+def test_a_second_head_that_has_begun_has_no_more_time_than_the_first(door: Door, begun: bytes) -> None:
+    with door.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.2)
+        connection.sendall(begun)
+        assert 0.7 < closed_after(connection, drip=b"", limit=8) < 5
 
 
 @pytest.mark.parametrize("begun", ["GET /hea", "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n{site}\r\na"])
@@ -393,10 +409,17 @@ def test_unfinished_heads_of_a_crowd_cost_little_memory(patient: Door) -> None:
 
 @pytest.mark.slow
 def test_at_the_real_limits_slow_and_silent_connections_end_after_ten_seconds(patient: Door) -> None:
-    for name in ("nothing", "half a head", "half a body", "half a body nobody reads"):
+    names = ("nothing", "half a head", "half a body", "half a body nobody reads")
+    found = {}
+
+    def attack(name: str) -> None:
         with patient.connect() as connection:
             connection.sendall(SLOW[name](patient))
-            assert 9 < closed_after(connection, drip=b"", limit=30) < 13
+            found[name] = closed_after(connection, drip=b"", limit=30)
+
+    in_parallel(attack, names)
+    assert {name: seconds for name, seconds in found.items() if not 9 < seconds < 13} == {}
+    assert len(found) == len(names)
 
 
 @pytest.mark.slow
