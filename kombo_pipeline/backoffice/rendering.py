@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 from itsdangerous import BadSignature
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -24,6 +25,13 @@ from kombo_pipeline.db.connection import Connection
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 SHOWN_CHARACTERS = 120
+MAX_PAGE_BYTES = 1_000_000
+SHOWN_BYTES = (4_000, 600, 200)
+"""How much of a value a page shows: the first, the others where the page would be larger than the maximum."""
+WHOLE_BYTES = 300_000
+MAX_URL_CHARACTERS = 4_000
+_BYTES_A_CHARACTER = 5
+"""At most: `&` becomes `&amp;`, and other characters have up to four bytes."""
 NoticeKind = Literal["done", "warning", "error"]
 
 _STAFF_PAGES = (
@@ -43,22 +51,53 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     access: Access = request.app.state.access
     viewer: Viewer | None = getattr(request.state, "viewer", None)
     notice = _notice(request)
-    html = (
-        _templates()
-        .get_template(template)
-        .render(
-            viewer=viewer,
-            nav=_CUSTOMER_PAGES if viewer and viewer.customer_id is not None else _STAFF_PAGES if viewer else (),
-            path=request.url.path,
-            notice=notice,
-            csrf_field=functools.partial(_csrf_field, request),
-            **context,
-        )
-    )
-    response = HTMLResponse(html, status_code)
+    context |= {
+        "viewer": viewer,
+        "nav": _CUSTOMER_PAGES if viewer and viewer.customer_id is not None else _STAFF_PAGES if viewer else (),
+        "path": request.url.path,
+        "notice": notice,
+        "csrf_field": functools.partial(_csrf_field, request),
+    }
+    response = HTMLResponse(_within_limit(template, context), status_code)
     if notice:
         access.delete_cookie(response, access.notice_cookie)
     return response
+
+
+class Whole(str):
+    """A text that a page shows as it is, up to WHOLE_BYTES: an address, or what somebody has typed."""
+
+    __slots__ = ()
+
+
+_shown_bytes = ContextVar("shown_bytes", default=SHOWN_BYTES[0])
+
+
+def _within_limit(template: str, context: dict[str, Any]) -> str:
+    """Render a page; where it would be too large, again with less of each value."""
+    html = ""
+    for shown in SHOWN_BYTES:
+        token = _shown_bytes.set(shown)
+        try:
+            html = _templates().get_template(template).render(context)
+        finally:
+            _shown_bytes.reset(token)
+        if len(html.encode()) <= MAX_PAGE_BYTES:
+            break
+    return html
+
+
+def shortened(value: Any) -> Any:
+    """Return a value as a page shows it: texts that are foreign are cut, and say how long they are."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    most = WHOLE_BYTES if isinstance(value, Whole) else _shown_bytes.get()
+    if len(value) * _BYTES_A_CHARACTER <= most:
+        return value
+    text = value[:most]
+    while (size := len(escape(text).encode())) > most:
+        text = text[: len(text) * most // size]
+    return value if len(text) == len(value) else f"{text}… ({len(value):,} characters)"
 
 
 def redirect(request: Request, url: str, *, notice: str | None = None, kind: NoticeKind = "done") -> Response:
@@ -96,8 +135,8 @@ def local_path(url: str | None, *, default: str = "/") -> str:
 
 
 def safe_url(url: str | None) -> str:
-    """Return `url` if a link may lead there (http or https), else an empty text."""
-    if not url:
+    """Return `url` if a link may lead there (http or https, not longer than an address is), else an empty text."""
+    if not url or len(url) > MAX_URL_CHARACTERS:
         return ""
     # Browsers drop tabs and newlines before they read the scheme.
     plain = re.sub(r"[\x00-\x20\x7f]+", "", url)
@@ -105,7 +144,7 @@ def safe_url(url: str | None) -> str:
         parts = urlsplit(plain)
     except ValueError:
         return ""
-    return plain if parts.scheme.lower() in ("http", "https") and parts.hostname else ""
+    return Whole(plain) if parts.scheme.lower() in ("http", "https") and parts.hostname else ""
 
 
 def when(moment: datetime | None) -> Markup:
@@ -167,11 +206,12 @@ def _templates() -> jinja2.Environment:
         # Whatever the name of the file: the usual choice by suffix leaves some unescaped.
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=shortened,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= {"static_url": static_url, "safe_url": safe_url, "when": when, "ago": ago}
-    environment.filters |= {"safe_url": safe_url, "when": when, "ago": ago}
+    environment.filters |= {"safe_url": safe_url, "when": when, "ago": ago, "whole": Whole}
     return environment
 
 

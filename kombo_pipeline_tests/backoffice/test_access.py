@@ -52,6 +52,7 @@ _CARD = {"of": "{customer}", "in": "{integration}", "own": "{own_job}"}
 ROUTES: dict[tuple[str, str], Guarded] = {
     ("GET", "/"): Guarded("viewer", customers=True, names_an_object=False),
     ("GET", "/review"): Guarded("viewer", query=_CARD),
+    ("GET", "/review/description"): Guarded("viewer", query=_OF_INTEGRATION | {"job": "{job}"}),
     ("GET", "/review/search"): Guarded("viewer", query=_CARD | {"q": "engineer"}),
     ("POST", "/review/answer"): Guarded("reviewer", form={"card": "forged", "answer": "unsure"}),
     ("POST", "/review/undo"): Guarded("reviewer", form={"answer_id": "{answer}"}),

@@ -30,7 +30,7 @@ from starlette.routing import Route
 
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.widgets.view import card_url
+from kombo_pipeline.backoffice.widgets.view import card_url, customers_of
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
@@ -113,7 +113,7 @@ def preview(request: Request) -> Response:
         more=len(items) - len(shown),
         batch=batch,
         standing=standing,
-        connections=connections,
+        customers=customers_of(connections),
         customer_id=customer_id,
         token=request.app.state.access.signer("bulk").dumps(signed),
         card_url=card_url,

@@ -39,6 +39,9 @@ def page(request: Request) -> Response:
         )
         people = link_decisions.people(conn)
         connections = review_queue.connections(conn)
+    customers = {str(each["customer_id"]) for each in connections}
+    if chosen["customer_id"]:
+        customers.add(chosen["customer_id"])
     shown = found[:PAGE]
     narrowed = {
         name: value
@@ -56,10 +59,8 @@ def page(request: Request) -> Response:
         newest=f"/history?{urlencode(narrowed)}" if before else None,
         here=f"/history?{request.url.query}" if request.url.query else "/history",
         narrowed=narrowed,
-        people=people,
-        customers=sorted(
-            {each["customer_id"] for each in connections} | ({query["customer"]} if narrowed.get("customer") else set())
-        ),
+        people=[(each, each) for each in people],
+        customers=[(each, each) for each in sorted(customers)],
         decisions=DECISIONS,
         say=say,
         card_url=card_url,

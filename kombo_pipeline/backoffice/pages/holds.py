@@ -21,7 +21,7 @@ from kombo_pipeline.own_jobs import held_withdrawals, importing
 from kombo_pipeline.own_jobs.held_withdrawals import HeldWithdrawal
 
 SAMPLE: Final = 8
-SHOWN: Final = 2000
+SHOWN: Final = 500
 DECIDED: Final = 20
 REASONS: Final[Mapping[str, str]] = {
     "vanished": "A complete fetch did not show these jobs, and Kombo never called them deleted.",

@@ -15,7 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from kombo_pipeline.backoffice import rendering
@@ -24,7 +24,16 @@ from kombo_pipeline.backoffice.pages import search
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.backoffice.widgets import card as cards
 from kombo_pipeline.backoffice.widgets.card import Card, say
-from kombo_pipeline.backoffice.widgets.view import AGES, BANDS, ORDERS, WHY, View, card_url
+from kombo_pipeline.backoffice.widgets.view import (
+    AGES,
+    BANDS,
+    ORDERS,
+    WHY,
+    View,
+    card_url,
+    customers_of,
+    integrations_of,
+)
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError, Decision
@@ -35,6 +44,8 @@ from kombo_pipeline.own_jobs.importing import SOURCES
 STRIP: Final = 5
 """Answers of one's own that stand above the card."""
 MAX_NOTE: Final = 2000
+DESCRIPTION_CHARACTERS: Final = 20_000
+"""A longer description is cut on the card, with a link to the whole."""
 _PRECISION_SECONDS: Final = 60
 _FRESH_SECONDS: Final = 5
 _ANSWERS: Final[Mapping[str, Decision]] = {
@@ -134,7 +145,20 @@ def undo(request: Request) -> Response:
 def description(html: str | None) -> Markup:
     """A job's description, foreign HTML, reduced to paragraphs, lists and emphasis: no links, images or styles."""
     kept = {"p", "br", "ul", "ol", "li", "b", "strong", "i", "em", "h3", "h4", "h5"}
-    return Markup(nh3.clean((html or "")[:50_000], tags=kept, attributes={}))  # noqa: S704 -- what the library kept
+    cut = (html or "")[:DESCRIPTION_CHARACTERS]
+    return Markup(nh3.clean(cut, tags=kept, attributes={}))  # noqa: S704 -- what the library kept
+
+
+@needs("viewer")
+def whole_description(request: Request) -> Response:
+    """A job's description as the ATS has it, whole, as plain text: what is foreign in it does nothing there."""
+    with rendering.warehouse(request) as conn:
+        found = review_queue.description(
+            conn, request.query_params.get("integration", ""), request.query_params.get("job", "")
+        )
+    if found is None:
+        raise HTTPException(404)
+    return PlainTextResponse(found)
 
 
 def _render(
@@ -154,6 +178,7 @@ def _render(
     today, seconds = link_decisions.progress(conn, viewer.name)
     query = urlencode(view.parameters)
     sought = request.query_params.get("q", "") if request.method == "GET" else ""
+    connections = review_queue.connections(conn)
     context = {
         "view": view,
         "card": card,
@@ -165,7 +190,9 @@ def _render(
         "strip": link_decisions.standing_of_person(
             conn, viewer.name, since=datetime.now(UTC) - timedelta(days=1), limit=STRIP
         ),
-        "connections": review_queue.connections(conn),
+        "connections": connections,
+        "customers": customers_of(connections),
+        "integrations": integrations_of(connections, view.queue.customer_id),
         "situation": None if card else _situation(request, conn, view),
         "sought": sought,
         "results": search.find(conn, card.key, sought) if card and sought else [],
@@ -182,6 +209,7 @@ def _render(
         "say": say,
         "is_fresh": is_fresh,
         "description": description,
+        "DESCRIPTION_CHARACTERS": DESCRIPTION_CHARACTERS,
         "unsure_days": decisions.UNSURE_DAYS,
     }
     return rendering.render(request, "review.html", status_code=status_code, **(context | more))
@@ -309,5 +337,6 @@ routes: list[Route] = [
     Route("/review", page, methods=["GET"]),
     Route("/review/answer", answer, methods=["POST"]),
     Route("/review/undo", undo, methods=["POST"]),
+    Route("/review/description", whole_description, methods=["GET"]),
     Route("/review/search", search.options, methods=["GET"]),
 ]

@@ -1,7 +1,7 @@
 """Which own jobs the review page goes through, as its address says: filters, order, place in the queue."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
@@ -20,6 +20,23 @@ WHY: Final = {
 BANDS: Final = ("strong", "possible", "weak", "none")
 AGES: Final = (1, 7, 30)
 ORDERS: Final = {"strongest": "Strongest first", "oldest": "Oldest first", "informative": "Most informative first"}
+
+
+def customers_of(connections: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return the customers of connections, id and name, for a choice."""
+    named: dict[str, str] = {}
+    for each in connections:
+        named.setdefault(each["customer_id"], each["name"])
+    return list(named.items())
+
+
+def integrations_of(connections: Iterable[Mapping[str, Any]], customer_id: str | None) -> list[tuple[str, str]]:
+    """Return the integrations of a customer, of all where it is None, id and name, for a choice."""
+    return [
+        (each["integration_id"], f"{each['name']} · {each['tool'] or each['integration_id']}")
+        for each in connections
+        if customer_id in (None, each["customer_id"])
+    ]
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,19 @@ def connections(conn: Connection) -> list[Row]:
     ).fetchall()
 
 
+def description(conn: Connection, integration_id: str, kombo_job_id: str) -> str | None:
+    """Return the description of an ATS job, HTML as it came; None where there is no such job, or none of it."""
+    row = conn.execute(
+        """
+        select description
+        from core.jobs
+        where integration_id = %s and kombo_job_id = %s
+        """,
+        (integration_id, kombo_job_id),
+    ).fetchone()
+    return row["description"] if row else None
+
+
 def own_jobs_by_source(conn: Connection) -> dict[str, int]:
     """Return how many own jobs there are by source, withdrawn ones aside."""
     rows = conn.execute(
