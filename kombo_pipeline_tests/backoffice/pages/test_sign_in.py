@@ -64,20 +64,6 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(client: Client, name: 
     assert "set-cookie" not in answer.headers
 
 
-def test_after_five_wrong_passwords_even_the_right_one_waits_a_minute(
-    backoffice: Backoffice, client: Client, hashed_password: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with backoffice.connect() as conn:
-        users.put_user(conn, "ana", role="reviewer", password_hash=hashed_password)
-    assert client.submit("/login", name="ana", password=PASSWORD).status_code == 303
-    assert [client.submit("/login", name="ana", password="wrong").status_code for _ in range(6)] == [401] * 5 + [429]
-    assert client.submit("/login", name=" ana ", password=PASSWORD).status_code == 429
-    assert client.submit("/login", name="viewer", password=PASSWORD).status_code == 303
-    later = time.monotonic() + 61
-    monkeypatch.setattr(passwords.time, "monotonic", lambda: later)
-    assert client.submit("/login", name="ana", password=PASSWORD).status_code == 303
-
-
 def test_passwords_are_kept_as_argon2id_and_short_ones_are_refused(hashed_password: str) -> None:
     assert hashed_password.startswith("$argon2id$")
     assert passwords.hashed(PASSWORD) != hashed_password
