@@ -223,7 +223,7 @@ def test_all_processes_count_together_and_a_restart_forgives_nothing(
 
 
 def test_attempts_at_the_same_time_are_all_counted_before_they_are_hashed(
-    visitor: MakeVisitor, monkeypatch: pytest.MonkeyPatch
+    backoffice: Backoffice, visitor: MakeVisitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed, is_right = [], passwords.is_right
 
@@ -236,6 +236,9 @@ def test_attempts_at_the_same_time_are_all_counted_before_they_are_hashed(
         answers = Counter(threads.map(lambda _: attempt(visitor("203.0.113.1"), "ana"), range(48)))
     assert answers == {401: attempts.A_MINUTE, 429: 48 - attempts.A_MINUTE}
     assert len(hashed) == attempts.A_MINUTE
+    with backoffice.connect() as conn:
+        counted = conn.execute("select attempts from core.sign_in_attempts").fetchall()
+    assert [row["attempts"] for row in counted] == [attempts.A_MINUTE] * 4, "what was refused is not counted"
 
 
 def test_a_crowd_waits_in_a_line_of_limited_length_and_holds_up_nobody_else(
