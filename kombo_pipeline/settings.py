@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from dotenv import load_dotenv
 
 SANDBOX_PORT, WEBSERVER_PORT, RECEIVER_PORT, CODE_SERVER_PORT, BACKOFFICE_PORT = 8090, 3000, 8080, 4266, 8081
 MINIMUM_SECRET_LENGTH = 16
+
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(ValueError):
@@ -39,6 +42,8 @@ class Settings:
     """KOMBO_BACKOFFICE_SECRET: signs forms and customers' links, 32 characters or more. `up` makes one."""
     backoffice_proxy_header: str | None = None
     """KOMBO_BACKOFFICE_PROXY_HEADER: the header in which a trusted proxy names the user. Unset: passwords."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """KOMBO_TRUSTED_PROXIES: comma-separated networks of proxies whose X-Forwarded-For and user header are believed."""
     backoffice_url: str = "http://127.0.0.1:8081"
     """KOMBO_BACKOFFICE_URL: the back office's public address; with https its cookies are Secure."""
     dagster_webserver: str = "http://127.0.0.1:3000"
@@ -70,6 +75,7 @@ def load() -> Settings:
         stale_after_days=_number("KOMBO_STALE_AFTER_DAYS", 7, unit="days", smallest=1, largest=365),
         backoffice_secret=_text("KOMBO_BACKOFFICE_SECRET"),
         backoffice_proxy_header=_text("KOMBO_BACKOFFICE_PROXY_HEADER"),
+        trusted_proxies=_networks("KOMBO_TRUSTED_PROXIES"),
         backoffice_url=_address("KOMBO_BACKOFFICE_URL", f"http://127.0.0.1:{BACKOFFICE_PORT}"),
         dagster_webserver=_address("KOMBO_DAGSTER_WEBSERVER", f"http://127.0.0.1:{WEBSERVER_PORT}"),
         dagster_hosts=tuple(filter(None, map(str.strip, (_text("KOMBO_DAGSTER_HOSTS") or "").split(",")))),
@@ -85,6 +91,23 @@ def _address(name: str, default: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise SettingsError(f"{name} is {address!r}; write an address such as https://jobs.example.com")
     return address.rstrip("/")
+
+
+def _networks(name: str) -> tuple[Network, ...]:
+    networks = []
+    for given in filter(None, map(str.strip, (_text(name) or "").split(","))):
+        try:
+            network = ip_network(given)
+        except ValueError:
+            network = None
+        # Visitors by IPv4 are compared as such, so that a mapped network would match nobody.
+        if network is None or network.prefixlen == 0 or getattr(network.network_address, "ipv4_mapped", None):
+            raise SettingsError(
+                f"{name} has {given!r}; write the networks of your proxies with commas between, such as "
+                "10.0.0.0/8,127.0.0.1/32 (no host names, no bits behind the prefix, not all addresses)"
+            )
+        networks.append(network)
+    return tuple(networks)
 
 
 def _number(name: str, default: float, *, unit: str, smallest: int, largest: int) -> float:

@@ -11,13 +11,14 @@ NAMES = (
     *("KOMBO_API_URL", "KOMBO_API_KEY", "KOMBO_WEBHOOK_SECRETS", "KOMBO_WAREHOUSE_URL", "KOMBO_DAGSTER_URL"),
     *("KOMBO_DATA_DIR", "KOMBO_OVERLAP_SECONDS", "KOMBO_STALE_AFTER_DAYS"),
 )
+OTHERS = ("KOMBO_TRUSTED_PROXIES",)
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A working directory without a `.env`, and nothing set; what a test reads from one does not outlive it."""
     monkeypatch.chdir(tmp_path)
-    for name in NAMES:
+    for name in (*NAMES, *OTHERS):
         monkeypatch.setenv(name, "")  # so that it is removed again, whoever sets it
         monkeypatch.delenv(name)
     return tmp_path
@@ -70,6 +71,26 @@ def test_what_is_no_number_of_seconds_or_days_is_refused_by_name(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"{name} is '{value}'"):
         settings.load()
+
+
+def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOMBO_TRUSTED_PROXIES", " 10.0.0.0/8, 127.0.0.1,,2001:db8::/32,::1 ")
+    found = [str(network) for network in settings.load().trusted_proxies]
+    assert found == ["10.0.0.0/8", "127.0.0.1/32", "2001:db8::/32", "::1/128"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["proxy.example.com", "10.0.0.1/8", "10.0.0.0/33", "10.0.0", "0.0.0.0/0", "::/0", "*", "10.0.0.0-10.0.0.9",
+     "::ffff:10.0.0.0/104", "10.0.0.0/8 127.0.0.1", "http://10.0.0.1", "[::1]", "1"],
+)  # fmt: skip
+def test_what_is_no_network_of_proxies_is_refused_with_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("KOMBO_TRUSTED_PROXIES", f"192.0.2.0/24,{value}")
+    with pytest.raises(SettingsError, match=r"KOMBO_TRUSTED_PROXIES has .* write the networks") as refused:
+        settings.load()
+    assert repr(value) in str(refused.value)
 
 
 def test_secrets_stay_out_of_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:

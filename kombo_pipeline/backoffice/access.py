@@ -7,11 +7,12 @@ opened in this browser, the proxy's header where one is trusted, a session.
 import functools
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from kombo_pipeline.backoffice import proxies
 from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.settings import Settings
 
@@ -31,6 +33,7 @@ MINIMUM_SECRET_LENGTH = 32
 SESSION_HOURS = 8
 CUSTOMER_LINK_DAYS = 7
 MAX_FORM_FIELDS = 20_000
+_ORIGIN: Final = re.compile(r"(https?)://([^\s/?#@\\]+)", re.IGNORECASE)
 
 Endpoint = Callable[[Request], Response]
 
@@ -72,10 +75,12 @@ class Access:
         self._secret = secret.encode()
         self.url = settings.backoffice_url
         self.proxy_header = settings.backoffice_proxy_header
+        self.trusted_proxies = settings.trusted_proxies
         self.is_https = self.url.startswith("https:")
         prefix = "__Host-" if self.is_https else ""
         self.session_cookie, self.customer_cookie = f"{prefix}kombo_session", f"{prefix}kombo_customer"
         self.notice_cookie = f"{prefix}kombo_notice"
+        self.browser_cookie, self.form_cookie = f"{prefix}kombo_browser", f"{prefix}kombo_form"
 
     def customer_link(self, customer_id: str, *, days: float = CUSTOMER_LINK_DAYS) -> str:
         """Return an address that shows its holder the jobs of one customer, and expires."""
@@ -93,6 +98,10 @@ class Access:
     def csrf_token(self, binding: str) -> str:
         """Return what every POST form carries; `binding` is known only to the browser it was made for."""
         return hmac.digest(self._secret, f"csrf {binding}".encode(), "sha256").hex()
+
+    def keyed_hash(self, *parts: str) -> bytes:
+        """Return a hash of texts from which nobody reads them without the secret."""
+        return hmac.digest(self._secret, f"hash {parts!r}".encode(), "sha256")
 
     def signer(self, purpose: str) -> URLSafeSerializer:
         """Return a serializer whose texts are worth nothing for another purpose."""
@@ -168,13 +177,10 @@ def identify(request: Request) -> Viewer | None:
             state.csrf_binding = f"customer {token}"
             return state.viewer  # type: ignore[no-any-return]
     if access.proxy_header is not None:
-        given = [value.strip() for value in request.headers.getlist(access.proxy_header)]
-        if len(given) > 1:
-            raise HTTPException(400, f"The header {access.proxy_header} came more than once")
-        if given and given[0]:
+        if name := _named_by_proxy(request):
             with request.app.state.pool.connection() as conn:
-                row = users.user(conn, given[0])
-            state.csrf_binding = f"proxy {given[0]}"
+                row = users.user(conn, name)
+            state.csrf_binding = f"proxy {_form_token(request)} {name}"
     elif token := request.cookies.get(access.session_cookie):
         with request.app.state.pool.connection() as conn:
             row = users.session_user(conn, token_hash(token))
@@ -184,23 +190,58 @@ def identify(request: Request) -> Viewer | None:
     return state.viewer  # type: ignore[no-any-return]
 
 
+def _named_by_proxy(request: Request) -> str | None:
+    """The user that the proxy names. With trusted proxies set, the header of anybody else counts as absent."""
+    access: Access = request.app.state.access
+    if access.trusted_proxies and not proxies.comes_from_proxy(request, access.trusted_proxies):
+        return None
+    given = [value.strip() for value in request.headers.getlist(access.proxy_header or "")]
+    if len(given) > 1:
+        raise HTTPException(400, f"The header {access.proxy_header} came more than once")
+    return given[0] if given else None
+
+
+def _form_token(request: Request) -> str:
+    """What tells the sessions of a user apart behind a proxy; a page shown without one makes it (rendering.py)."""
+    token = request.cookies.get(request.app.state.access.form_cookie)
+    if not token:
+        token = request.state.new_form_token = new_token()
+    return token
+
+
 def refuse_other_sites(request: Request) -> None:
     """Raise HTTPException 403 unless the browser says that the request comes from a page of ours.
 
     Sec-Fetch-Site decides where it is sent, that is with https and on this machine; Origin otherwise, and a
-    request without either is refused.
+    request without either is refused. With an https address whatever names plain http is of another site. `null` is
+    what browsers send as Origin for pages that keep their address to themselves, as ours do: it says nothing.
     """
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        if site != "same-origin":
+    access: Access = request.app.state.access
+    sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
+    named = [*origins, *request.headers.getlist("referer")]
+    if access.is_https and any(name.strip().lower().startswith("http:") for name in named):
+        raise HTTPException(403, f"This form was sent from a page of plain http; open {access.url} instead")
+    if sites:
+        if sites != ["same-origin"]:
             raise HTTPException(403, "This form was sent from another site")
         return
-    public = urlsplit(request.app.state.access.url)
-    origins = {f"{public.scheme}://{public.netloc}", f"{request.url.scheme}://{request.headers.get('host', '')}"}
-    if request.headers.get("origin") not in origins:
+    public = urlsplit(access.url)
+    ours = {_origin(f"{public.scheme}://{public.netloc}")}
+    if not access.is_https:
+        ours.add(_origin(f"{request.url.scheme}://{request.headers.get('host', '')}"))
+    if len(origins) != 1 or _origin(origins[0]) is None or _origin(origins[0]) not in ours:
         raise HTTPException(
             403, "Your browser does not say where this form comes from; the back office needs https or this machine"
         )
+
+
+def _origin(text: str) -> tuple[str, str] | None:
+    """Scheme and host with port, in the one way that compares; None for what is no origin, as `null`."""
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        return None
+    scheme, host = found[1].lower(), found[2].lower()
+    return scheme, host.removesuffix(":443" if scheme == "https" else ":80")
 
 
 def check_csrf(request: Request) -> None:
@@ -208,7 +249,10 @@ def check_csrf(request: Request) -> None:
     expected = request.app.state.access.csrf_token(request.state.csrf_binding)
     given = request.state.form.get("csrf_token")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise HTTPException(403, "This form is of an earlier session. Go back, reload the page and send it again.")
+        raise HTTPException(
+            403,
+            "This form is of an earlier session; nothing was saved. Go back, reload the page and send it again.",
+        )
 
 
 async def read_form(request: Request, *, max_fields: int = MAX_FORM_FIELDS) -> FormData:
@@ -228,10 +272,12 @@ def customer_link(request: Request, customer_id: str, *, days: float = CUSTOMER_
 def _sign_in_first(request: Request, is_post: bool) -> Response:
     access: Access = request.app.state.access
     if access.proxy_header is not None:
+        if access.trusted_proxies and not proxies.comes_from_proxy(request, access.trusted_proxies):
+            raise HTTPException(401, "This did not come through a proxy of KOMBO_TRUSTED_PROXIES. Ask an admin.")
         raise HTTPException(401, "The proxy in front of the back office named nobody who may enter. Ask an admin.")
     if is_post:
         raise HTTPException(
-            401, "You are signed out; nothing was saved. Sign in in another tab, come back here and send it again."
+            401, "You are signed out; nothing was saved. Sign in, open the page again and repeat it there."
         )
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(target, safe='')}" if target != "/" else "/login", 303)

@@ -1,9 +1,11 @@
 """The back office's web app: every route, the headers of every answer, limits, error pages."""
 
+import logging
 import mimetypes
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import uvicorn
@@ -15,7 +17,7 @@ from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,7 +37,6 @@ from kombo_pipeline.backoffice.pages import (
     sign_in,
     takeovers,
 )
-from kombo_pipeline.backoffice.passwords import Attempts
 from kombo_pipeline.db import versions
 from kombo_pipeline.db.connection import Connection, Session, with_driver
 from kombo_pipeline.linking import notices
@@ -53,6 +54,10 @@ MAX_CONNECTIONS = 512
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 s after which load balancers drop an idle connection: the closing side must be theirs."""
 GRACE_SECONDS = 5
+LOGGED_CHARACTERS = 200
+"""Of the message of an error that nothing handled."""
+
+log = logging.getLogger(__name__)
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -73,6 +78,16 @@ _WORDS: Mapping[int, tuple[str, str]] = {
     413: ("That was too much at once", "Send it in parts; nothing was saved."),
     500: ("Something went wrong here", "Nothing was saved. It is in the log; try again, or tell who runs this."),
     503: ("The database does not answer", "Nothing was saved. Try again in a moment."),
+}
+_JSON_DOORS: Final = ("api", "healthz")
+"""Addresses for programs: they are answered in JSON, their errors too."""
+_JSON_WORDS: Final[Mapping[int, str]] = {
+    400: "that could not be read; nothing was saved",
+    404: "there is nothing at this address",
+    405: "this address takes no such request",
+    413: "that was too long; nothing was saved",
+    500: "something went wrong here; nothing was saved, and it is in the log",
+    503: "the database does not answer; send it again",
 }
 
 
@@ -146,7 +161,8 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
     application.state.settings = settings
     application.state.pool = pool
     application.state.feed_tokens = feed.read_tokens(settings.own_jobs_tokens)
-    application.state.attempts = Attempts()
+    application.state.turns = sign_in.Turns()
+    application.state.warned_of_proxies = False
     return application
 
 
@@ -185,7 +201,7 @@ def healthz(request: Request) -> Response:
     """Whether the warehouse answers."""
     with rendering.warehouse(request) as conn:
         conn.execute("select 1")
-    return Response()
+    return JSONResponse({"status": "ok"})
 
 
 def static(request: Request) -> Response:
@@ -215,7 +231,18 @@ class _Backoffice(Starlette):
                     headers.setdefault("strict-transport-security", "max-age=31536000")
             await send(message)
 
-        await super().__call__(scope, receive, send_with_headers)
+        try:
+            await super().__call__(scope, receive, send_with_headers)
+        except Exception as error:
+            # It was answered 500. The server behind this would log the whole message, in which an address of any
+            # length and the token of a link may stand.
+            log.error(  # noqa: TRY400
+                "%s answered 500: %s: %s\n%s",
+                getattr(scope.get("endpoint"), "__qualname__", "No page of ours"),
+                type(error).__name__,
+                str(error).partition("\n")[0][:LOGGED_CHARACTERS],
+                "".join(traceback.format_tb(error.__traceback__)),
+            )
 
 
 class _BodyLimits:
@@ -246,7 +273,7 @@ class _BodyLimits:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if not hasattr(request.state, "viewer"):
+    if not hasattr(request.state, "viewer") and not _speaks_json(request):
         # An address that no route knows: the page around the message is the viewer's all the same.
         with suppress(HTTPException, psycopg.Error):
             await run_in_threadpool(identify, request)
@@ -275,11 +302,18 @@ def _error_page(request: Request, status_code: int, detail: str = "", headers: A
     heading, text = _WORDS.get(status_code, ("That did not work", "Go back and try again."))
     if detail and detail != _phrase(status_code):
         text = detail
+    if _speaks_json(request):
+        told = text if text == detail else _JSON_WORDS.get(status_code, _phrase(status_code))
+        return JSONResponse({"error": told}, status_code, headers)
     response = rendering.render(
         request, "error.html", status_code=status_code, heading=heading, text=text, typed=_typed(request)
     )
     response.headers.update(headers or {})
     return response
+
+
+def _speaks_json(request: Request) -> bool:
+    return request.scope["path"].lstrip("/").partition("/")[0] in _JSON_DOORS
 
 
 def _typed(request: Request) -> list[str]:

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kombo_pipeline.backoffice.access import Access, Viewer
+from kombo_pipeline.backoffice.access import SESSION_HOURS, Access, Viewer
 from kombo_pipeline.db.connection import Connection
 
 HERE = Path(__file__).parent
@@ -61,6 +61,8 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     response = HTMLResponse(_within_limit(template, context), status_code)
     if notice:
         access.delete_cookie(response, access.notice_cookie)
+    if form_token := getattr(request.state, "new_form_token", None):
+        access.set_cookie(response, access.form_cookie, form_token, max_age=SESSION_HOURS * 3600)
     return response
 
 
@@ -187,9 +189,10 @@ def static_url(name: str) -> str:
 
 def static_file(name: str) -> tuple[bytes, str]:
     """Return a file of static/ and a hash of it; raises FileNotFoundError for any other name."""
-    path = STATIC / name
-    if path.parent != STATIC or not path.is_file():
-        raise FileNotFoundError(name)
+    # Looked up, not opened: a name that the system refuses, as a long one, is none of ours.
+    path = next((path for path in STATIC.iterdir() if path.name == name), None)
+    if path is None or not path.is_file():
+        raise FileNotFoundError
     return _read(path, path.stat().st_mtime_ns)
 
 

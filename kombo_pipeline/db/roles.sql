@@ -37,6 +37,8 @@ grant insert on core.own_jobs, core.job_links, core.link_decisions, core.exposed
 grant update on core.own_jobs, core.job_links, core.exposed_jobs, core.notices, core.link_notices,
     core.backoffice_sessions to kombo_backoffice;
 grant delete on core.backoffice_sessions to kombo_backoffice;
+-- Counting wrong passwords.
+grant select, insert, update, delete on core.sign_in_attempts to kombo_backoffice;
 -- Holding a withdrawal that the own-jobs feed brings, and releasing it.
 grant select, insert, update on core.held_withdrawals to kombo_backoffice;
 -- Releasing a held closure.

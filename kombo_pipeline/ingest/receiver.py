@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import psycopg
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -90,6 +91,7 @@ def app(*, warehouse_url: str, secrets: Sequence[str]) -> Starlette:
             Middleware(CountRefusals, refusals=refusals, path=WEBHOOKS_PATH),
             Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES),
         ],
+        exception_handlers={HTTPException: _http_error, Exception: _our_error},
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False
@@ -205,6 +207,15 @@ class Writer:
         if self._conn is not None:
             await self._conn.close()
             self._conn = None
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _our_error(_: Request, __: Exception) -> Response:
+    return JSONResponse({"error": "Something went wrong here; it is in the log"}, 500)
 
 
 def _answer(committed: bool) -> Response:

@@ -3,6 +3,8 @@
 A route that ROUTES does not know fails the first test: whoever adds one says here who may.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from starlette.routing import Route
 
 from kombo_pipeline.backoffice.app import app
-from kombo_pipeline_tests.backoffice.conftest import SECRET, Backoffice, Client, backoffice_settings
+from kombo_pipeline_tests.backoffice.conftest import SECRET, Backoffice, Client, backoffice_settings, running_backoffice
 from kombo_pipeline_tests.backoffice.customers import Customer, add_customer
 
 ROLES = ("viewer", "reviewer", "admin")
@@ -229,6 +231,113 @@ def fingerprint(backoffice: Backoffice) -> list[Any]:
             ).fetchone()
             for row in tables.fetchall()
         ]
+
+
+HTTPS, HOST = "https://jobs.example.com", "jobs.example.com"
+ORIGINS: list[tuple[dict[str, str], bool]] = [
+    # What a browser sends of itself, and whether it comes from a page of ours at HTTPS.
+    ({}, False),
+    ({"Origin": HTTPS}, True),
+    ({"Origin": "HTTPS://Jobs.Example.COM"}, True),
+    ({"Origin": f"{HTTPS}:443"}, True),
+    ({"Origin": f"http://{HOST}"}, False),
+    ({"Origin": f"HTTP://{HOST}"}, False),
+    ({"Origin": f"http://{HOST}:443"}, False),
+    ({"Origin": f"http://{HOST}:80"}, False),
+    ({"Origin": f"{HTTPS}:80"}, False),
+    ({"Origin": f"{HTTPS}:8443"}, False),
+    ({"Origin": f"{HTTPS}."}, False),
+    ({"Origin": f"{HTTPS}.evil.example"}, False),
+    ({"Origin": f"{HTTPS}@evil.example"}, False),
+    ({"Origin": f"https://evil.example@{HOST}"}, False),
+    ({"Origin": "https://www.jobs.example.com"}, False),
+    ({"Origin": f"{HTTPS}/"}, False),
+    ({"Origin": f"{HTTPS} https://evil.example"}, False),
+    ({"Origin": HOST}, False),
+    ({"Origin": "null"}, False),
+    ({"Origin": ""}, False),
+    ({"Origin": "https://127.0.0.1"}, False),
+    ({"Referer": f"{HTTPS}/login"}, False),
+    ({"Referer": f"http://{HOST}/login"}, False),
+    ({"Origin": HTTPS, "Referer": f"{HTTPS}/login"}, True),
+    ({"Origin": HTTPS, "Referer": f"http://{HOST}/login"}, False),
+    ({"Sec-Fetch-Site": "same-origin"}, True),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, True),  # as browsers do for pages that send no Referer
+    ({"Sec-Fetch-Site": "same-origin", "Origin": HTTPS}, True),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": f"http://{HOST}"}, False),
+    ({"Sec-Fetch-Site": "same-origin", "Referer": f"http://{HOST}/x"}, False),
+    ({"Sec-Fetch-Site": "same-site", "Origin": HTTPS}, False),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": HTTPS}, False),
+    ({"Sec-Fetch-Site": "none", "Origin": HTTPS}, False),
+    ({"Sec-Fetch-Site": "", "Origin": HTTPS}, False),
+]
+
+
+@pytest.fixture(scope="module")
+def https_url(backoffice: Backoffice) -> Iterator[str]:
+    """A back office behind a proxy that speaks https with the public."""
+    with running_backoffice(backoffice.warehouse_url, backoffice_url="https://Jobs.example.com:443") as url:
+        yield url
+
+
+@pytest.mark.parametrize(("headers", "is_ours"), ORIGINS, ids=repr)
+@pytest.mark.parametrize("path", ["/login", "/logout", "/own-jobs/withdraw"])
+def test_with_an_https_address_only_pages_of_that_address_are_ours(
+    backoffice: Backoffice, https_url: str, path: str, headers: dict[str, str], is_ours: bool
+) -> None:
+    client = backoffice.new_client()
+    client.base_url = https_url
+    del client.headers["Sec-Fetch-Site"]
+    # The token of a link is asked for, so that no password is hashed.
+    answer = client.post(path, data={"token": "x"}, headers={"Host": HOST} | headers)
+    assert (answer.status_code != 403) == is_ours, answer.text
+    if not is_ours:
+        assert "This form" in answer.text or "Your browser does not say" in answer.text
+
+
+def test_two_origins_or_sites_at_once_are_of_nobody(backoffice: Backoffice, https_url: str) -> None:
+    client = backoffice.new_client()
+    client.base_url = https_url
+    del client.headers["Sec-Fetch-Site"]
+    for twice in (("Origin", HTTPS, "https://evil.example"), ("Sec-Fetch-Site", "same-origin", "cross-site")):
+        for first, second in (twice[1:], twice[:0:-1]):
+            headers = [("Host", HOST), (twice[0], first), (twice[0], second)]
+            assert client.post("/login", data={"token": "x"}, headers=headers).status_code == 403
+
+
+STAFF = ("Grace.Hopper@staff.example", "customer globex", "identifier job_code", "<b>Ada</b>")
+
+
+@pytest.mark.parametrize("key", [key for key, row in ROUTES.items() if row.customers], ids=" ".join)
+def test_a_customer_reads_no_name_of_ours_and_its_own(backoffice: Backoffice, key: tuple[str, str]) -> None:
+    initech = add_customer(backoffice, f"initech-{list(ROUTES).index(key)}")
+    name = initech.customer
+    with backoffice.connect() as conn:
+        conn.execute("delete from core.exposed_jobs where integration_id = %s", (initech.integration,))
+        for number, by in enumerate((*STAFF, f"customer {name}")):
+            conn.execute(
+                """
+                insert into core.exposed_jobs
+                    (integration_id, kombo_job_id, exposed_from, exposed_until, exposed_by, ended_by, channel)
+                values (%s, %s, now() - interval '1 day' * %s, now() - interval '1 hour' * %s, %s, %s, 'picker')
+                """,
+                (initech.integration, initech.job, 10 - number, 20 - number, by, by),
+            )
+        for number, by in ((2, STAFF[0]), (3, f"customer {name}")):
+            conn.execute(
+                "insert into core.exposed_jobs (integration_id, kombo_job_id, exposed_by, channel) "
+                "values (%s, %s, %s, 'picker')",
+                (initech.integration, f"{name}-job-{number}", by),
+            )
+        conn.execute("update core.job_links set confirmed_by = %s where customer_id = %s", (STAFF[0], name))
+    answer = ask(backoffice.customer(name), key, initech)
+    assert not any(staff in answer.text for staff in (*STAFF, "Grace.Hopper", "&lt;b&gt;Ada"))
+    staff_answer = ask(backoffice.client("admin"), key, initech)
+    if key[1] in ("/picker", "/picker/history", "/picker/export"):
+        assert "us" in re.findall(r"\w+", answer.text), "somebody of ours"
+        assert f"customer {name}" in answer.text
+        assert f"customer {name}" in staff_answer.text
+        assert key[1] == "/picker/history" or STAFF[0] in staff_answer.text
 
 
 # Headers and limits

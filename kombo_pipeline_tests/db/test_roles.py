@@ -45,6 +45,7 @@ BACKOFFICE = {
     "core.carried_decisions": "select insert",
     "core.backoffice_users": "select",
     "core.backoffice_sessions": "select insert update delete",
+    "core.sign_in_attempts": "select insert update delete",
 }
 BACKOFFICE_COLUMNS = {
     "core.held_closures": "decided_at decided_by decision",

@@ -573,3 +573,18 @@ def test_refusals_are_counted_while_the_warehouse_is_away_and_written_when_it_is
         conn.execute("alter table raw.away rename to refused_deliveries")
         conn.commit()
     until(lambda: refused(conn) == {"wrong_signature": 1})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "/healthz", 405), ("GET", "/webhooks/kombo", 405), ("GET", "/nothing", 404), ("POST", "/webhooks", 404),
+     ("GET", "/%00", 404), ("GET", "/" + "a" * 5000, 404), ("GET", "/..%2f..%2fetc", 404), ("GET", "/%ff", 404)],
+)  # fmt: skip
+def test_an_address_that_nobody_serves_is_answered_in_json(kombo: Kombo, method: str, path: str, status: int) -> None:
+    answer = kombo.client.request(method, path, headers={"X-Forwarded-For": "127.0.0.1"})
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+
+
+def test_no_header_of_a_proxy_changes_who_a_sender_is(warehouse_url: str) -> None:
+    config = receiver.server(warehouse_url=warehouse_url, secrets=(NEW,)).config
+    assert config.proxy_headers is False, "X-Forwarded-For is not read: only the signature lets in"

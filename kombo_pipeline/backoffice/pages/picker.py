@@ -1,5 +1,6 @@
 """The job picker: a customer's ATS jobs as a table, which of them to expose, and the history of every choice."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +13,14 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.widgets.csv_export import csv_response
-from kombo_pipeline.backoffice.widgets.exposure import act, channel, chips, jobs_in_words, visible_integration
+from kombo_pipeline.backoffice.widgets.exposure import (
+    act,
+    channel,
+    chips,
+    chosen_by,
+    jobs_in_words,
+    visible_integration,
+)
 from kombo_pipeline.backoffice.widgets.selection import Selection, address, read_selection
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import exposed_jobs as statements
@@ -65,6 +73,7 @@ def show(request: Request) -> Response:
     return rendering.render(
         request,
         "picker.html",
+        chosen_by=functools.partial(chosen_by, request),
         integration=integration,
         integrations=known,
         selection=selection,
@@ -190,6 +199,7 @@ def history(request: Request) -> Response:
     return rendering.render(
         request,
         "picker_history.html",
+        chosen_by=functools.partial(chosen_by, request),
         integration=integration,
         job=job,
         events=events,
@@ -208,13 +218,14 @@ def export(request: Request) -> Response:
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
         selection = read_selection(request.query_params, integration["integration_id"])
-        return csv_response([*_COLUMNS, "own_jobs"], _export_rows(conn, selection), file_name="ats-jobs.csv")
+        return csv_response([*_COLUMNS, "own_jobs"], _export_rows(request, conn, selection), file_name="ats-jobs.csv")
 
 
-def _export_rows(conn: Connection, selection: Selection) -> Iterator[list[Any]]:
+def _export_rows(request: Request, conn: Connection, selection: Selection) -> Iterator[list[Any]]:
     for listed in statements.every_job(conn, selection.wanted):
         for row in listed:
             linked = "; ".join(link["own_job_id"] for link in row["links"])
+            row["exposed_by"] = chosen_by(request, row["exposed_by"])
             yield [*(_told(row[name]) for name in _COLUMNS), linked]
 
 

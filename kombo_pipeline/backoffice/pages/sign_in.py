@@ -1,21 +1,44 @@
 """Signing in and out, and the door for customers that come by their link."""
 
+import logging
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from kombo_pipeline.backoffice import access, passwords, rendering
+from kombo_pipeline.backoffice import access, attempts, passwords, rendering
 from kombo_pipeline.backoffice.access import SESSION_HOURS, Access, new_token, token_hash
-from kombo_pipeline.backoffice.statements import users
+from kombo_pipeline.backoffice.statements import sign_in_attempts, users
+from kombo_pipeline.backoffice.statements.sign_in_attempts import Budget
 from kombo_pipeline.db.connection import Connection
 
 _WRONG = "Name or password is wrong, or the user is disabled."
 _MAX_FIELDS = 20
-_TOO_OFTEN = "Too many wrong passwords. Wait a minute, then try again."
+log = logging.getLogger(__name__)
+
+_TOO_OFTEN = "Too many wrong passwords. Wait {wait}, then try again."
+_NOT_ELSEWHERE = " A browser in which you signed in before need not wait."
+_BUSY = "Many people are signing in just now. Try again in a few seconds."
+MAX_IN_LINE: Final = 32
+"""Sign-ins that wait for their password to be checked; further ones are answered 503."""
+
+
+class Turns:
+    """One hash takes 64 MiB and several cores for some 50 ms: one stranger at a time, and one who is known."""
+
+    def __init__(self) -> None:
+        self._limiters = {is_known: anyio.CapacityLimiter(1) for is_known in (False, True)}
+
+    def of(self, *, is_known: bool) -> anyio.CapacityLimiter | None:
+        """Return what to wait for; None when too many wait already. Who waits holds no thread."""
+        limiter = self._limiters[is_known]
+        return limiter if limiter.statistics().tasks_waiting < MAX_IN_LINE else None
 
 
 def sign_in_link(conn: Connection, settings_url: str, user_name: str, *, lasts: timedelta) -> str:
@@ -33,7 +56,9 @@ async def login(request: Request) -> Response:
         return await run_in_threadpool(_login_page, request)
     access.refuse_other_sites(request)
     request.state.form = await access.read_form(request, max_fields=_MAX_FIELDS)
-    return await run_in_threadpool(_sign_in, request)
+    if request.state.form.get("token"):
+        return await run_in_threadpool(_sign_in_by_link, request)
+    return await _sign_in_by_password(request)
 
 
 async def logout(request: Request) -> Response:
@@ -75,37 +100,89 @@ def _login_page(request: Request, *, status_code: int = 200, name: str = "", pro
     )
 
 
-def _sign_in(request: Request) -> Response:
-    doors: Access = request.app.state.access
-    attempts: passwords.Attempts = request.app.state.attempts
-    form = request.state.form
-    address = request.client.host if request.client else ""
-    name, password, token = (str(form.get(field, "")) for field in ("name", "password", "token"))
+def _sign_in_by_link(request: Request) -> Response:
+    with rendering.warehouse(request) as conn:
+        name = users.end_session(conn, token_hash(str(request.state.form["token"]), purpose="sign-in"))
+    if name is None:
+        problem = "This sign-in link was used before or has expired. Sign in with your password."
+        return _login_page(request, status_code=401, problem=problem)
+    return _let_in(request, name)
+
+
+async def _sign_in_by_password(request: Request) -> Response:
+    """Let in with a right password. Who tried too often is told so before anything is counted or hashed."""
+    name, password = (str(request.state.form.get(field, "")) for field in ("name", "password"))
     name = name.strip()
-    if token:
-        with rendering.warehouse(request) as conn:
-            user_name = users.end_session(conn, token_hash(token, purpose="sign-in"))
-        if user_name is None:
-            problem = "This sign-in link was used before or has expired. Sign in with your password."
-            return _login_page(request, status_code=401, problem=problem)
-    else:
-        if not attempts.may_try(name, address):
-            return _login_page(request, status_code=429, name=name, problem=_TOO_OFTEN)
-        with rendering.warehouse(request) as conn:
-            user = users.user(conn, name) if "\x00" not in name else None
-        # No connection is held meanwhile: hashing takes its time.
-        if not passwords.is_right(user["password_hash"] if user else None, password):
-            return _login_page(request, status_code=401, name=name, problem=_WRONG)
-        attempts.forgive(name, address)
-        user_name = name
+    budgets, is_known = attempts.budgets(request, name), attempts.is_known(request, name)
+    wait, right = await run_in_threadpool(_wait, request, budgets), False
+    if wait is None:
+        turn = request.app.state.turns.of(is_known=is_known)
+        if turn is None:
+            return await run_in_threadpool(_login_again, request, 503, name, _BUSY, timedelta(seconds=5))
+        async with turn:
+            wait, right = await run_in_threadpool(_try, request, budgets, name, password)
+    if wait is not None:
+        _warn_of_unread_header(request)
+        problem = _TOO_OFTEN.format(wait=attempts.in_words(wait)) + ("" if is_known else _NOT_ELSEWHERE)
+        return await run_in_threadpool(_login_again, request, 429, name, problem, wait)
+    if not right:
+        return await run_in_threadpool(_login_again, request, 401, name, _WRONG)
+    return await run_in_threadpool(_let_in, request, name)
+
+
+def _warn_of_unread_header(request: Request) -> None:
+    """Say once that all visitors may share a proxy's address: then each locks out the others."""
+    state = request.app.state
+    if "x-forwarded-for" in request.headers and not state.access.trusted_proxies and not state.warned_of_proxies:
+        state.warned_of_proxies = True
+        log.warning(
+            "Somebody tried too many passwords, and X-Forwarded-For is not read: if a proxy stands in front, all "
+            "visitors count as one. Set KOMBO_TRUSTED_PROXIES to its network"
+        )
+
+
+def _wait(request: Request, budgets: Sequence[Budget]) -> timedelta | None:
+    with rendering.warehouse(request) as conn:
+        return sign_in_attempts.wait(conn, budgets)
+
+
+def _try(request: Request, budgets: Sequence[Budget], name: str, password: str) -> tuple[timedelta | None, bool]:
+    """How long to wait before this may be tried, and whether the password is right."""
+    with rendering.warehouse(request) as conn:
+        wait = sign_in_attempts.count(conn, budgets)
+        if wait is not None:
+            conn.rollback()
+            return wait, False
+        user = users.user(conn, name) if "\x00" not in name else None
+    # Counted and committed, so that an end of the process forgives nothing. No connection is held meanwhile.
+    right = passwords.is_right(user["password_hash"] if user else None, password)
+    with rendering.warehouse(request) as conn:
+        if right:
+            sign_in_attempts.take_back(conn, budgets)
+        sign_in_attempts.prune(conn)
+    return None, right
+
+
+def _login_again(
+    request: Request, status_code: int, name: str, problem: str, retry_after: timedelta | None = None
+) -> Response:
+    response = _login_page(request, status_code=status_code, name=name, problem=problem)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(attempts.whole_seconds(retry_after))
+    return response
+
+
+def _let_in(request: Request, name: str) -> Response:
+    doors: Access = request.app.state.access
     session = new_token()
     with rendering.warehouse(request) as conn:
         if old := request.cookies.get(doors.session_cookie):
             users.end_session(conn, token_hash(old))
-        users.start_session(conn, user_name, token_hash(session), lasts=timedelta(hours=SESSION_HOURS))
-    response = RedirectResponse(rendering.local_path(str(form.get("next", ""))), 303)
+        users.start_session(conn, name, token_hash(session), lasts=timedelta(hours=SESSION_HOURS))
+    response = RedirectResponse(rendering.local_path(str(request.state.form.get("next", ""))), 303)
     doors.set_cookie(response, doors.session_cookie, session, max_age=SESSION_HOURS * 3600)
     doors.delete_cookie(response, doors.customer_cookie)
+    attempts.remember_browser(request, response, name)
     return response
 
 
@@ -123,6 +200,8 @@ def _sign_out(request: Request) -> Response:
         with rendering.warehouse(request) as conn:
             users.end_session(conn, token_hash(token))
         doors.delete_cookie(response, doors.session_cookie)
+    else:
+        doors.delete_cookie(response, doors.form_cookie)
     return response
 
 

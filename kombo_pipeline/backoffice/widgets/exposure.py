@@ -30,6 +30,12 @@ def channel(request: Request, otherwise: str) -> str:
     return otherwise if request.state.viewer.customer_id is None else "customer"
 
 
+def chosen_by(request: Request, name: str | None) -> str | None:
+    """Who made a choice, for the viewer's eyes: a customer reads its own name, and "us" for anybody of ours."""
+    viewer = request.state.viewer
+    return name if name is None or viewer.customer_id is None or name == viewer.name else "us"
+
+
 def act(conn: Connection, integration_id: str, ids: Sequence[str], action: Action, *, by: str, channel: str) -> str:
     """Expose jobs or end their exposure; return in words what that did."""
     if action == "end":

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,20 +63,6 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(client: Client, name: 
     assert answer.status_code == 401
     assert "Name or password is wrong, or the user is disabled." in answer.text
     assert "set-cookie" not in answer.headers
-
-
-def test_after_five_wrong_passwords_even_the_right_one_waits_a_minute(
-    backoffice: Backoffice, client: Client, hashed_password: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with backoffice.connect() as conn:
-        users.put_user(conn, "ana", role="reviewer", password_hash=hashed_password)
-    assert client.submit("/login", name="ana", password=PASSWORD).status_code == 303
-    assert [client.submit("/login", name="ana", password="wrong").status_code for _ in range(6)] == [401] * 5 + [429]
-    assert client.submit("/login", name=" ana ", password=PASSWORD).status_code == 429
-    assert client.submit("/login", name="viewer", password=PASSWORD).status_code == 303
-    later = time.monotonic() + 61
-    monkeypatch.setattr(passwords.time, "monotonic", lambda: later)
-    assert client.submit("/login", name="ana", password=PASSWORD).status_code == 303
 
 
 def test_passwords_are_kept_as_argon2id_and_short_ones_are_refused(hashed_password: str) -> None:
@@ -272,6 +259,91 @@ def test_behind_a_proxy_its_header_decides_and_passwords_do_not(
         assert client.submit("/login", name="admin", password=PASSWORD).status_code == 404
         link = backoffice.access.customer_link("acme")
         assert client.get(urlsplit(link).path).headers["location"] == "/picker"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "is_believed"),
+    [((), True), (("127.0.0.1/32",), True), (("10.0.0.0/8", "127.0.0.0/30"), True), (("10.0.0.0/8",), False),
+     (("::1/128",), False)],
+)  # fmt: skip
+def test_the_users_name_is_believed_only_from_a_trusted_proxy(
+    backoffice: Backoffice, module_warehouse_url: str, trusted: tuple[str, ...], is_believed: bool
+) -> None:
+    values = {"backoffice_proxy_header": "X-Forwarded-User", "trusted_proxies": tuple(map(ip_network, trusted))}
+    with running_backoffice(module_warehouse_url, **values) as url:
+        client = backoffice.new_client()
+        client.base_url = url
+        for chain in (None, "127.0.0.1", "10.0.0.1, 127.0.0.1", "garbage"):
+            headers = {"X-Forwarded-User": "admin"} | ({"X-Forwarded-For": chain} if chain else {})
+            answer = client.get("/", headers=headers)
+            assert answer.status_code == (303 if is_believed else 401)
+            if not is_believed:
+                assert "did not come through a proxy of KOMBO_TRUSTED_PROXIES" in answer.text
+        both = [("X-Forwarded-User", "admin"), ("X-Forwarded-User", "eve")]
+        assert client.get("/", headers=both).status_code == (400 if is_believed else 401)
+
+
+def test_behind_a_proxy_the_token_of_a_form_is_of_one_browser_and_one_session(
+    backoffice: Backoffice, module_warehouse_url: str
+) -> None:
+    with running_backoffice(module_warehouse_url, backoffice_proxy_header="X-Forwarded-User") as url:
+
+        def browser(user: str) -> Client:
+            client = backoffice.new_client()
+            client.base_url, client.headers["X-Forwarded-User"] = url, user
+            return client
+
+        def token(client: Client) -> str:
+            return client.get("/review").text.partition('name="csrf_token" value="')[2].partition('"')[0]
+
+        def post(client: Client, csrf_token: str) -> int:
+            return client.post("/own-jobs/withdraw", data={"csrf_token": csrf_token}).status_code
+
+        first, second, other = browser("admin"), browser("admin"), browser("reviewer")
+        tokens = [token(client) for client in (first, second, other)]
+        assert len(set(tokens)) == 3
+        assert all(len(each) == 64 for each in tokens)
+        assert token(first) == tokens[0], "the same as long as the session lasts"
+        assert [post(first, each) for each in tokens] == [404, 403, 403]
+        assert post(browser("admin"), tokens[0]) == 403, "without the cookie"
+        switched = browser("reviewer")
+        switched.cookies.update(first.cookies)
+        assert post(switched, tokens[0]) == 403, "another user with the same cookie"
+        assert first.post("/logout", data={"csrf_token": tokens[0]}).status_code == 303
+        assert "kombo_form" not in first.cookies
+        later = token(first)
+        assert later != tokens[0]
+        answer = first.post("/own-jobs/withdraw", data={"csrf_token": tokens[0]})
+        assert answer.status_code == 403
+        assert "form is of an earlier session" in answer.text
+        assert post(first, later) == 404
+
+
+def test_a_form_that_was_open_in_another_tab_says_what_happened_meanwhile(backoffice: Backoffice) -> None:
+    browser = backoffice.new_client()
+
+    def tab() -> dict[str, str]:
+        return {"csrf_token": browser.csrf_token, "own_job_id": "x", "customer": "x"}
+
+    browser.submit("/login", name="reviewer", password=PASSWORD)
+    first = tab()
+    browser.submit("/logout")
+    signed_out = browser.post("/own-jobs/withdraw", data=first)
+    assert signed_out.status_code == 401
+    assert "You are signed out; nothing was saved." in signed_out.text
+    assert browser.post("/logout", data=first).headers["location"] == "/login", "signing out twice is none too many"
+    browser.submit("/login", name="reviewer", password=PASSWORD)
+    again = browser.post("/own-jobs/withdraw", data=first)
+    assert again.status_code == 403
+    assert "This form is of an earlier session; nothing was saved." in again.text
+    assert browser.post("/own-jobs/withdraw", data=tab()).status_code == 404, "a form of this session is read"
+    second = tab()
+    browser.submit("/login", name="admin", password=PASSWORD)
+    assert browser.post("/own-jobs/withdraw", data=second).status_code == 403, "of another user"
+    link = backoffice.access.customer_link("acme")
+    third = tab()
+    browser.get(urlsplit(link).path)
+    assert browser.post("/picker/choose", data=third).status_code == 403, "of staff, in a customer's view"
 
 
 # Failures
