@@ -1,6 +1,9 @@
 """Every environment variable: its name, its default, its meaning. Nothing else reads the environment."""
 
+import functools
+import logging
 import os
+import stat
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -10,6 +13,7 @@ from dotenv import load_dotenv
 
 SANDBOX_PORT, WEBSERVER_PORT, RECEIVER_PORT, CODE_SERVER_PORT, BACKOFFICE_PORT = 8090, 3000, 8080, 4266, 8081
 MINIMUM_SECRET_LENGTH = 16
+log = logging.getLogger(__name__)
 
 Network = IPv4Network | IPv6Network
 
@@ -61,9 +65,12 @@ class Settings:
 def load() -> Settings:
     """Read the environment, and a `.env` file of the working directory for what it does not set.
 
+    A file that another account may have written is passed over: it could send the API key to another host.
+
     Raises SettingsError for a value that cannot be used.
     """
-    load_dotenv(Path.cwd() / ".env")
+    if _is_our_own(file := Path.cwd() / ".env"):
+        load_dotenv(file)
     return Settings(
         kombo_api_url=(_text("KOMBO_API_URL") or "https://api.kombo.dev/v1").rstrip("/"),
         kombo_api_key=_text("KOMBO_API_KEY"),
@@ -83,6 +90,37 @@ def load() -> Settings:
         notice_url=_text("KOMBO_NOTICE_URL"),
         notice_secret=_text("KOMBO_NOTICE_SECRET"),
     )
+
+
+def _is_our_own(file: Path) -> bool:
+    """Whether no account but this one and root may have written the file; where another may have, that is said."""
+    try:
+        found, folder = file.stat(), file.parent.stat()
+    except OSError:
+        return False
+    ours = (0, os.geteuid())
+    if found.st_uid not in ours or folder.st_uid not in ours:
+        _tell_once(file, "the file or its folder belongs to another account")
+        return False
+    # Of a folder with the sticky bit, such as /tmp, nobody else can replace the file.
+    if _others_may_write(found) or (_others_may_write(folder) and not folder.st_mode & stat.S_ISVTX):
+        _tell_once(file, "other accounts may write the file or its folder")
+        return False
+    return True
+
+
+@functools.cache
+def _tell_once(file: Path, why: str) -> None:
+    log.warning(
+        "%s was not read: %s, and could send your API key to another host. Make both your own (chown, then "
+        "chmod go-w), or set the variables in the environment.", file, why,
+    )  # fmt: skip
+
+
+def _others_may_write(found: os.stat_result) -> bool:
+    """Whether other accounts may write; a group that has the number of its only member is no other account."""
+    is_private_group = found.st_gid == found.st_uid
+    return bool(found.st_mode & (stat.S_IWOTH if is_private_group else stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _address(name: str, default: str) -> str:

@@ -1,5 +1,6 @@
 """What the environment says, and what is said when it cannot be used."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,68 @@ def test_a_dotenv_file_fills_in_what_the_environment_does_not_say(
     (elsewhere / ".env").write_text("KOMBO_API_URL=http://file/v1\nKOMBO_OVERLAP_SECONDS=7\n")
     found = settings.load()
     assert (found.kombo_api_url, found.overlap_seconds) == ("http://environment/v1", 7)
+
+
+NOBODY = 65534
+
+
+@pytest.mark.parametrize(
+    ("file_mode", "folder_mode", "owners", "is_read"),
+    [
+        (0o600, 0o700, (0, 0), True),
+        (0o644, 0o755, (0, 0), True),
+        (0o644, 0o1777, (0, 0), True),  # as in /tmp: nobody else can replace the file
+        (0o666, 0o700, (0, 0), False),
+        (0o646, 0o755, (0, 0), False),
+        (0o644, 0o777, (0, 0), False),
+        (0o666, 0o1777, (0, 0), False),
+        (0o644, 0o755, (NOBODY, 0), False),
+        (0o600, 0o700, (0, NOBODY), False),
+        (0o644, 0o1777, (NOBODY, 0), False),
+    ],
+)
+def test_a_dotenv_file_that_another_account_may_have_written_is_passed_over_with_a_word(
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    file_mode: int,
+    folder_mode: int,
+    owners: tuple[int, int],
+    is_read: bool,
+) -> None:
+    if any(owners) and os.geteuid() != 0:
+        pytest.skip("only root can give a file to somebody else")
+    monkeypatch.setenv("KOMBO_API_KEY", "precious")
+    file = elsewhere / ".env"
+    file.write_text("KOMBO_API_URL=https://evil.example/v1\n")
+    for path, mode, owner in ((file, file_mode, owners[0]), (elsewhere, folder_mode, owners[1])):
+        path.chmod(mode)
+        if owner:
+            os.chown(path, owner, owner)
+    settings._tell_once.cache_clear()
+    found = [settings.load().kombo_api_url for _ in range(2)]
+    assert found == ["https://evil.example/v1" if is_read else "https://api.kombo.dev/v1"] * 2
+    if is_read:
+        assert caplog.messages == []
+    else:
+        [told] = caplog.messages  # once, however often it is read
+        assert str(file) in told
+        assert "chmod go-w" in told
+        assert "precious" not in told
+
+
+def test_a_group_of_many_may_not_have_written_it_either(elsewhere: Path, caplog: pytest.LogCaptureFixture) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to a group that it is not in")
+    file = elsewhere / ".env"
+    file.write_text("KOMBO_API_URL=https://evil.example/v1\n")
+    file.chmod(0o664)
+    assert settings.load().kombo_api_url == "https://evil.example/v1"  # root's own group
+    os.environ.pop("KOMBO_API_URL")
+    os.chown(file, 0, NOBODY)
+    assert settings.load().kombo_api_url == "https://api.kombo.dev/v1"
+    assert "was not read" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["KOMBO_OVERLAP_SECONDS", "KOMBO_STALE_AFTER_DAYS"])

@@ -127,7 +127,7 @@ class Dagster:
                 raise NotStartedError(_refusal(field))
         if not data or body.get("errors"):
             reason = (body.get("errors") or [{"message": "no data"}])[0]["message"]
-            raise NotStartedError(f"Dagster did not understand the request: {reason}")
+            raise NotStartedError(f"Dagster did not understand the request: {_shown(reason)}")
         return dict(data)
 
 
@@ -141,7 +141,11 @@ def _refusal(field: dict[str, Any]) -> str:
     if kind in ("PipelineNotFoundError", "RepositoryNotFoundError", "RepositoryLocationNotFound"):
         return f"Dagster has not loaded the code location {LOCATION}. Look at Deployment in its UI, and try again."
     reasons = [each["message"] for each in field.get("errors", [])] or [field.get("message") or kind]
-    return f"Dagster refused: {reasons[0].strip().splitlines()[0][:300]}"
+    return f"Dagster refused: {_shown(reasons[0])}"
+
+
+def _shown(reason: object) -> str:
+    return (str(reason).strip().splitlines() or [""])[0][:300]
 
 
 def _tags(tags: dict[str, str]) -> list[dict[str, str]]:

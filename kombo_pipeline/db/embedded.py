@@ -25,6 +25,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -37,6 +38,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+# What `ensure` and `up` make; of what has a "-" in its name the beginning.
+OURS = frozenset(str.split(
+    "pgdata initdb postgresql.conf password port run log lock server.lock initdb.log start.log "
+    "postgres dagster logs backoffice up.json up.draft"
+))  # fmt: skip
 # Below the ephemeral ports (32768 and up on Linux), where a client's end of a connection may sit on ours.
 FIRST_PORT = 15432
 # A start after a crash replays up to max_wal_size, a stop writes out shared_buffers.
@@ -117,7 +123,7 @@ def ensure(data_dir: Path) -> Server:
     root = data_dir.resolve()
     if running := status(root):
         return running
-    root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_private(root)
     with _locked(root / "lock"):
         server = _remembered(root) or _initdb(root, _account(root))
         return server if _has_started(server) else _start(server, _account(root))
@@ -323,6 +329,20 @@ def _socket_dir(root: Path) -> Path:
         return root / "run"
     # Not in TMPDIR: it may differ between the processes that have to meet here.
     return Path("/tmp") / f"kombo-postgres-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}"  # noqa: S108
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory that only this account enters; one that is there is closed to others if all in it is ours.
+
+    Where root makes it others may pass through, without a look: Postgres runs under another account there.
+    """
+    most = 0o711 if os.geteuid() == 0 else 0o700
+    if not directory.exists():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=most, exist_ok=True)
+    found = directory.stat()
+    if found.st_uid == os.geteuid() and OURS.issuperset(each.name.partition("-")[0] for each in directory.iterdir()):
+        directory.chmod(stat.S_IMODE(found.st_mode) & most)
 
 
 def _make_private(directory: Path, account: _Account) -> None:

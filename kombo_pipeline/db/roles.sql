@@ -27,6 +27,8 @@ grant execute on function core.seen_since to kombo_pipeline_loader;
 -- The back office: people's answers and what follows from them. It cannot see what Kombo sent, nor fetch anything.
 grant usage on schema core, marts to kombo_backoffice;
 grant select on all tables in schema marts to kombo_backoffice;
+-- No page shows the people of the hiring team.
+revoke all on marts.job_hiring_team from kombo_backoffice;
 grant select on core.integrations, core.integration_issues, core.jobs, core.job_changes, core.held_closures,
     core.own_jobs, core.matchable_jobs, core.own_job_matches, core.job_match_candidates, core.job_links,
     core.link_decisions, core.exposed_jobs, core.notices, core.link_notices, core.backoffice_users,
@@ -61,3 +63,29 @@ grant delete on core.own_job_matches to kombo_backoffice;
 
 grant usage on schema marts to kombo_analyst;
 grant select on all tables in schema marts to kombo_analyst;
+
+-- Postgres lets everybody make temporary tables and large objects, with which an analyst could fill the disk. Both rights
+-- are everybody's, so they can be taken from nobody alone. They are taken where the database holds nothing but the
+-- pipeline; elsewhere that would stop programs that we do not know, and docs/operations.md says how to do it by hand.
+do $$
+begin
+    if exists (
+        select
+        from pg_class c
+        join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname not in ('raw', 'core', 'marts', 'pg_catalog', 'pg_toast', 'information_schema')
+            and n.nspname !~ '^pg_(toast_)?temp_'
+            and c.relname !~ '_pipeline_revision'
+    ) then
+        return;
+    end if;
+    execute format('revoke temporary on database %I from public', current_database());
+    execute format(
+        'grant temporary on database %I to kombo_backoffice, kombo_pipeline_loader, %s',
+        current_database(),
+        (select nspowner::regrole from pg_namespace where nspname = 'marts')
+    );
+    -- Only a superuser can do this; for others Postgres changes nothing.
+    revoke execute on function lo_create, lo_creat, lo_from_bytea from public;
+exception when insufficient_privilege then null;
+end $$;

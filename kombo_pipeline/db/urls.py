@@ -39,5 +39,6 @@ def dagster_url(settings: Settings) -> str:
 def _embedded(settings: Settings, database: str) -> str:
     from kombo_pipeline.db import embedded  # noqa: PLC0415 -- an optional extra; production sets URLs
 
+    embedded.make_private(settings.data_dir)
     url = embedded.ensure_database(embedded.ensure(settings.data_dir / "postgres"), database)
     return with_parameters(url, _TO_THE_EMBEDDED_SERVER)

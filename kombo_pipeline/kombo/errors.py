@@ -43,7 +43,7 @@ class KomboError(Exception):
         who_must_act: Actor | None = None,
         retry_after: float | None = None,
     ) -> None:
-        self.message = _one_line(message)
+        self.message = one_line(message)
         super().__init__(self.message)
         self.code = code
         self.status = status
@@ -218,7 +218,7 @@ def _error_fields(body: bytes) -> tuple[str | None, str | None, str | None]:
 
     def text(key: str) -> str | None:
         value = error.get(key)
-        return _one_line(value) if isinstance(value, str) and value else None
+        return one_line(value) if isinstance(value, str) and value else None
 
     return text("code"), text("message") or text("title") or text("code"), text("log_url")
 
@@ -230,6 +230,6 @@ def _host(location: str) -> str:
         return "an unreadable address"
 
 
-def _one_line(text: str, limit: int = 500) -> str:
-    """Foreign text without anything that could break a log line, a terminal or a Postgres text."""
+def one_line(text: str, limit: int = 500) -> str:
+    """Return foreign text without anything that could break a log line, a terminal or a Postgres text."""
     return " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * limit]).split())[:limit]

@@ -20,7 +20,8 @@ MAX_BYTES = 64 * 1024 * 1024
 
 _GZIP = b"\x1f\x8b"
 _SEEN = 65_536
-_FIRST_ID = re.compile(rb'"results"\s*:\s*\[\s*\{.*?"id"\s*:\s*"([^"]{1,200})"', re.DOTALL)
+_FIRST_RECORD = re.compile(rb'"results"\s*+:\s*+\[\s*+\{')
+_ID = re.compile(rb'"id"\s*+:\s*+"([^"]{1,200})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ def first_record_id(beginning: bytes) -> str | None:
             beginning = isal_zlib.decompressobj(wbits=31).decompress(beginning, _SEEN)
         except isal_zlib.error:  # type: ignore[misc]  # isal's stub declares it as an instance
             return None
-    found = _FIRST_ID.search(beginning[:_SEEN])
+    record = _FIRST_RECORD.search(beginning[:_SEEN])
+    found = _ID.search(beginning[:_SEEN], record.end()) if record else None
     return found[1].decode("utf-8", "replace") if found else None
 
 

@@ -25,6 +25,7 @@ import httpx
 import psycopg
 
 from kombo_pipeline.db.connection import Connection, connect
+from kombo_pipeline.kombo.errors import one_line
 from kombo_pipeline.linking.statements import notices as statements
 from kombo_pipeline.settings import SettingsError
 
@@ -43,6 +44,8 @@ RETRY_AFTER: Final = (
 JITTER: Final = 0.1
 GIVEN_UP_AFTER: Final = timedelta(days=3)
 """A notice that was never sent for so long is given up: delivery that is switched on later brings no flood."""
+MAX_REASON: Final = 200
+"""Characters of what an endpoint says of itself that are kept and logged."""
 ANSWER_SECONDS: Final = 15
 """A receiver that has not answered by then has failed; Standard Webhooks advises 15 to 30."""
 AT_A_TIME: Final = 16
@@ -156,7 +159,7 @@ async def _send(client: httpx.AsyncClient, notice: Mapping[str, Any], to: Endpoi
             if answer.is_success:
                 return None
             return _Failure(
-                f"answered {answer.status_code} {answer.reason_phrase}".strip(),
+                one_line(f"answered {answer.status_code} {answer.reason_phrase}", MAX_REASON),
                 is_final=answer.status_code == _GONE,
             )
     except (TimeoutError, httpx.TimeoutException):

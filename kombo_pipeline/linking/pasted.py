@@ -51,6 +51,7 @@ _LABEL: Final = re.compile(
     r"|title|titel|job|position|stelle)\s*[.:#=]+\s*(?=\S)",
     re.IGNORECASE,
 )
+_LETTER_OR_DIGIT: Final = re.compile(r"\w")
 _TOKEN: Final = re.compile(r"[\w./_-]*\d[\w./_-]*")
 
 
@@ -91,12 +92,19 @@ class Verdict:
 
 def read_lines(text: str) -> tuple[list[Line], int]:
     """Return the lines that say something, without bullets and numbers in front, and how many were too many."""
-    lines = []
+    lines: list[Line] = []
+    more = 0
     for number, raw in enumerate(text.replace("\0", "").splitlines(), start=1):
+        if not _LETTER_OR_DIGIT.search(raw, 0, MAX_CHARACTERS):
+            continue
         plain = _BULLET.sub("", raw[:MAX_CHARACTERS]).strip()
-        if re.search(r"\w", plain):
+        if not _LETTER_OR_DIGIT.search(plain):
+            continue
+        if len(lines) < MAX_LINES:
             lines.append(_line(number, plain))
-    return lines[:MAX_LINES], max(0, len(lines) - MAX_LINES)
+        else:
+            more += 1
+    return lines, more
 
 
 def _line(number: int, text: str) -> Line:

@@ -91,7 +91,8 @@ class Stack:
     def __init__(self, data_dir: Path) -> None:
         self._note = data_dir / "up.json"
         self._logs = data_dir / "logs"
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._logs.chmod(0o700)
         self.processes: list[Process] = []
 
     def start(

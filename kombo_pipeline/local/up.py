@@ -59,7 +59,7 @@ def up(settings: Settings, size: SandboxSize, *, once: bool, console: Console) -
     """
     if pid := running_up(settings.data_dir):
         raise StackError(f"`kombo-pipeline up` runs already (process {pid}); stop it, or use another KOMBO_DATA_DIR")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    embedded.make_private(settings.data_dir)
     postgres_dir = settings.data_dir / "postgres"
     uses_embedded = settings.warehouse_url is None or settings.dagster_url is None
     was_running = uses_embedded and embedded.status(postgres_dir) is not None
@@ -83,7 +83,8 @@ def _start(stack: Stack, settings: Settings, size: SandboxSize, console: Console
     console.print(f"Postgres      {redacted(warehouse)}", highlight=False, soft_wrap=True)
     migrate(warehouse)
     home = settings.data_dir / "dagster"
-    home.mkdir(exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
+    home.chmod(0o700)
     shutil.copyfile(_PROJECT / "dagster.yaml", home / "dagster.yaml")
     environment = os.environ | {
         "DAGSTER_HOME": str(home),

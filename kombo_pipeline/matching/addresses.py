@@ -156,8 +156,11 @@ GUESSES: Final = (
 # fmt: on
 
 MAX_LENGTH: Final = 4000
+"""A longer text is no address: nobody publishes a job there, and reading it would take long."""
 MAX_SEGMENTS: Final = 30
-"""No page of an ATS has a longer address, or one of more segments. Such an address is only compared as it is."""
+"""No page of an ATS has an address of more segments. Such an address is only compared as it is."""
+MAX_HOST: Final = 253
+"""The longest name that DNS knows."""
 
 APPENDED: Final = re.compile(
     r"(?:utm|mc|hsa|pk|mtm|_hs)[-_]\w*|_g[al]|_hs(?:enc|mi)|gclid|gclsrc|gbraid|wbraid|dclid|fbclid|ttclid|twclid|msclkid"
@@ -214,6 +217,8 @@ def guessed_urls(url: str) -> list[str]:
 @lru_cache(maxsize=65536)
 def read(url: str) -> Address | None:
     """Read an address; None for what is no http(s) address of a page."""
+    if len(url) > MAX_LENGTH:
+        return None
     text = url.encode("utf-8", "ignore").decode().strip()
     if not _WEB.match(text):
         if not _WITHOUT_SCHEME.match(text):
@@ -262,6 +267,8 @@ def _quoted(text: str, also: str = "") -> str:
 @lru_cache(maxsize=4096)
 def _canonical_host(host: str) -> str:
     """The host in lower case and punycode, "" for what is none; raises UnicodeError, a ValueError."""
+    if len(host) > MAX_HOST:
+        return ""
     ascii_host = host.encode("idna").decode().lower().rstrip(".")
     plain = re.sub(r"^(?:www\.)+(?=[^.]+\.)", "", ascii_host)
     return plain if _HOST.fullmatch(plain) else ""
@@ -325,7 +332,7 @@ _GUESSES_BY_HOST: Final = _by_host(GUESSES)
 
 def _named(address: Address, by_host: Mapping[str, Iterable[_Matcher]]) -> Iterator[str]:
     """What the rows make of an address, in their order."""
-    if len(address.segments) > MAX_SEGMENTS or sum(map(len, address.segments)) > MAX_LENGTH:
+    if len(address.segments) > MAX_SEGMENTS:
         return
     given: defaultdict[str, set[str]] = defaultdict(set)
     for name, value in address.query:

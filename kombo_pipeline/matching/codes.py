@@ -25,6 +25,8 @@ DIGITS: Final = 4
 """A number this long is no count, grade or place on a list."""
 MAX_LENGTH: Final = 200
 """What is longer is a text and no code."""
+MAX_ID_LENGTH: Final = 500
+"""What is longer is no id of an ATS either: it names nothing."""
 DIGITS_BEHIND_LABEL: Final = 2
 """Enough behind a short label such as R-; behind one that can only mean a requisition, as REQ-, one digit is enough."""
 

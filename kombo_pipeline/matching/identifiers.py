@@ -109,6 +109,8 @@ def _forms(method: Method, text: str) -> _Forms:
     plain = text.strip()
     if method == "post_url":
         return _Forms((), _said(canonical_url(plain)), _said(*guessed_urls(plain), untracked_url(plain)))
+    if len(plain) > codes.MAX_ID_LENGTH:
+        return _Forms()
     if method == "job_code":
         sure = _said(canonical_code(plain))
         return _Forms(_said(plain) if sure else (), sure, _said(unlabelled_code(plain)))

@@ -9,6 +9,8 @@ from kombo_pipeline.matching.titles import fold, plain_words, rarities, stem
 from kombo_pipeline.matching.vocabulary import OCCUPATIONS
 
 MAX_WORDS: Final = 60
+MAX_CHARACTERS: Final = 1000
+"""Longer titles are read as far as this."""
 LONG_WORD: Final = 16
 """An unknown word of so many letters is a German compound."""
 
@@ -20,6 +22,7 @@ def languages_of(title: str) -> frozenset[str]:
     Several where it mixes them, none where no word is known. Words that many languages borrow from English, such as
     "Sales Manager", count only where no other word is known.
     """
+    title = title[:MAX_CHARACTERS]
     folded = fold(title)
     if not folded.isascii():
         for script, first, last in _SCRIPTS:

@@ -20,6 +20,8 @@ from kombo_pipeline.matching.vocabulary import (
 
 MAX_CHARACTERS: Final = 400
 """Longer titles are read as far as this; the longest real ones have about 250."""
+MAX_FOLDED: Final = 2000
+"""Twice as long as the longest text that is folded, which is a list of places."""
 
 
 class Title(NamedTuple):
@@ -97,7 +99,11 @@ def read_title(title: str) -> Title:
 
 
 def fold(text: str) -> str:
-    """Fold compatibility forms, case and Latin accents; drop control characters, keep every script."""
+    """Fold compatibility forms, case and Latin accents; drop control characters, keep every script.
+
+    Of a longer text than MAX_FOLDED the beginning only: putting many accents in order takes long.
+    """
+    text = text[:MAX_FOLDED]
     if text.isascii():
         return text.lower() if text.isprintable() else text.translate(_CONTROL).lower()
     text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())

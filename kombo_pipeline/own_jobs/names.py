@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+MAX_NAME: Final = 1000
+"""Longer names are compared as far as this."""
+
 
 @lru_cache(maxsize=4096)
 def key(name: str) -> str:
     """Return a name as it is compared: without case, accents, blanks and punctuation. `@id` keeps its sign."""
-    plain = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKD", name.casefold()))
+    plain = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKD", name[:MAX_NAME].casefold()))
     return f"@{plain}" if name.startswith("@") else plain
 
 

@@ -57,6 +57,8 @@ _NUMBERS: Final = ("own_job_id", "kombo_job_id", "remote_id", "job_code")
 """Columns of ids and codes: exact as they are, and what spreadsheets damage."""
 _PARTS: Final = tuple(name for names in PLACE for name in names)
 _JOINED: Final = ("department", "employment_type")
+_MOST_PLACES: Final = 100
+"""Further places of one job are left out: no reader gets so far, and each is compared with all before it."""
 _SHOWN: Final = 500
 
 
@@ -317,6 +319,8 @@ class _Reader:
         if len(found) == len(composed) == 1:
             found = [values.one_place(found[0], composed)]
         for place in (place for name in more for place in values.places(given[name])):
+            if len(found) >= _MOST_PLACES:
+                break
             if not any(values.names_place(known, place) or values.names_place(place, known) for known in found):
                 found.append(place)
         for text in found:

@@ -9,6 +9,8 @@ from kombo_pipeline.own_jobs.names import ADDRESSES, PLACE, WITHIN, WITHIN_OTHER
 
 MAX_DEPTH: Final = 6
 """Named values are looked for so deep in a record."""
+MAX_PLACE: Final = 1000
+"""A place of more is a text: it gets no parts."""
 
 _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _TAG: Final = re.compile(
@@ -22,7 +24,7 @@ _NOTHING: Final = frozenset({"nan", "null", "none", "undefined", "n/a", "nat", "
 
 _ERROR: Final = re.compile(r"#(?:N/A|NV|[A-ZÄÖÜ0-9/]{3,12}[!?]|#+)", re.IGNORECASE)
 _FORMULA: Final = re.compile(r"=\s*[\w\"'(+$-]")
-_TEXT_FORMULA: Final = re.compile(r'="+([^"]*)"+')
+_TEXT_FORMULA: Final = re.compile(r'="++([^"]++)"++|="{2,}+')
 _ROUNDED: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
 _MIDNIGHT: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]00:00:00(?:\.0+)?")
 
@@ -112,7 +114,7 @@ def undamaged(text: str) -> tuple[str, str]:
     `="007"` and `'007` are ways to keep 007 a text.
     """
     if found := _TEXT_FORMULA.fullmatch(text):
-        return found[1].strip(), ""
+        return (found[1] or "").strip(), ""
     if text.startswith("'") and "'" not in text[1:]:
         text = text[1:].strip()
     if _FORMULA.match(text):
@@ -175,7 +177,9 @@ def composed_places(given: Mapping[str, Any]) -> list[str]:
 
 def one_place(text: str, parts: Iterable[str]) -> str:
     """Return a place as text, with those of its parts that the text does not name already."""
-    for part in (part.strip() for whole in parts for part in whole.split(",")):
+    for part in (part.strip() for whole in parts for part in whole[:MAX_PLACE].split(",")):
+        if len(text) > MAX_PLACE:
+            break
         if not names_place(text, part):
             text = f"{text}, {part}" if text else part
     return text
@@ -183,6 +187,9 @@ def one_place(text: str, parts: Iterable[str]) -> str:
 
 def names_place(text: str, part: str) -> bool:
     """Whether a text has the name of a place in it, as whole words."""
-    return part.casefold() in text.casefold() and bool(
-        re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text, re.IGNORECASE)
+    # A text this long is the name of no place, and a pattern of it takes long to make.
+    return (
+        len(part) <= MAX_PLACE
+        and part.casefold() in text.casefold()
+        and bool(re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text, re.IGNORECASE))
     )

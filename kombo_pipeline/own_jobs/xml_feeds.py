@@ -224,6 +224,9 @@ _VOID: Final = re.compile(r"<(br|wbr|img)\b([^<>]*?)\s*/?>", re.IGNORECASE)
 _CLOSED_VOID: Final = re.compile(r"</(?:br|wbr|img)\s*>", re.IGNORECASE)
 _LITERAL: Final = re.compile(r"<!\[CDATA\[|<!--")
 _MENDED_CHUNK: Final = 2**13
+_MOST_READINGS: Final = 10
+"""A job without an end is seen at the end of the document, so what follows it is read once more. After so many times
+the whole the document is given up: it would take hours."""
 
 
 def _mended(data: bytes, jobs: _Jobs, fault: str) -> Iterator[Record | BadRow]:
@@ -243,6 +246,7 @@ def _mended(data: bytes, jobs: _Jobs, fault: str) -> Iterator[Record | BadRow]:
         yield BadRow(line, f"{times} times {what}, first in this line", kept=True)
     content, at, prefix, lines = text.encode(), 0, b"", 0
     ends_at: int | None = None
+    read_again = 0
     while True:
         parser = jobs.parser(lines)
         try:
@@ -259,6 +263,9 @@ def _mended(data: bytes, jobs: _Jobs, fault: str) -> Iterator[Record | BadRow]:
             before = at - len(prefix)
             job_at = before + jobs.job_at
             is_past_end = not jobs.around
+            read_again += parser.ErrorByteIndex
+            if read_again > _MOST_READINGS * len(content):
+                raise FeedError(f"no XML: {fault}; and many jobs have no end") from error
             reason = f"no XML: {expat.ErrorString(error.code)}: line {lines + error.lineno}"
             if ends_at is None and jobs.job_name:
                 ends_at = content.rfind(f"</{jobs.job_root}".encode())

@@ -8,7 +8,7 @@ from typing import Final
 Replacements = Mapping[str, tuple[str, ...]]
 
 _MARKER: Final = re.compile(
-    r"\s*[(\[](?:[mwfdxi](?:\s*[/|,*]\s*[mwfdxi])+|gn|all genders|alle geschlechter)[)\]]", re.IGNORECASE
+    r"(?<!\s)\s*[(\[](?:[mwfdxi](?:\s*[/|,*]\s*[mwfdxi])+|gn|all genders|alle geschlechter)[)\]]", re.IGNORECASE
 )
 _MARKERS: Final = {
     "en": (" (m/f/d)", " (f/m/d)", " (m/f/x)", " (all genders)", " [f/m/x]", " m/f/d"),

@@ -405,3 +405,35 @@ def test_binaries_of_another_postgres_can_be_named(monkeypatch):
     packaged = embedded.binaries()
     monkeypatch.setenv("KOMBO_POSTGRES_BIN", os.path.relpath(packaged))
     assert embedded.binaries() == packaged
+
+
+MOST = 0o711 if os.geteuid() == 0 else 0o700
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077])
+def test_a_data_directory_is_closed_to_others_whatever_the_umask(tmp_path: Path, mask: int):
+    before = os.umask(mask)
+    try:
+        embedded.make_private(tmp_path / "some" / "where")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "some" / "where").stat().st_mode) & ~MOST == 0
+
+
+@pytest.mark.parametrize(
+    ("holds", "closed"),
+    [
+        ([], True),
+        (["postgres", "logs", "dagster", "up.json", "backoffice-secret"], True),
+        (["pgdata", "initdb-x1", "port"], True),
+        (["postgres", "photos"], False),
+    ],
+)
+def test_a_directory_that_is_there_is_closed_only_if_all_in_it_is_ours(tmp_path: Path, holds: list[str], closed: bool):
+    directory = tmp_path / "data"
+    directory.mkdir()
+    directory.chmod(0o755)
+    for name in holds:
+        (directory / name).mkdir()
+    embedded.make_private(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == (MOST if closed else 0o755)

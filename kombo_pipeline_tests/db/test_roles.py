@@ -65,7 +65,10 @@ def expected(relations: list[str]) -> set[tuple[str, str, str]]:
     grid |= {("kombo_receiver", "core.schema_versions", "select")}
     for relation in relations:
         if relation.startswith("marts."):
-            grid |= {(role, relation, "select") for role in ROLES if role != "kombo_receiver"}
+            readers = {role for role in ROLES if role != "kombo_receiver"}
+            if relation == "marts.job_hiring_team":
+                readers.remove("kombo_backoffice")
+            grid |= {(role, relation, "select") for role in readers}
             continue
         writes = {"insert"} if relation in ADDED_TO_ONLY else {"insert", "update", "delete"}
         grid |= {("kombo_pipeline_loader", relation, privilege) for privilege in {"select"} | writes}
@@ -319,3 +322,61 @@ def test_runs_and_commands_need_no_more_than_the_loader(
     assert run(job="prune", partition_key=None).success
     with connect(warehouse_url) as conn:
         assert conn.execute("select 1 as one from core.own_job_matches").fetchall() == [{"one": 1}]
+
+
+# What Postgres grants to everybody
+
+
+@pytest.fixture
+def alone(warehouse_url: str) -> str:
+    """A warehouse that holds nothing but the pipeline; the rights of a database are not copied with a template."""
+    migrate(warehouse_url)
+    return warehouse_url
+
+
+FILLING_THE_DISK = (
+    "create temporary table filled as select generate_series(1, 1000)",
+    "create temporary view filled as select 1",
+    "select 1 into temporary filled",
+    "create temporary sequence filled",
+    "select lo_create(0)",
+    "select lo_creat(-1)",
+    "select lo_from_bytea(0, '\\x00')",
+)
+
+
+@pytest.mark.parametrize("role", ["kombo_analyst", "kombo_receiver"])
+@pytest.mark.parametrize("statement", FILLING_THE_DISK)
+def test_who_only_reads_or_receives_cannot_fill_the_disk(alone: str, role: str, statement: str) -> None:
+    with connect(as_member(role, alone)) as conn:
+        conn.execute("set default_transaction_read_only = off")
+        conn.commit()
+        assert_refused(conn, statement)
+
+
+@pytest.mark.parametrize("role", ["kombo_backoffice", "kombo_pipeline_loader"])
+def test_who_stages_rows_may_have_temporary_tables(alone: str, role: str) -> None:
+    with connect(as_member(role, alone)) as conn:
+        conn.execute("create temporary table staged (id text) on commit drop")
+
+
+def test_of_a_database_with_tables_of_others_nothing_is_taken(warehouse_url: str) -> None:
+    with connect(warehouse_url) as conn:
+        conn.execute("create schema theirs")
+        conn.execute("create table theirs.orders ()")
+    migrate(warehouse_url)
+    with connect(as_member("kombo_analyst", warehouse_url)) as conn:
+        conn.execute("create temporary table theirs as select 1")
+
+
+def test_the_back_office_does_not_see_who_hires(warehouse_url: str) -> None:
+    with connect(as_member("kombo_backoffice", warehouse_url)) as conn:
+        for relation in ("marts.job_hiring_team", "core.job_hiring_team"):
+            assert_refused(conn, f"select * from {relation}")
+    with connect(warehouse_url) as conn:
+        others = conn.execute(
+            "select table_schema || '.' || table_name as name from information_schema.columns "
+            "where column_name in ('email', 'first_name', 'last_name') and table_schema in ('core', 'marts') "
+            "and has_table_privilege('kombo_backoffice', table_schema || '.' || table_name, 'select')"
+        ).fetchall()
+    assert others == []

@@ -1,6 +1,7 @@
 """Matching on a real warehouse: what links, what is proposed, and that matching a part is matching everything."""
 
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
@@ -9,9 +10,11 @@ import pytest
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions, links
+from kombo_pipeline.linking.by_title import jobs_by_title
 from kombo_pipeline.linking.candidates import Matched, match_integration
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.orchestration import audits
+from kombo_pipeline_tests.hostile_texts import hostile_texts
 
 ACME = "greenhouse:acme"
 
@@ -469,3 +472,27 @@ def test_no_date_of_a_job_stops_matching_or_counts_as_the_day_of_its_opening(acm
     rows = acme.conn.execute("select kombo_job_id, posted_on from core.matchable_jobs").fetchall()
     assert {row["kombo_job_id"]: str(row["posted_on"]) for row in rows} == {"odd": "2026-09-01", "none": "None"}
     assert acme.outcome("own")[0] == "candidates"
+
+
+HOSTILE = [text for text in hostile_texts(50_000) if "\0" not in text and text.isprintable()][::10]
+
+
+def test_one_text_of_a_customer_holds_no_run_up(acme: Customer) -> None:
+    for number, text in enumerate(HOSTILE):
+        fields = dict.fromkeys(("remote_id", "job_code", "post_url", "remote_url", "location_raw", "department"), text)
+        acme.ats(f"k{number}", text, **fields)
+        short = dict.fromkeys(("remote_id", "job_code", "location", "department"), text[:500])
+        acme.own(f"o{number}", text[:1000], post_url=text[:4000], **short)
+    acme.conn.commit()
+    started = time.process_time()
+    acme.match()
+    jobs_by_title(acme.conn, HOSTILE, integration_id=ACME, customer="acme")
+    assert time.process_time() - started < 0.1 * len(HOSTILE)
+
+
+def test_an_id_of_an_ats_that_is_longer_than_any_names_nothing(acme: Customer) -> None:
+    for length in (500, 501):
+        acme.ats(f"k{length}", remote_id="9" * length)
+        acme.own(f"o{length}", "Engineer", remote_id="9" * length)
+    acme.match()
+    assert [link[:2] for link in acme.links()] == [("o500", "k500")]

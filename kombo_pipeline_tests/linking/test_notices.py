@@ -40,6 +40,7 @@ class Product:
         self.verify = True
         self.url = ""
         self.hits = 0
+        self.phrase: str | None = None
         self.before_answer: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
@@ -78,7 +79,7 @@ def product() -> Iterator[Product]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             status = product.take({name.lower(): value for name, value in self.headers.items()}, body)
-            self.send_response(status)
+            self.send_response(status, product.phrase)
             if status == 302:
                 self.send_header("Location", product.url)
             self.send_header("Content-Length", "0")
@@ -197,6 +198,20 @@ def test_whatever_is_not_2xx_is_tried_again_and_gone_is_not(
     make_due(conn)
     assert deliver_due(conn, product.endpoint) == retried
     assert bool(newest(conn, link_id)["delivered_at"]) == retried
+
+
+@pytest.mark.parametrize("phrase", ["x" * 20_000, "né " * 9_000, "\x1b[31m" * 5_000, "a\tb " * 5_000])
+def test_what_an_endpoint_says_of_itself_is_cut(
+    phrase: str, conn: Connection, link: Callable[[], int], product: Product, caplog: pytest.LogCaptureFixture
+) -> None:
+    link_id = link()
+    product.answers, product.phrase = [500], phrase
+    assert deliver_due(conn, product.endpoint) == 1
+    kept = newest(conn, link_id)["last_error"]
+    assert kept.startswith("answered 500 ")
+    assert len(kept) <= 200
+    assert kept.isprintable()
+    assert all(len(message) < 300 for message in caplog.messages)
 
 
 def test_ten_attempts_take_about_three_days_and_then_it_is_a_dead_letter(

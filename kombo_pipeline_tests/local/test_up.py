@@ -180,6 +180,17 @@ def session(place: Path) -> Iterator[Up]:
             up.process.wait(timeout=40)
 
 
+def test_nobody_else_can_look_into_what_up_makes(session: Up) -> None:
+    opened = {
+        str(path.relative_to(session.data_dir.parent)): oct(path.stat().st_mode & 0o777)
+        for path in (session.data_dir, *session.data_dir.iterdir(), *(session.data_dir / "postgres").iterdir())
+        if path.is_dir() and path.stat().st_mode & 0o066
+    }
+    assert opened == {}
+    closed = ("logs", "dagster", "postgres/pgdata", "postgres/log", "postgres/run")
+    assert {(session.data_dir / name).stat().st_mode & 0o777 for name in closed} == {0o700}
+
+
 def test_the_link_that_up_prints_signs_the_first_user_in_once(session: Up) -> None:
     [line] = [line for line in session.output.splitlines() if line.startswith("Back office ")]
     link = line.split()[-1]

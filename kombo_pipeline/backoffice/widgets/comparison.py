@@ -11,6 +11,7 @@ from kombo_pipeline.matching.titles import plain_words, read_title, stem
 
 SAME, DIFFERS, ONLY_OURS, ONLY_THEIRS = "same", "differs", "only ours", "only in the ATS"
 WEAK_BANDS: Final = ("weak", "none")
+MAX_COMPARED: Final = 4000
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,11 @@ def _marked(title: str, mine: set[str], others: set[str]) -> list[Word]:
 
 
 def compare_texts(own: str, ats: str) -> tuple[list[Word], list[Word], str]:
-    """Split two texts into words, mark those that only one has, and say how the texts stand to each other."""
+    """Split two texts into words, mark those that only one has, and say how the texts stand to each other.
+
+    Longer texts than MAX_COMPARED are shown and compared as far as that.
+    """
+    own, ats = own[:MAX_COMPARED], ats[:MAX_COMPARED]
     ours, theirs = set(plain_words(own)), set(plain_words(ats))
     if not own.strip() or not ats.strip():
         verdict = ONLY_OURS if own.strip() else ONLY_THEIRS if ats.strip() else ""
