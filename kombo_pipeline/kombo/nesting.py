@@ -5,6 +5,7 @@ import re
 import msgspec
 
 _NESTED = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_LISTED = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -34,6 +35,24 @@ def items(text: bytes) -> list[bytes]:
         return [restored(value, parts) for value in items(shallow)]
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from None
+
+
+def has_more_items(text: bytes, most: int) -> bool:
+    """Whether a JSON list has more than so many items; none of them is decoded."""
+    if text.count(b",") < most:
+        return False
+    level = commas = 0
+    for found in _LISTED.finditer(text):
+        sign = found[0]
+        if sign in (b"[", b"{"):
+            level += 1
+        elif sign in (b"]", b"}"):
+            level -= 1
+        elif sign == b"," and level == 1:
+            commas += 1
+            if commas >= most:
+                return True
+    return False
 
 
 def cut(text: bytes, *, depth: int) -> tuple[bytes, list[bytes]]:

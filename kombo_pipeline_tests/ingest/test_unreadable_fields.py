@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.apply import release_records
 from kombo_pipeline.kombo import tolerance
@@ -36,6 +37,12 @@ READABLE_INSIDE: dict[str, Record] = {
         "location_country": "DE",
         **dict.fromkeys(f"location_{part}" for part in ("raw", "state", "street_1", "street_2", "zip_code")),
     },
+    "city beyond its limit": {
+        "location_country": "DE",
+        **dict.fromkeys(f"location_{part}" for part in ("raw", "state", "street_1", "street_2", "zip_code")),
+    },
+    "id of an entry beyond its limit": {"hiring_team": []},
+    "title of an entry beyond its limit": {"job_postings": [{"id": "x", "title": None}]},
     "NUL in a text": {"name": "ab"},
     "NUL in free JSON": {"custom_fields": {"a": ""}},
     "no UTF-8": {"name": "\ufffd"},
@@ -123,7 +130,11 @@ def test_an_odd_field_costs_itself_and_all_others_arrive(acme: Customer, known: 
             else:
                 assert is_[column] == value, oddity
     unknown = {o: acme.job(o)["unknown_fields"] for o in ODDITIES if field_of(o) == "unknown_fields"}
-    assert unknown == {"NUL under an unknown key": {"parking": ""}, "too deep under an unknown key": None}
+    assert unknown == {
+        "NUL under an unknown key": {"parking": ""},
+        "too deep under an unknown key": None,
+        "unknown text beyond its limit": None,
+    }
     assert_history_has_no_gap(acme.conn)
 
 
@@ -257,7 +268,9 @@ def test_a_page_of_odd_records_costs_their_fields_alone(acme: Customer) -> None:
 def test_what_postgres_refuses_for_an_unforeseen_reason_costs_everything_but_the_lifecycle(
     acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tolerance._JOB_READERS, "opened_at", tolerance._text)  # as if any text were a date
+    monkeypatch.setitem(
+        tolerance._JOB_READERS, "opened_at", lambda text: tolerance._text(text, limits.NAME)
+    )  # as if any text were a date
     record = open_record(acme)
     acme.answer([record | {"status": "CLOSED", "name": "New", "opened_at": "0000-12-31T00:00:00Z"}])
     acme.fetch()
