@@ -9,6 +9,7 @@ from dotenv import load_dotenv
 
 SANDBOX_PORT, WEBSERVER_PORT, RECEIVER_PORT, CODE_SERVER_PORT, BACKOFFICE_PORT = 8090, 3000, 8080, 4266, 8081
 MINIMUM_SECRET_LENGTH = 16
+OWN_JOBS_MAX_ROWS = 1_000_000
 
 
 class SettingsError(ValueError):
@@ -45,6 +46,8 @@ class Settings:
     """KOMBO_DAGSTER_WEBSERVER: where the back office starts runs and links to."""
     own_jobs_tokens: tuple[str, ...] = field(default=(), repr=False)
     """KOMBO_OWN_JOBS_TOKENS: comma-separated, of the own-jobs feed: customer=token, or a bare token for all."""
+    own_jobs_max_rows: int = OWN_JOBS_MAX_ROWS
+    """KOMBO_OWN_JOBS_MAX_ROWS: a list of own jobs with more rows is refused as a whole; 1,000,000 by default."""
     notice_url: str | None = field(default=None, repr=False)
     """KOMBO_NOTICE_URL: where notices are delivered. Unset: they stay in marts.notices."""
     notice_secret: str | None = field(default=None, repr=False)
@@ -71,6 +74,9 @@ def load() -> Settings:
         backoffice_url=_address("KOMBO_BACKOFFICE_URL", f"http://127.0.0.1:{BACKOFFICE_PORT}"),
         dagster_webserver=_address("KOMBO_DAGSTER_WEBSERVER", f"http://127.0.0.1:{WEBSERVER_PORT}"),
         own_jobs_tokens=tuple(filter(None, map(str.strip, (_text("KOMBO_OWN_JOBS_TOKENS") or "").split(",")))),
+        own_jobs_max_rows=int(
+            _number("KOMBO_OWN_JOBS_MAX_ROWS", OWN_JOBS_MAX_ROWS, unit="rows", smallest=1, largest=100_000_000)
+        ),
         notice_url=_text("KOMBO_NOTICE_URL"),
         notice_secret=_text("KOMBO_NOTICE_SECRET"),
     )
