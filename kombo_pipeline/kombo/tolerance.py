@@ -357,3 +357,9 @@ def _readers(struct: type[msgspec.Struct]) -> dict[str, Callable[[str], Any]]:
 _JOB_READERS = _readers(Job)
 _LOCATION_READERS = _readers(Location)
 _ENTRY_READERS = {field: _readers(struct) for field, struct in NESTED.items()}
+TEXT_LIMITS: dict[str, limits.Limit] = {
+    name: reader.keywords["limit"]
+    for name, reader in (_JOB_READERS | {f"location_{part}": each for part, each in _LOCATION_READERS.items()}).items()
+    if isinstance(reader, partial)
+}
+"""Text column of core.jobs -> its limit."""

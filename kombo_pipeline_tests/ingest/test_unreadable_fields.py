@@ -429,3 +429,36 @@ def test_records_without_an_id_count_for_the_alarm(acme: Customer) -> None:
     acme.answer([{"id": None, "name": str(number)} for number in range(11)])
     acme.fetch()
     assert (health(acme)["who_must_act"], health(acme)["quarantined_records"]) == ("us", 11)
+
+
+def test_a_text_that_was_stored_without_limits_does_not_stay(acme: Customer) -> None:
+    """What older code has stored of these fields is far beyond their limits; what it has stored of others stays."""
+    record = acme.kombo_job(acme.ids()[0]) | {"id": "long", "name": "Cook", "location": {"city": "Bonn", "raw": "Here"}}
+    acme.answer([record])
+    acme.fetch()
+    texts = [column for column in tolerance.TEXT_LIMITS if column not in ("status", "visibility")]
+    long = {column: "x" * (tolerance.TEXT_LIMITS[column].most + 1) for column in texts}
+    for column, text in long.items():
+        acme.conn.execute(f"update core.jobs set {column} = %s where kombo_job_id = 'long'", (text,))
+    acme.conn.commit()
+    location = {
+        column.removeprefix("location_"): text for column, text in long.items() if column.startswith("location_")
+    }
+    acme.answer([record | {name: text for name, text in long.items() if name in record} | {"location": location}])
+    acme.fetch()
+    assert {acme.job("long")[column] for column in texts} == {None}
+    assert acme.job("long")["unreadable_fields"].keys() == {*record, "location"} & {*long, "location"}
+
+
+def test_the_stored_text_stays_where_a_longer_one_comes(acme: Customer) -> None:
+    record = acme.kombo_job(acme.ids()[0]) | {"id": "long", "name": "Cook", "post_url": "https://x.example/1"}
+    acme.answer([record])
+    acme.fetch()
+    acme.answer([record | {"name": "x" * 1001, "post_url": "https://" + "x" * 5000, "department": "Kitchen"}])
+    acme.fetch()
+    job = acme.job("long")
+    assert (job["name"], job["post_url"], job["department"]) == ("Cook", "https://x.example/1", "Kitchen")
+    assert job["unreadable_fields"] == {
+        "name": "too long: 1,001 characters; 1,000 are possible",
+        "post_url": "too long: 5,008 characters; 4,000 are possible",
+    }
