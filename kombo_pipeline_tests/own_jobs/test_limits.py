@@ -16,7 +16,7 @@ import pytest
 
 from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.own_jobs import files
+from kombo_pipeline.own_jobs import feed, files
 from kombo_pipeline.own_jobs.files import MAX_NAMED, MAX_ROW_BYTES, TooLargeError
 from kombo_pipeline.own_jobs.importing import import_own_jobs
 from kombo_pipeline.own_jobs.reading import COLUMNS, read
@@ -435,6 +435,32 @@ def test_another_content_encoding_is_refused_in_json(encoding: str, front_door: 
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "Content-Encoding": encoding}
     answer = httpx.post(f"{front_door}/api/own-jobs/acme", content=b"[]", headers=headers)
     assert (answer.status_code, list(answer.json())) == (415, ["error"])
+
+
+def test_a_method_that_the_feed_does_not_know_is_refused_in_json(front_door: str) -> None:
+    for method in ("GET", "PUT", "PATCH", "OPTIONS"):
+        answer = httpx.request(method, f"{front_door}/api/own-jobs/acme")
+        assert (answer.status_code, list(answer.json())) == (405, ["error"])
+    assert list(httpx.get(f"{front_door}/api/nothing").json()) == ["error"]
+
+
+def test_a_fault_of_ours_is_answered_in_json(front_door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setattr(feed.reading, "read", fails)
+    answer = post(front_door, b"[]", "json")
+    assert (answer.status_code, list(answer.json())) == (500, ["error"])
+    assert "not foreseen" not in answer.text
+
+
+def test_a_title_of_half_a_gigabyte_is_refused_at_the_door(front_door: str) -> None:
+    packed = io.BytesIO()
+    with gzip.open(packed, "wb", compresslevel=6) as file:
+        for part in (b'[{"id":1,"title":"', *[b"x" * MB] * 500, b'"}]'):
+            file.write(part)
+    answer = post(front_door, packed.getvalue(), "json")
+    assert (answer.status_code, "larger than 256 MB" in answer.json()["error"]) == (413, True)
 
 
 def test_a_customer_id_or_a_job_id_that_is_too_long_is_refused_in_json(front_door: str) -> None:
