@@ -36,6 +36,8 @@ def _decimal(text: str) -> float | str:
     return text if len(text) > MAX_DIGITS else float(text)
 
 
+MAX_DECODED_BYTES: Final = 2**24
+"""A larger document is decoded element by element."""
 _DECODER: Final = json.JSONDecoder(parse_int=_integer, parse_float=_decimal)
 
 
@@ -54,12 +56,16 @@ def json_lines(data: bytes) -> Iterator[Record | BadRow]:
             yield BadRow(number, f"no JSON: {error}")
 
 
+class _Undecoded(str):
+    """A document with a character for each of its bytes: with one emoji in it, it would be four times as large."""
+
+    __slots__ = ()
+
+
 def _decode(text: str, at: int) -> tuple[Any, int]:
-    """The value at a position, and where it ends. The document is kept with a character for each of its bytes, and
-    only values are decoded: with one emoji in it, the whole would be four times as large."""
+    """The value at a position, and where it ends."""
     value, end = _DECODER.raw_decode(text, at)
-    part = text[at:end]
-    if not part.isascii():
+    if isinstance(text, _Undecoded) and not (part := text[at:end]).isascii():
         value = _DECODER.decode(text_of(part.encode("latin-1")))
     return value, end
 
@@ -79,7 +85,8 @@ def json_records(data: bytes, is_job: IsJob) -> Iterator[Record | BadRow]:
 
     Raises FeedError for half a document and for one without a list of jobs.
     """
-    text = data.decode("latin-1")
+    is_large = len(data) > MAX_DECODED_BYTES and not data.isascii()
+    text = _Undecoded(data.decode("latin-1")) if is_large else text_of(data)
     start = _skip_blank(text, 0)
     try:
         total, following, is_bare = 0, "", text.startswith("[", start)

@@ -16,7 +16,7 @@ import pytest
 
 from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.own_jobs import feed, files
+from kombo_pipeline.own_jobs import feed, files, json_lists
 from kombo_pipeline.own_jobs.files import MAX_NAMED, MAX_ROW_BYTES, TooLargeError
 from kombo_pipeline.own_jobs.importing import import_own_jobs
 from kombo_pipeline.own_jobs.reading import COLUMNS, read
@@ -302,7 +302,11 @@ def test_a_row_that_is_too_long_is_named_and_the_others_are_taken(case: str) -> 
     assert unread[0].line == (3 if form == "csv" else 2)
 
 
-def test_rows_of_many_scripts_are_read_alike_on_both_sides_of_the_length_at_which_they_are_measured() -> None:
+@pytest.mark.parametrize("decoded_up_to", [0, json_lists.MAX_DECODED_BYTES])
+def test_rows_of_many_scripts_are_read_alike_on_both_sides_of_the_length_at_which_they_are_measured(
+    decoded_up_to: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lists, "MAX_DECODED_BYTES", decoded_up_to)
     names = ["Köchin", "厨师", "\U0001f600 Clown", 'Quote "[{]}" \\', "line\nbreak"]
     content = [{"id": str(n), "title": names[n % 5], "a": {"b": ["x" * 300]}} for n in range(MAX_ROW_BYTES // 300)]
     for wrapped in (content, {"total": len(content), "jobs": content}):
@@ -370,13 +374,13 @@ BOMBS: dict[str, tuple[str, tuple[bytes, bytes, int, bytes], str, int]] = {
     "a title of 500 MB": ("json", (b'[{"id":1,"title":"', b"x" * MB, 500, b'"}]'), "larger than 256 MB", 60),
     "a title of 200 MB": ("json", (b'[{"id":1,"title":"', b"x" * MB, 200, b'"}]'), "line 1: a row of 209,715,", 450),
     "an emoji in 200 MB": ("json", (b'[{"a":"\xf0\x9f\x98\x80', b"x" * MB, 200, b'"},{"id":1}]'), "[1, 2]", 450),
-    "a title of 200 MB in a line": ("jsonl", (b'{"id":1,"title":"', b"x" * MB, 200, b'"}'), "line 1: a row of", 450),
-    "a title of 200 MB in a CSV": ("csv", (b"id;title\n1;", b"x" * MB, 200, b"\n"), "[0, 1]", 450),
+    "a title of 200 MB in a line": ("jsonl", (b'{"id":1,"title":"', b"x" * MB, 200, b'"}'), "line 1: a row of", 250),
+    "a title of 200 MB in a CSV": ("csv", (b"id;title\n1;", b"x" * MB, 200, b"\n"), "[0, 1]", 250),
     "a title of 200 MB in XML": (
-        "xml", (b"<jobs><job><id>1</id><title>", b"x" * MB, 200, b"</title></job></jobs>"), "[0, 1]", 450
+        "xml", (b"<jobs><job><id>1</id><title>", b"x" * MB, 200, b"</title></job></jobs>"), "[0, 1]", 250
     ),
     "empty rows": ("json", (b"[", b"{}," * 100_000, 20, b"{}]"), "more than 100,000 rows", 60),
-    "blank lines": ("csv", (b"id;title\n", b"\n" * MB, 200, b"1;Cook\n"), "more than 10,000,000 lines", 450),
+    "blank lines": ("csv", (b"id;title\n", b"\n" * MB, 200, b"1;Cook\n"), "more than 10,000,000 lines", 250),
     "lines not in UTF-8": (
         "jsonl", (b"\xff\n", b"\xff\n\xc3\xa4\n" * 100_000, 10, b""), "more than 100,000 rows", 60
     ),
