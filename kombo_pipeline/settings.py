@@ -13,6 +13,7 @@ from dotenv import load_dotenv
 
 SANDBOX_PORT, WEBSERVER_PORT, RECEIVER_PORT, CODE_SERVER_PORT, BACKOFFICE_PORT = 8090, 3000, 8080, 4266, 8081
 MINIMUM_SECRET_LENGTH = 16
+OWN_JOBS_MAX_ROWS = 1_000_000
 log = logging.getLogger(__name__)
 
 Network = IPv4Network | IPv6Network
@@ -56,6 +57,8 @@ class Settings:
     """KOMBO_DAGSTER_HOSTS: comma-separated, more host names under which browsers may reach Dagster's webserver."""
     own_jobs_tokens: tuple[str, ...] = field(default=(), repr=False)
     """KOMBO_OWN_JOBS_TOKENS: comma-separated, of the own-jobs feed: customer=token, or a bare token for all."""
+    own_jobs_max_rows: int = OWN_JOBS_MAX_ROWS
+    """KOMBO_OWN_JOBS_MAX_ROWS: a list of own jobs with more rows is refused as a whole; 1,000,000 by default."""
     notice_url: str | None = field(default=None, repr=False)
     """KOMBO_NOTICE_URL: where notices are delivered. Unset: they stay in marts.notices."""
     notice_secret: str | None = field(default=None, repr=False)
@@ -87,6 +90,9 @@ def load() -> Settings:
         dagster_webserver=_address("KOMBO_DAGSTER_WEBSERVER", f"http://127.0.0.1:{WEBSERVER_PORT}"),
         dagster_hosts=tuple(filter(None, map(str.strip, (_text("KOMBO_DAGSTER_HOSTS") or "").split(",")))),
         own_jobs_tokens=tuple(filter(None, map(str.strip, (_text("KOMBO_OWN_JOBS_TOKENS") or "").split(",")))),
+        own_jobs_max_rows=int(
+            _number("KOMBO_OWN_JOBS_MAX_ROWS", OWN_JOBS_MAX_ROWS, unit="rows", smallest=1, largest=100_000_000)
+        ),
         notice_url=_text("KOMBO_NOTICE_URL"),
         notice_secret=_text("KOMBO_NOTICE_SECRET"),
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import identity
 from kombo_pipeline.ingest.identity import NO_CLAIM, Told
@@ -147,9 +148,9 @@ def note_details(conn: Connection, integration_id: str, values: Mapping[str, Any
     if not integrations.told_since(conn, integration_id, read_at):
         told = Told(
             identity.usable_id(values.get("customer_id")),
-            identity.text(values.get("organization_name"), identity.MAX_NAME),
-            identity.text(values.get("tool"), identity.MAX_WORD),
-            identity.text(values.get("category"), identity.MAX_WORD),
+            identity.text(values.get("organization_name"), limits.NAME),
+            identity.text(values.get("tool"), limits.WORD),
+            identity.text(values.get("category"), limits.WORD),
         )
         has_links = bool(job_links.linked_integrations(conn, [integration_id]))
         after |= identity.changes_by(before, told, has_links=has_links, at=read_at)

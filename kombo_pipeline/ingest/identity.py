@@ -9,12 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-MAX_ID = 500
-"""Characters of an id; a longer one is none. Postgres cannot index texts of some thousand characters."""
-MAX_NAME = 1000
-MAX_WORD = 200
-"""Characters of a state, a tool or a category."""
-MAX_URL = 4000
+from kombo_pipeline import limits
 
 NO_CLAIM: Mapping[str, Any] = {"claimed_customer_id": None, "claimed_at": None}
 _OWN_TIMES = {
@@ -39,9 +34,9 @@ def told_by_event(data: Mapping[str, Any]) -> Told:
     end_user = _mapping(data.get("end_user"))
     return Told(
         usable_id(end_user.get("origin_id")),
-        text(end_user.get("organization_name"), MAX_NAME),
-        text(data.get("integration_tool") or data.get("tool"), MAX_WORD),
-        text(data.get("integration_category") or data.get("category"), MAX_WORD),
+        text(end_user.get("organization_name"), limits.NAME),
+        text(data.get("integration_tool") or data.get("tool"), limits.WORD),
+        text(data.get("integration_category") or data.get("category"), limits.WORD),
     )
 
 
@@ -109,7 +104,7 @@ def own_time(event_type: str | None, data: Mapping[str, Any], received_at: datet
 def usable_id(value: Any) -> str | None:
     """Return an id without white space and invisible characters around it; None for what can be no id.
 
-    That is one without any visible character, with a character that Postgres cannot keep, or longer than MAX_ID.
+    That is one without any visible character, with a character that Postgres cannot keep, or longer than its limit.
     """
     if not isinstance(value, str):
         return None
@@ -119,12 +114,12 @@ def usable_id(value: Any) -> str | None:
     while end > start and _is_blank(value[end - 1]):
         end -= 1
     stripped = value[start:end]
-    return stripped if 0 < len(stripped) <= MAX_ID and stripped == storable(stripped) else None
+    return stripped if stripped and not limits.CODE.fault(stripped) and stripped == storable(stripped) else None
 
 
-def text(value: Any, longest: int | None) -> str | None:
+def text(value: Any, limit: limits.Limit) -> str | None:
     """Return a text as Postgres can keep it; None for what is no text, is blank, or is too long for what it is."""
-    if not isinstance(value, str) or not value.strip() or (longest is not None and len(value) > longest):
+    if not isinstance(value, str) or not value.strip() or limit.fault(value):
         return None
     return storable(value) or None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from kombo_pipeline import limits
 from kombo_pipeline.ingest import identity
 from kombo_pipeline.ingest.identity import instant, text
 from kombo_pipeline.ingest.statements.integrations import Issue
@@ -84,17 +85,17 @@ def interpret(reading: Reading, known: Mapping[str, Any], *, has_links: bool) ->
 
 
 def _sync(known: Row, data: Mapping[str, Any], received_at: datetime) -> Row:
-    state = text(data.get("sync_state"), identity.MAX_WORD)
+    state = text(data.get("sync_state"), limits.WORD)
     told = _dated(data.get("sync_ended_at"), received_at)
     ended_at = told or received_at
     values: Row = {}
     if _is_newer(ended_at, received_at, known["last_sync_ended_at"], is_ours=known["sync_time_is_ours"]):
         values = {
-            "last_sync_id": text(data.get("sync_id"), identity.MAX_ID),
+            "last_sync_id": text(data.get("sync_id"), limits.CODE),
             "last_sync_state": state,
             "last_sync_ended_at": ended_at,
             "sync_time_is_ours": told is None,
-            "last_sync_log_url": text(data.get("log_url"), identity.MAX_URL),
+            "last_sync_log_url": text(data.get("log_url"), limits.ADDRESS),
         }
     if state in _BROUGHT_DATA:
         values["last_sync_succeeded_at"] = max(ended_at, known["last_sync_succeeded_at"] or ended_at)
@@ -106,7 +107,7 @@ def _state(known: Row, data: Mapping[str, Any], received_at: datetime) -> Row:
     updated_at = told or received_at
     if not _is_newer(updated_at, received_at, known["state_updated_at"], is_ours=known["state_time_is_ours"]):
         return {}
-    states = {name: text(data.get(name), identity.MAX_WORD) for name in ("state", "setup_status", "qa_status")}
+    states = {name: text(data.get(name), limits.WORD) for name in ("state", "setup_status", "qa_status")}
     return {**states, "state_updated_at": updated_at, "state_time_is_ours": told is None}
 
 
@@ -125,15 +126,15 @@ def _issue(event: LandedEvent, payload: Mapping[str, Any]) -> Issue:
     issue_id = identity.usable_id(issue.get("id"))
     if issue_id is None:
         raise UninterpretableError(
-            f"the issue id {_shown(issue.get('id'))} is no text of 1 to {identity.MAX_ID} characters"
+            f"the issue id {_shown(issue.get('id'))} is no text of 1 to {limits.CODE.most} characters"
         )
     return Issue(
         issue_id=issue_id,
         integration_id=event.integration_id,
-        issue_type=text(issue.get("type"), identity.MAX_NAME),
-        title=text(issue.get("title"), identity.MAX_NAME),
-        status=text(issue.get("status"), identity.MAX_WORD),
-        message=text(issue.get("markdown_message"), None),
+        issue_type=text(issue.get("type"), limits.NAME),
+        title=text(issue.get("title"), limits.NAME),
+        status=text(issue.get("status"), limits.WORD),
+        message=text(issue.get("markdown_message"), limits.DESCRIPTION),
         first_observed_at=instant(issue.get("first_observed_at")),
         resolved_at=instant(issue.get("resolved_at")),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from kombo_pipeline import limits
 from kombo_pipeline.kombo.errors import KomboProtocolError
 from kombo_pipeline.kombo.responses import Answer
 
@@ -15,8 +16,8 @@ class IntegrationDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What Kombo tells about an integration: `tool` is a slug, states are open strings, None is not told.
 
     `jobs_model_enabled` is False when the jobs model is unavailable, switched off or opted out of: Kombo then
-    marks every job as deleted (docs.kombo.dev), although none is gone. `unreadable` names the fields that
-    held something else than Kombo documents; they are None here, and what was known of them still holds.
+    marks every job as deleted (docs.kombo.dev), although none is gone. `unreadable` names the fields that held
+    something else than Kombo documents, or a text that is too long; they are None here, and what was known still holds.
     """
 
     id: str
@@ -50,8 +51,8 @@ class IntegrationDetails(msgspec.Struct, frozen=True, kw_only=True):
             category=reader.text(told, "category"),
             status=reader.text(told, "status"),
             setup_status=reader.text(told, "setup_status"),
-            organization_name=reader.text(end_user, "end_user.organization_name"),
-            origin_id=reader.text(end_user, "end_user.origin_id"),
+            organization_name=reader.text(end_user, "end_user.organization_name", limits.NAME),
+            origin_id=reader.text(end_user, "end_user.origin_id", limits.CODE),
             data_expired_at=reader.instant(told, "data_expired_at"),
             created_at=reader.instant(told, "created_at"),
             jobs_model_enabled=_jobs_model_enabled(reader, told),
@@ -93,8 +94,11 @@ class _Reader:
     def __init__(self) -> None:
         self.unreadable: list[str] = []
 
-    def text(self, told: Mapping[str, Any], name: str) -> str | None:
-        value = self._of_type(told, name, str)
+    def text(self, told: Mapping[str, Any], name: str, limit: limits.Limit = limits.WORD) -> str | None:
+        value: str | None = self._of_type(told, name, str)
+        if value is not None and limit.fault(value):
+            self.unreadable.append(name)
+            return None
         # Postgres has no text with a NUL or half of an emoji in it.
         return value.replace("\x00", "").encode("utf-8", "replace").decode() if value is not None else None
 

@@ -6,6 +6,7 @@ import msgspec
 
 # A string that has no end reaches to that of the text. Nothing in it is read twice, so it takes no longer than others.
 _NESTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_LISTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -35,6 +36,24 @@ def items(text: bytes) -> list[bytes]:
         return [restored(value, parts) for value in items(shallow)]
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from None
+
+
+def has_more_items(text: bytes, most: int) -> bool:
+    """Whether a JSON list has more than so many items; none of them is decoded."""
+    if text.count(b",") < most:
+        return False
+    level = commas = 0
+    for found in _LISTED.finditer(text):
+        sign = found[0]
+        if sign in (b"[", b"{"):
+            level += 1
+        elif sign in (b"]", b"}"):
+            level -= 1
+        elif sign == b"," and level == 1:
+            commas += 1
+            if commas >= most:
+                return True
+    return False
 
 
 def cut(text: bytes, *, depth: int) -> tuple[bytes, list[bytes]]:

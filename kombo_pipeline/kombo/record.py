@@ -9,19 +9,29 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from kombo_pipeline import limits
 from kombo_pipeline.kombo import nesting
 
-RECORD_RULE: Final = 1
+RECORD_RULE: Final = 2
 """The version of what is read of a record: raise it with every change of this module, of `tolerance` or of
 ingest/rows.py that reads another value of the same bytes, or a field more. What an older one has read is read again."""
 
 # Postgres reads words such as "tomorrow" as instants; only dates that start like ISO 8601 get through.
-Instant = Annotated[str, msgspec.Meta(pattern=r"^(?!0000)\d{4}-\d{2}-\d{2}")]
+Instant = Annotated[str, msgspec.Meta(pattern=r"^(?!0000)\d{4}-\d{2}-\d{2}", max_length=limits.DATE.most)]
 Index = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-# Kombo's have 24 characters; three of these must fit an index entry of Postgres.
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.KOMBO_ID.most)]
+Code = Annotated[str, msgspec.Meta(max_length=limits.CODE.most)]
+Title = Annotated[str, msgspec.Meta(max_length=limits.TITLE.most)]
+Name = Annotated[str, msgspec.Meta(max_length=limits.NAME.most)]
+Word = Annotated[str, msgspec.Meta(max_length=limits.WORD.most)]
+Address = Annotated[str, msgspec.Meta(max_length=limits.ADDRESS.most)]
+Places = Annotated[str, msgspec.Meta(max_length=limits.PLACES.most)]
+Question = Annotated[str, msgspec.Meta(max_length=limits.QUESTION.most)]
+# Its limit is in bytes; a record that could have a longer one is left to `tolerance` (see read_job).
+Description = Annotated[str, msgspec.Meta(max_length=limits.DESCRIPTION.most)]
 Json = msgspec.Raw
 _NULL = msgspec.Raw(b"null")
+_ENTRIES = msgspec.Meta(max_length=limits.ENTRIES)
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -31,22 +41,22 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class Location(_Strict):
     """Where the job is; every part may be missing."""
 
-    city: str | None = None
-    country: str | None = None
-    raw: str | None = None
-    state: str | None = None
-    street_1: str | None = None
-    street_2: str | None = None
-    zip_code: str | None = None
+    city: Name | None = None
+    country: Name | None = None
+    raw: Places | None = None
+    state: Name | None = None
+    street_1: Places | None = None
+    street_2: Places | None = None
+    zip_code: Word | None = None
 
 
 class Stage(_Strict):
     """An application stage."""
 
     id: Id
-    remote_id: str | None = None
-    name: str | None = None
-    status: str | None = None
+    remote_id: Code | None = None
+    name: Name | None = None
+    status: Word | None = None
     index: Index | None = None
     custom_fields: Json = _NULL
     remote_data: Json = _NULL
@@ -56,14 +66,14 @@ class ScreeningQuestion(_Strict):
     """A question to applicants; `format` is kept as JSON, whatever type it is of."""
 
     id: Id
-    remote_id: str | None = None
-    title: str | None = None
-    description: str | None = None
-    category: str | None = None
+    remote_id: Code | None = None
+    title: Question | None = None
+    description: Description | None = None
+    category: Name | None = None
     required: bool | None = None
     index: Index | None = None
     format: Json = _NULL
-    precondition_question_id: str | None = None
+    precondition_question_id: Code | None = None
     precondition_options: Json = _NULL
 
 
@@ -71,12 +81,12 @@ class Posting(_Strict):
     """A publication of the job."""
 
     id: Id
-    remote_id: str | None = None
-    title: str | None = None
-    description_html: str | None = None
-    status: str | None = None
-    visibility: str | None = None
-    url: str | None = None
+    remote_id: Code | None = None
+    title: Title | None = None
+    description_html: Description | None = None
+    status: Word | None = None
+    visibility: Word | None = None
+    url: Address | None = None
     remote_data: Json = _NULL
 
 
@@ -84,10 +94,10 @@ class TeamMember(_Strict):
     """A person of the hiring team."""
 
     id: Id
-    remote_id: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
+    remote_id: Code | None = None
+    first_name: Name | None = None
+    last_name: Name | None = None
+    email: Name | None = None
     hiring_team_roles: Json = _NULL
     job_roles: Json = _NULL
 
@@ -96,41 +106,41 @@ class Job(_Strict):
     """A job as Kombo sends it."""
 
     id: Id
-    remote_id: str | None = None
-    name: str | None = None
-    job_code: str | None = None
-    description: str | None = None
+    remote_id: Code | None = None
+    name: Title | None = None
+    job_code: Code | None = None
+    description: Description | None = None
     confidential: bool | None = None
     weekly_hours: float | None = None
-    employment_type: str | None = None
-    status: str | None = None
-    visibility: str | None = None
-    category: str | None = None
-    department: str | None = None
-    post_url: str | None = None
-    experience_level: str | None = None
-    remote_work_status: str | None = None
+    employment_type: Name | None = None
+    status: Word | None = None
+    visibility: Word | None = None
+    category: Name | None = None
+    department: Name | None = None
+    post_url: Address | None = None
+    experience_level: Name | None = None
+    remote_work_status: Name | None = None
     salary_amount: float | None = None
     salary_amount_from: float | None = None
     salary_amount_to: float | None = None
-    salary_currency: str | None = None
-    salary_period: str | None = None
+    salary_currency: Word | None = None
+    salary_period: Word | None = None
     location: Location | None = None
     custom_fields: Json = _NULL
     integration_fields: Json = _NULL
-    remote_url: str | None = None
+    remote_url: Address | None = None
     opened_at: Instant | None = None
     closed_at: Instant | None = None
     remote_created_at: Instant | None = None
     remote_updated_at: Instant | None = None
-    contact_id: str | None = None
+    contact_id: Code | None = None
     remote_data: Json = _NULL
     changed_at: Instant | None = None
     remote_deleted_at: Instant | None = None
-    stages: list[Stage] | None = None
-    screening_questions: list[ScreeningQuestion] | None = None
-    job_postings: list[Posting] | None = None
-    hiring_team: list[TeamMember] | None = None
+    stages: Annotated[list[Stage], _ENTRIES] | None = None
+    screening_questions: Annotated[list[ScreeningQuestion], _ENTRIES] | None = None
+    job_postings: Annotated[list[Posting], _ENTRIES] | None = None
+    hiring_team: Annotated[list[TeamMember], _ENTRIES] | None = None
 
     @property
     def is_emptied_tombstone(self) -> bool:
@@ -174,9 +184,11 @@ def read_id(record: msgspec.Raw | bytes) -> str | None:
 def read_job(record: msgspec.Raw | bytes) -> tuple[Job, dict[str, Any] | None]:
     """Decode a record; the second value holds what stood under keys that no field knows, None if nothing did.
 
-    Raises UnreadableRecordError when a value has a shape that is not Kombo's; `tolerance` reads the rest of such a
-    record.
+    Raises UnreadableRecordError when a value has a shape that is not Kombo's, is too long, or could be; `tolerance`
+    reads the rest of such a record.
     """
+    if may_be_too_long(bytes(record)):
+        raise UnreadableRecordError("a value of it may be too long")
     try:
         return _job.decode(record), None
     except msgspec.ValidationError as error:
@@ -190,6 +202,11 @@ def read_job(record: msgspec.Raw | bytes) -> tuple[Job, dict[str, Any] | None]:
         return _job.decode(msgspec.json.encode(content)), unknown
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRecordError(str(error)) from None
+
+
+def may_be_too_long(text: bytes) -> bool:
+    """Whether JSON is so long, or has so many commas, that a limit in bytes or of entries may be exceeded in it."""
+    return len(text) > limits.JSON.most or (len(text) > limits.ENTRIES and text.count(b",") >= limits.ENTRIES)
 
 
 def _take_unknown(content: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,14 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
+from kombo_pipeline import limits
 from kombo_pipeline.kombo import nesting
+from kombo_pipeline.kombo import record as shapes
 from kombo_pipeline.kombo.record import NESTED, Index, Instant, Job, Json, Location, UnreadableRecordError, read_id
 
 LIFECYCLE_FIELDS = ("id", "status", "visibility", "remote_deleted_at", "changed_at")
@@ -23,9 +26,7 @@ LIFECYCLE_FIELDS = ("id", "status", "visibility", "remote_deleted_at", "changed_
 
 _MAX_DEPTH = 200
 _MAX_REASON = 300
-_MAX_ODD_WORD = 200
 _MAX_DIGITS = 10_000  # Postgres' numeric holds 131,072 digits before the point and 16,383 after it
-_MAX_ID = 200
 _INTEGER = 2**31
 # An escaped NUL; the other escapes are matched so that the u0000 of an escaped backslash is none.
 _NUL = re.compile(rb"\\(?:(u0000)|.)", re.DOTALL)
@@ -86,6 +87,7 @@ class _RecordReader:
         self._left_out: set[str] = set()
         self._location_left_out: set[str] = set()
         self._unknown: dict[str, Any] = {}
+        self._room_for_unknown = limits.JSON.most
 
     def read(self) -> TolerantJob:
         for field, raw in self.fields.items():
@@ -132,11 +134,11 @@ class _RecordReader:
     def _read_word(self, field: str, raw: bytes) -> None:
         """A word that decides about applications: an odd one is kept as its JSON, which is no word that we know."""
         try:
-            self._values[field], notes = _value(_text, raw)
+            self._values[field], notes = _value(_JOB_READERS[field], raw)
         except _OddError as error:
             notes = [str(error)]
         if notes:
-            self._values[field] = raw.decode("utf-8", "replace")[:_MAX_ODD_WORD]
+            self._values[field] = raw[: 4 * limits.WORD.most].decode("utf-8", "replace")[: limits.WORD.most]
             self._note(field, f"{'; '.join(notes)}, so it counts as unknown")
 
     def _read_location(self, raw: bytes) -> None:
@@ -152,7 +154,7 @@ class _RecordReader:
                 self._read_unknown(unknown, part, value)
                 continue
             try:
-                values[part], notes = _value(_text, value)
+                values[part], notes = _value(_LOCATION_READERS[part], value)
             except _OddError as error:
                 self._location_left_out.add(part)
                 notes = [str(error)]
@@ -167,6 +169,9 @@ class _RecordReader:
             return
         if not raw.startswith(b"["):
             self.leave_out(field, f"expected a list, got {_kind(raw)}")
+            return
+        if nesting.has_more_items(raw, limits.ENTRIES):
+            self.leave_out(field, f"more than {limits.ENTRIES:,} entries")
             return
         unknown = []
         self._values[field] = []
@@ -206,6 +211,9 @@ class _RecordReader:
     def _read_unknown(self, unknown: dict[str, Any], key: str, raw: bytes) -> None:
         try:
             value, notes = _value(_json, raw)
+            self._room_for_unknown -= len(key.encode("utf-8", "replace")) + len(raw)
+            if self._room_for_unknown < 0:
+                raise _OddError(f"more than {limits.JSON.most:,} {limits.JSON.unit} under unknown keys")
         except _OddError as error:
             notes = [str(error)]
         else:
@@ -230,14 +238,17 @@ def _value(read: Callable[[str], Any], raw: bytes) -> tuple[Any, list[str]]:
     return (msgspec.Raw(b"null") if read is _json else None) if text == "null" else read(text), notes
 
 
-def _text(text: str) -> str:
+def _text(text: str, limit: limits.Limit) -> str:
     if not text.startswith('"'):
         raise _OddError(f"expected text, got {_kind(text.encode())}")
-    return str(_decoded(text))
+    decoded = str(_decoded(text))
+    if fault := limit.fault(decoded):
+        raise _OddError(f"too long: {fault}")
+    return decoded
 
 
 def _instant(text: str) -> str:
-    instant = _text(text)
+    instant = _text(text, limits.DATE)
     found = _INSTANT.fullmatch(instant)
     if found is None:
         raise _OddError(f"expected a date such as 2026-09-01T08:00:00Z, got {_shortened(instant, 50)!r}")
@@ -278,13 +289,25 @@ def _boolean(text: str) -> bool:
 
 
 def _json(text: str) -> msgspec.Raw:
-    """Any JSON that jsonb takes."""
+    """Any JSON that jsonb takes, within the limits."""
+    if fault := limits.JSON.fault(text):
+        raise _OddError(f"too long: {fault}")
     decoded = _decoded(text)
+    if text.count(",") >= limits.ENTRIES and _longest(decoded) > limits.ENTRIES:
+        raise _OddError(f"more than {limits.ENTRIES:,} entries in it")
     try:
         json.dumps(decoded, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise _OddError("half an emoji: not Unicode text") from None
     return msgspec.Raw(text.encode())
+
+
+def _longest(value: Any) -> int:
+    """How many entries the longest list or object in a value has."""
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return max(len(value), max(map(_longest, inner), default=0))
 
 
 def _decoded(text: str) -> Any:
@@ -314,10 +337,17 @@ def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+_LIMITS: list[tuple[Any, limits.Limit]] = [
+    (shapes.Code, limits.CODE), (shapes.Title, limits.TITLE), (shapes.Name, limits.NAME), (shapes.Word, limits.WORD),
+    (shapes.Address, limits.ADDRESS), (shapes.Places, limits.PLACES), (shapes.Question, limits.QUESTION),
+    (shapes.Description, limits.DESCRIPTION),
+]  # fmt: skip
+
+
 def _readers(struct: type[msgspec.Struct]) -> dict[str, Callable[[str], Any]]:
     by_type: list[tuple[Any, Callable[[str], Any]]] = [
-        (Instant | None, _instant), (str | None, _text), (float | None, _number), (Index | None, _integer),
-        (bool | None, _boolean), (Json, _json),
+        (Instant | None, _instant), (float | None, _number), (Index | None, _integer), (bool | None, _boolean),
+        (Json, _json), *((kind | None, partial(_text, limit=limit)) for kind, limit in _LIMITS),
     ]  # fmt: skip
     return {
         field.name: reader for field in msgspec.structs.fields(struct) for kind, reader in by_type if field.type == kind
@@ -325,4 +355,11 @@ def _readers(struct: type[msgspec.Struct]) -> dict[str, Callable[[str], Any]]:
 
 
 _JOB_READERS = _readers(Job)
+_LOCATION_READERS = _readers(Location)
 _ENTRY_READERS = {field: _readers(struct) for field, struct in NESTED.items()}
+TEXT_LIMITS: dict[str, limits.Limit] = {
+    name: reader.keywords["limit"]
+    for name, reader in (_JOB_READERS | {f"location_{part}": each for part, each in _LOCATION_READERS.items()}).items()
+    if isinstance(reader, partial)
+}
+"""Text column of core.jobs -> its limit."""

@@ -6,6 +6,7 @@ Nothing is ever fetched from a pasted address: it is compared, and asked of Komb
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -16,6 +17,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
+from kombo_pipeline.kombo.tolerance import read_tolerantly
 from kombo_pipeline.linking.by_title import jobs_by_title
 from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements import identifiers as identifier_statements
@@ -238,7 +240,8 @@ def _records(raw: Iterable[msgspec.Raw]) -> Iterable[Any]:
         try:
             yield read_job(record)[0]
         except UnreadableRecordError:
-            continue
+            with suppress(UnreadableRecordError):
+                yield read_tolerantly(record).job
 
 
 def _keys(lines: Iterable[Line]) -> set[str]:

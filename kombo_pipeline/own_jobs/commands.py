@@ -42,23 +42,28 @@ def import_own_jobs(
     Bad rows are named, the rest is kept. A list that lacks too many of its jobs at once withdraws none of them until
     somebody has looked: kombo-pipeline release own-jobs.
     """
+    from kombo_pipeline import settings
     from kombo_pipeline.own_jobs import importing, reading
 
+    max_rows = settings.load().own_jobs_max_rows
     mapped = reading.read_mapping(columns)
     with _progress() as tell, configured_warehouse() as conn:
         tell(f"{file.name} is being read")
-        rows = _watched(reading.read(file, format=file_format, columns=mapped, sheet=sheet), tell)
+        read = reading.read(file, format=file_format, columns=mapped, sheet=sheet, max_rows=max_rows)
+        rows = importing.collect(_watched(read, tell))
         imported = importing.import_own_jobs(conn, rows, customer_id=customer, **options)
         if dry_run:
             conn.rollback()
     for bad in imported.bad:
         click.echo(f"line {bad.line}: {bad.reason}", err=True)
+    if imported.more_bad:
+        click.echo(f"and {imported.more_bad:,} further rows with a remark", err=True)
     if dry_run:
         click.echo("Dry run: nothing was written.")
     held = f"{imported.held} held, " if imported.held else ""
     click.echo(
         f"{imported.new} new, {imported.changed} changed, {imported.unchanged} unchanged, "
-        f"{imported.withdrawn} withdrawn, {held}{len(imported.bad)} rows with a remark"
+        f"{imported.withdrawn} withdrawn, {held}{len(imported.bad) + imported.more_bad} rows with a remark"
     )
     if why := importing.why_not_withdrawn(imported, dry_run=dry_run):
         click.echo(f"{why[0].upper()}{why[1:]}.")

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, BinaryIO, Final, NamedTuple, cast
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kombo_pipeline.own_jobs import importing, reading, statements
-from kombo_pipeline.own_jobs.files import FeedError, Format
+from kombo_pipeline.own_jobs.files import FeedError, Format, TooLargeError
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -23,7 +24,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 BODY_SECONDS: Final = 300
 AT_A_TIME: Final = 2
 """Lists that are read and imported at a time; a list is held in memory as a whole."""
-SHOWN_ROWS: Final = 1000
+_SHOWN: Final = 1000
 _IN_MEMORY_BYTES: Final = 1024 * 1024
 
 _FORMATS: Final[Mapping[str, Format]] = {
@@ -41,6 +42,9 @@ _FORMATS: Final[Mapping[str, Format]] = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 }
 _FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Token(NamedTuple):
@@ -97,6 +101,12 @@ async def _answer(request: Request, serve: Callable[[Request, str], Awaitable[di
         return JSONResponse({"error": "the database does not answer; send it again"}, 503, {"Retry-After": "5"})
     except ClientDisconnect:
         return Response(status_code=400)
+    except (ValueError, psycopg.DataError, psycopg.IntegrityError) as error:
+        # What no check of ours has foreseen lies in what was sent.
+        return JSONResponse({"error": f"the list cannot be taken in: {str(error)[:_SHOWN]}"}, 422)
+    except Exception:
+        _log.exception("A list of own jobs failed")
+        return JSONResponse({"error": "an error of ours, which our log names; nothing was taken in"}, 500)
 
 
 async def _receive(request: Request, customer_id: str) -> dict[str, Any]:
@@ -211,10 +221,11 @@ async def _store(request: Request, body: "tempfile.SpooledTemporaryFile[bytes]")
 
 
 def _import(request: Request, body: BinaryIO, customer_id: str, form: Format, options: _Options) -> dict[str, Any]:
+    max_rows = request.app.state.settings.own_jobs_max_rows
     try:
-        rows = list(reading.read(body, format=form))
+        rows = importing.collect(reading.read(body, format=form, max_rows=max_rows))
     except FeedError as error:
-        raise _RefusedError(422, str(error)) from error
+        raise _RefusedError(413 if isinstance(error, TooLargeError) else 422, str(error)[:_SHOWN]) from error
     with request.app.state.pool.connection() as conn:
         has_token = any(token.customer_id == customer_id for token in request.app.state.feed_tokens)
         if not has_token and ("\0" in customer_id or not statements.is_customer(conn, customer_id)):
@@ -249,8 +260,8 @@ def _told(imported: importing.Imported, options: _Options) -> dict[str, Any]:
         "list": options.list_name,
         "dry_run": options.dry_run,
         "examples": {kind: [job._asdict() for job in jobs] for kind, jobs in imported.examples.items()},
-        "bad": bad[:SHOWN_ROWS],
-        "bad_not_shown": len(bad[SHOWN_ROWS:]),
+        "bad": bad,
+        "bad_not_shown": imported.more_bad,
     }
 
 

@@ -3,22 +3,38 @@
 import codecs
 import gzip
 import io
+import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 Format = Literal["csv", "json", "jsonl", "xml", "xlsx"]
 
-MAX_BYTES: Final = 2**29
+MAX_BYTES: Final = 2**28
 """Of a file once unpacked; a bomb ends here. 100,000 jobs without descriptions are about 30 MB."""
-MAX_WORKBOOK_BYTES: Final = 2**28
+MAX_ROW_BYTES: Final = 2**22
+"""Of one row, its description with pictures included."""
+MAX_LINES: Final = 10_000_000
+MAX_WORKBOOK_BYTES: Final = 2**27
 """Of an XLSX file once unpacked: its texts take several times as much memory as they are long."""
+MAX_CELL_BYTES: Final = 2**20
+MAX_ROW_ELEMENTS: Final = 100_000
+"""Of XML in one row of a workbook, or in a part of it that has no rows."""
+MAX_WORKBOOK_ROWS: Final = 3_000_000
+"""Rows and texts of a workbook; a sheet has 1,048,576 rows at most."""
+MAX_NAMED: Final = 1_000
+"""Bad rows that are named; further ones are counted, so that memory does not grow with them."""
+MAX_DIGITS: Final = 30
+"""A longer number stays the text that it is: as a number it would be another one, and Python refuses 4,300 digits."""
 MAX_LAYERS: Final = 3
 """How often a file may be packed: a list in a ZIP file in a gzip file is 2."""
 
+_CHUNK: Final = 2**16
+_ROW: Final = re.compile(rb"<(?:\w+:)?(?:row|si)(?=[\s/>])")
+"""A row of a sheet, or a text of those that cells share."""
 _SUFFIXES: Final[Mapping[str, Format]] = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".jsonld": "json", ".xml": "xml", ".rss": "xml", ".atom": "xml", ".xlsx": "xlsx", ".xlsm": "xlsx",
@@ -37,6 +53,10 @@ _NO_LISTS: Final = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 class FeedError(ValueError):
     """The file as a whole cannot be read; the message says what to change. Nothing of it may be taken."""
+
+
+class TooLargeError(FeedError):
+    """The file has more bytes or rows than are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +138,19 @@ def unpacked(source: str | Path | BinaryIO, format: Format | None) -> Content:  
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise FeedError(f"the file is larger than {limit // 2**20} MB once unpacked; split it")
+        raise TooLargeError(f"the file is larger than {limit // 2**20} MB once unpacked; split it")
 
 
 def _gunzipped(data: bytes) -> bytes:
     try:
+        # Read twice, so that what is too large takes no memory.
         with gzip.open(io.BytesIO(data)) as file:
-            return file.read(MAX_BYTES + 1)
+            size = 0
+            while chunk := file.read(_CHUNK):
+                size += len(chunk)
+                _check_size(size, MAX_BYTES)
+        with gzip.open(io.BytesIO(data)) as file:
+            return file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise FeedError(f"the gzip file is damaged: {error}") from error
 
@@ -139,6 +165,8 @@ def _in_zip(data: bytes) -> tuple[bytes, str] | None:
             size = sum(each.file_size for each in files)
             if "xl/workbook.xml" in names:
                 _check_size(size, MAX_WORKBOOK_BYTES)
+                for each in files:
+                    _check_part(archive, each)
                 return None
             _check_size(size, MAX_BYTES)
             if "xl/workbook.bin" in names or "mimetype" in names:
@@ -153,6 +181,59 @@ def _in_zip(data: bytes) -> tuple[bytes, str] | None:
         raise
     except Exception as error:  # `zipfile` raises many kinds for damaged, encrypted and unknown content
         raise FeedError(f"the ZIP file cannot be unpacked: {error}") from error
+
+
+def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    """Refuse a part of a workbook that would take far more memory than it is long: elements are objects when read."""
+    rows = elements = text = 0
+    with archive.open(part) as file:
+        while chunk := file.read(_CHUNK):
+            if not rows and not elements and not chunk.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \r\n\t").startswith(b"<"):
+                return  # a picture
+            text = 0 if b"<" in chunk else text + len(chunk)
+            first, *others = _ROW.split(chunk)
+            counts = [elements + first.count(b"<"), *(each.count(b"<") for each in others)]
+            elements, rows = counts[-1], rows + len(others)
+            if max(counts) > MAX_ROW_ELEMENTS or rows > MAX_WORKBOOK_ROWS or text > MAX_CELL_BYTES:
+                raise TooLargeError(
+                    f"{part.filename} of the XLSX file has too many elements, rows or letters in a cell"
+                )
+
+
+def check_lines(data: bytes) -> None:
+    """Refuse a text of more lines than are looked at one by one."""
+    if data.count(b"\n") > MAX_LINES:
+        raise TooLargeError(f"the file has more than {MAX_LINES:,} lines; split it")
+
+
+def lines(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yield each line of a text with its line feed and where it begins, from `start` on; one at a time."""
+    while start < len(data):
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield start, data[start:end]
+        start = end
+
+
+def too_long_row(size: int) -> str:
+    """Why a row is not read."""
+    return f"a row of {size:,} bytes; {MAX_ROW_BYTES:,} are possible"
+
+
+def as_utf_8(data: bytes) -> tuple[bytes, list[BadRow]]:
+    """Return a text in UTF-8 without a byte order mark, and the lines in which single bytes are not UTF-8.
+
+    Those bytes stay: `text_of` reads them.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:2]:
+        return decoded(data)[0].encode("utf-8", "replace"), []
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[3:]
+    return data, _not_utf_8(data)
+
+
+def text_of(data: bytes) -> str:
+    """Decode a part of a text, bytes that are not UTF-8 as Windows-1252."""
+    return data.decode("utf-8", "windows-1252")
 
 
 def decoded(data: bytes, encoding: str | None = None) -> tuple[str, list[BadRow]]:
@@ -170,23 +251,42 @@ def decoded(data: bytes, encoding: str | None = None) -> tuple[str, list[BadRow]
             return data.decode(encoding, "replace"), []
         except LookupError:
             pass
-    try:
-        return data.decode("utf-8-sig"), []
-    except UnicodeDecodeError as error:
-        first = data.count(b"\n", 0, error.start) + 1
-    text = data.decode("utf-8-sig", "windows-1252")
-    odd, others = [], 0
-    for number, line in enumerate(data.split(b"\n"), start=1):
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[3:]
+    return text_of(data), _not_utf_8(data)
+
+
+def _not_utf_8(data: bytes) -> list[BadRow]:
+    if _is_utf_8(data):
+        return []
+    check_lines(data)
+    odd, first, others, count = [], 0, 0, 0
+    for number, (_, line) in enumerate(lines(data), start=1):
         if line.isascii():
             continue
-        try:
-            line.decode()
+        if _is_utf_8(line):
             others += 1
-        except UnicodeDecodeError:
-            odd.append(number)
-    if len(odd) > others:
-        return text, [BadRow(first, "not UTF-8; the file is read as Windows-1252", kept=True)]
-    return text, [BadRow(number, "not UTF-8; the line is read as Windows-1252", kept=True) for number in odd]
+        else:
+            count, first = count + 1, first or number
+            odd += [number] * (count <= MAX_NAMED)
+    if count > others:
+        return [BadRow(first, "not UTF-8; the file is read as Windows-1252", kept=True)]
+    notes = [BadRow(number, "not UTF-8; the line is read as Windows-1252", kept=True) for number in odd]
+    if count > len(odd):
+        notes.append(BadRow(odd[-1], f"{count - len(odd):,} further lines are not UTF-8", kept=True))
+    return notes
+
+
+def _is_utf_8(data: bytes) -> bool:
+    """Tell it part by part: a decoded text with an emoji in it takes four bytes a character."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), _CHUNK):
+            decoder.decode(data[start : start + _CHUNK])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:

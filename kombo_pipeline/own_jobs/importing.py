@@ -4,20 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.guard import HELD_ABOVE_JOBS, HELD_ABOVE_SHARE, is_held
 from kombo_pipeline.own_jobs import held_withdrawals, statements
-from kombo_pipeline.own_jobs.files import BadRow
+from kombo_pipeline.own_jobs.files import MAX_NAMED, BadRow
 from kombo_pipeline.own_jobs.reading import COLUMNS, OwnJob
 from kombo_pipeline.own_jobs.statements import EXAMPLES, NamedJob
 
 SOURCES: Final = ("manual", "email", "import", "multiposter")
-MAX_LIST_CHARACTERS: Final = 200
+MAX_LIST_CHARACTERS: Final = limits.WORD.most
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did, in jobs; `bad` is what it could not take, or not as a whole."""
+    """What an import did, in jobs; `bad` are the first rows that it could not take, or not as a whole."""
 
     new: int
     changed: int
@@ -32,11 +33,42 @@ class Imported:
     """Why no job that the list lacks was withdrawn, or held, although the list replaces."""
     examples: Mapping[str, Sequence[NamedJob]] = field(default_factory=dict, compare=False)
     """The first jobs that are new, changed, withdrawn and held, under these names."""
+    more_bad: int = 0
+    """Bad rows beyond MAX_NAMED, which are only counted."""
+
+
+class _BadRows:
+    """The bad rows of a list: the first ones, and of the others what an import must know of them."""
+
+    def __init__(self) -> None:
+        self.named: list[BadRow] = []
+        self.more = 0
+        self.own_job_ids: set[str] = set()
+        """Of the jobs that they name, which are spared."""
+        self.nameless = 0
+        """Rows that could not be read and name no job: they may be any."""
+
+    def add(self, row: BadRow) -> None:
+        if len(self.named) < MAX_NAMED:
+            self.named.append(row)
+        else:
+            self.more += 1
+        if row.own_job_id is not None:
+            self.own_job_ids.add(row.own_job_id)
+        elif not row.kept:
+            self.nameless += 1
+
+
+class Collected(NamedTuple):
+    """A list that has been read to its end: its jobs, of equal ids the last one, and its bad rows."""
+
+    jobs: dict[str, OwnJob]
+    bad: _BadRows
 
 
 def import_own_jobs(
     conn: Connection,
-    rows: Iterable[OwnJob | BadRow],
+    rows: Iterable[OwnJob | BadRow] | Collected,
     *,
     customer_id: str,
     source: str,
@@ -52,14 +84,17 @@ def import_own_jobs(
     With `replace` the jobs of the same list that the rows lack are withdrawn, but for those that a bad row names.
     None is when no job could be read, or when a row that could not be read names no job: it may be any of them.
     So many that nobody can believe it are held for a person. A caller that rolls back has tried the import out.
-    Raises ValueError for a blank customer, an unknown source, and a name of a list that cannot be stored.
+    Raises ValueError for a customer id that is blank or too long, an unknown source, and a name of a list that cannot
+    be stored.
     """
     if not customer_id.strip():
         raise ValueError("a customer id is needed")
+    if fault := limits.CODE.fault(customer_id):
+        raise ValueError(f"the customer id is too long: {fault}")
     if source not in SOURCES:
         raise ValueError(f"{source!r} is no source; known are {', '.join(SOURCES)}")
     list_name = source if list_name is None else checked_list_name(list_name)
-    jobs, bad = _last_of_each(rows)
+    jobs, bad = rows if isinstance(rows, Collected) else collect(rows)
     ending = {own_job_id: job for own_job_id, job in jobs.items() if job.withdrawn}
     jobs = {own_job_id: job for own_job_id, job in jobs.items() if not job.withdrawn}
 
@@ -71,7 +106,8 @@ def import_own_jobs(
     )
     held_withdrawals.take_out_staged(conn, customer_id=customer_id)
     unknown = statements.unknown(conn, customer_id=customer_id, own_job_ids=list(ending))
-    bad += [BadRow(ending[id_].line, f"there is no job {id_} to withdraw", own_job_id=id_) for id_ in unknown]
+    for id_ in sorted(unknown):
+        bad.add(BadRow(ending[id_].line, f"there is no job {id_} to withdraw", own_job_id=id_))
     ended = statements.withdraw(conn, customer_id=customer_id, own_job_ids=list(ending))
     absent = _Absent()
     if replace:
@@ -83,7 +119,7 @@ def import_own_jobs(
         written.changed,
         len(jobs) - written.new - written.changed + len(ending) - len(unknown) - len(ended),
         len(ended) + len(absent.withdrawn),
-        sorted(bad, key=lambda row: row.line),
+        sorted(bad.named, key=lambda row: row.line),
         len(absent.held),
         absent.hold_id,
         absent.why_none,
@@ -93,6 +129,7 @@ def import_own_jobs(
             "withdrawn": [*ended, *absent.withdrawn][:EXAMPLES],
             "held": absent.held[:EXAMPLES],
         },
+        bad.more,
     )
 
 
@@ -104,18 +141,19 @@ def checked_list_name(name: str) -> str:
     return name
 
 
-def _last_of_each(rows: Iterable[OwnJob | BadRow]) -> tuple[dict[str, OwnJob], list[BadRow]]:
+def collect(rows: Iterable[OwnJob | BadRow]) -> Collected:
+    """Read a list to its end, without a connection."""
     jobs: dict[str, OwnJob] = {}
-    bad: list[BadRow] = []
+    bad = _BadRows()
     for row in rows:
         if isinstance(row, BadRow):
-            bad.append(row)
+            bad.add(row)
             continue
         if earlier := jobs.pop(row.own_job_id, None):
             reason = f"job {row.own_job_id} comes again in line {row.line}, which counts"
-            bad.append(BadRow(earlier.line, reason, own_job_id=row.own_job_id))
+            bad.add(BadRow(earlier.line, reason, own_job_id=row.own_job_id))
         jobs[row.own_job_id] = row
-    return jobs, bad
+    return Collected(jobs, bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +167,20 @@ class _Absent:
 
 
 def _without_absent(
-    conn: Connection, *, customer_id: str, list_name: str, living: int, has_jobs: bool, bad: Sequence[BadRow]
+    conn: Connection, *, customer_id: str, list_name: str, living: int, has_jobs: bool, bad: _BadRows
 ) -> _Absent:
     """Withdraw the jobs that a list lacks, hold them, or leave them and say why; `living` is what the list had."""
     if not has_jobs:
         return _Absent(why_none="no living job could be read, so no job was withdrawn for being missing")
-    if unread := sum(not row.kept and row.own_job_id is None for row in bad):
-        rows = f"{unread} rows could not be read and name" if unread > 1 else "1 row could not be read and names"
+    if bad.nameless:
+        rows = (
+            f"{bad.nameless} rows could not be read and name"
+            if bad.nameless > 1
+            else "1 row could not be read and names"
+        )
         return _Absent(why_none=f"{rows} no job, so no job was withdrawn")
     of_list = {"customer_id": customer_id, "list_name": list_name}
-    absent = statements.absent(conn, **of_list, spared=[row.own_job_id for row in bad if row.own_job_id])
+    absent = statements.absent(conn, **of_list, spared=list(bad.own_job_ids))
     ids = [job.own_job_id for job in absent]
     if not is_held(ending=len(absent), living=living):
         held_withdrawals.supersede(conn, **of_list)

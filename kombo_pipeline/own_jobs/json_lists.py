@@ -3,9 +3,19 @@
 import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from kombo_pipeline.own_jobs.files import BadRow, FeedError, Record
+from kombo_pipeline.own_jobs.files import (
+    MAX_DIGITS,
+    MAX_ROW_BYTES,
+    BadRow,
+    FeedError,
+    Record,
+    check_lines,
+    lines,
+    text_of,
+    too_long_row,
+)
 from kombo_pipeline.own_jobs.names import ABOUT_PAGES, LISTS, NEXT_PAGES, TOTALS, is_wrapper, key
 
 IsJob = Callable[[Mapping[str, Any]], bool]
@@ -14,36 +24,80 @@ IsJob = Callable[[Mapping[str, Any]], bool]
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _MAX_DEPTH: Final = 5
 """A list of jobs is looked for so many objects deep."""
-_DECODER: Final = json.JSONDecoder()
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 
 
-def json_lines(text: str) -> Iterator[Record | BadRow]:
-    """Yield a record a line; a line that is no JSON costs itself alone."""
-    for number, line in enumerate(text.split("\n"), start=1):
+def _integer(digits: str) -> int | str:
+    # Nought with a sign is no number that anybody counts with; as a text it is seen.
+    return digits if len(digits) > MAX_DIGITS or digits == "-0" else int(digits)
+
+
+def _decimal(text: str) -> float | str:
+    return text if len(text) > MAX_DIGITS else float(text)
+
+
+MAX_DECODED_BYTES: Final = 2**24
+"""A larger document is decoded element by element."""
+_DECODER: Final = json.JSONDecoder(parse_int=_integer, parse_float=_decimal)
+
+
+def json_lines(data: bytes) -> Iterator[Record | BadRow]:
+    """Yield a record a line of a text in UTF-8; a line that is no JSON costs itself alone."""
+    check_lines(data)
+    for number, (_, line) in enumerate(lines(data), start=1):
         if not line.strip():
             continue
+        if len(line) > MAX_ROW_BYTES:
+            yield BadRow(number, too_long_row(len(line)))
+            continue
         try:
-            yield from _record(number, json.loads(line))
+            yield from _record(number, _DECODER.decode(text_of(line)))
         except (ValueError, RecursionError) as error:
             yield BadRow(number, f"no JSON: {error}")
 
 
-def json_records(text: str, is_job: IsJob) -> Iterator[Record | BadRow]:
+class _Undecoded(str):
+    """A document with a character for each of its bytes: with one emoji in it, it would be four times as large."""
+
+    __slots__ = ()
+
+
+def _decode(text: str, at: int) -> tuple[Any, int]:
+    """The value at a position, and where it ends."""
+    value, end = _DECODER.raw_decode(text, at)
+    if isinstance(text, _Undecoded) and not (part := text[at:end]).isascii():
+        value = _DECODER.decode(text_of(part.encode("latin-1")))
+    return value, end
+
+
+def _end(text: str, start: int) -> int:
+    """Where the object or list at `start` ends, without decoding it."""
+    level = 0
+    for found in _TOKEN.finditer(text, start):
+        level += (found[0] in "{[") - (found[0] in "}]")
+        if level == 0:
+            return found.end()
+    raise json.JSONDecodeError("Unterminated value starting at", text, start)
+
+
+def json_records(data: bytes, is_job: IsJob) -> Iterator[Record | BadRow]:
     """Yield the jobs of a document: [...], {"jobs": [...]} or the like, one job, or JSON Lines under another name.
 
     Raises FeedError for half a document and for one without a list of jobs.
     """
+    is_large = len(data) > MAX_DECODED_BYTES and not data.isascii()
+    text = _Undecoded(data.decode("latin-1")) if is_large else text_of(data)
     start = _skip_blank(text, 0)
     try:
         total, following, is_bare = 0, "", text.startswith("[", start)
         if not is_bare:
             if text[_skip(text, start) :].strip():
-                yield from json_lines(text)
+                yield from json_lines(data)
                 return
             outline = _outline(text, start)
             found = _list_in(text, start, is_job) if isinstance(outline, dict) else None
             if found is None and isinstance(outline, dict) and _is_single(outline, is_job):
-                yield from _record(text.count("\n", 0, start) + 1, _DECODER.raw_decode(text, start)[0])
+                yield from _record(text.count("\n", 0, start) + 1, _value(text, start)[0])
                 return
             if found is None:
                 raise FeedError(_no_list(outline))
@@ -120,7 +174,9 @@ def _list_in(text: str, start: int, is_job: IsJob, depth: int = 0) -> int | None
 
 def _is_nested_in_job(text: str, start: int, first: int, is_job: IsJob) -> bool:
     """Whether the objects of a list are no jobs while the object around them is one: its benefits, its contacts."""
-    element = _DECODER.raw_decode(text, first)[0]
+    element = _value(text, first)[0]
+    if not isinstance(element, dict):
+        return False
     if is_job(element) or "JobPosting" in _types(element):
         return False
     return _is_single(_outline(text, start), is_job)
@@ -132,7 +188,7 @@ def _outline(text: str, start: int, depth: int = 0) -> Any:
         return {name: _outline(text, at, depth + 1) for at, name in _members(text, start)}
     if text.startswith("[", start) and text.startswith(("{", "["), _skip_blank(text, start + 1)):
         return []
-    return _DECODER.raw_decode(text, start)[0]
+    return _decode(text, start)[0]
 
 
 def _skip(text: str, start: int) -> int:
@@ -142,7 +198,7 @@ def _skip(text: str, start: int) -> int:
     elif text.startswith("[", start):
         parts = _elements(text, start)
     else:
-        return _DECODER.raw_decode(text, start)[1]
+        return _decode(text, start)[1]
     while True:
         try:
             next(parts)
@@ -158,7 +214,7 @@ def _members(text: str, start: int) -> Generator[tuple[int, str], None, int]:
     while True:
         if not text.startswith('"', at):
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
-        name, at = _DECODER.raw_decode(text, at)
+        name, at = _decode(text, at)
         at = _skip_blank(text, at)
         if not text.startswith(":", at):
             raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
@@ -178,7 +234,7 @@ def _elements(text: str, start: int) -> Generator[tuple[int, Any], None, int]:
     if text.startswith("]", at):
         return at + 1
     while True:
-        value, end = _DECODER.raw_decode(text, at)
+        value, end = _value(text, at)
         yield at, value
         at = _skip_blank(text, end)
         if text.startswith("]", at):
@@ -188,6 +244,21 @@ def _elements(text: str, start: int) -> Generator[tuple[int, Any], None, int]:
         at = _skip_blank(text, at + 1)
 
 
+class _TooLong(NamedTuple):
+    """Stands for an element that is longer than a row may be."""
+
+    size: int
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """The element at a position, and where it ends."""
+    if len(text) - at > MAX_ROW_BYTES and text.startswith(("{", "["), at):
+        end = _end(text, at)
+        if end - at > MAX_ROW_BYTES:
+            return _TooLong(end - at), end
+    return _decode(text, at)
+
+
 def _skip_blank(text: str, at: int) -> int:
     found = _BLANK.match(text, at)
     return found.end() if found else at
@@ -195,6 +266,9 @@ def _skip_blank(text: str, at: int) -> int:
 
 def _record(line: int, value: Any) -> Iterator[Record | BadRow]:
     """The jobs of an element: itself, those of its JSON-LD graph, none where JSON-LD says that it is another thing."""
+    if isinstance(value, _TooLong):
+        yield BadRow(line, too_long_row(value.size))
+        return
     if not isinstance(value, dict):
         yield BadRow(line, f"no job but {json.dumps(value)[:40]}")
         return

@@ -1,6 +1,5 @@
 """Own jobs out of a file: which of its names mean what, and what cannot be taken."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -8,9 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from kombo_pipeline import limits
 from kombo_pipeline.own_jobs import files, json_lists, tables, values, xml_feeds
 from kombo_pipeline.own_jobs.dates import read_date
-from kombo_pipeline.own_jobs.files import BadRow, FeedError, Format, Header, Record
+from kombo_pipeline.own_jobs.files import BadRow, FeedError, Format, Header, Record, TooLargeError
 from kombo_pipeline.own_jobs.names import (
     LAST_ID_NAMES,
     MORE_PLACES,
@@ -24,9 +24,7 @@ from kombo_pipeline.own_jobs.names import (
     YES,
     key,
 )
-
-MAX_ID_CHARACTERS: Final = 500
-"""Longer ids do not fit into an index entry of Postgres (2,704 bytes) in every script."""
+from kombo_pipeline.settings import OWN_JOBS_MAX_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,6 @@ _NUMBERS: Final = ("own_job_id", "kombo_job_id", "remote_id", "job_code")
 """Columns of ids and codes: exact as they are, and what spreadsheets damage."""
 _PARTS: Final = tuple(name for names in PLACE for name in names)
 _JOINED: Final = ("department", "employment_type")
-_MOST_PLACES: Final = 100
-"""Further places of one job are left out: no reader gets so far, and each is compared with all before it."""
 _SHOWN: Final = 500
 
 
@@ -68,15 +64,17 @@ def read(
     format: Format | None = None,  # noqa: A002
     columns: Mapping[str, str] | None = None,
     sheet: str | None = None,
+    max_rows: int = OWN_JOBS_MAX_ROWS,
 ) -> Iterator[OwnJob | BadRow]:
     """Yield the jobs of a CSV, XLSX, JSON, JSON Lines or XML file, and a `BadRow` for what cannot be taken.
 
     `columns` maps names of the file that are not understood by themselves to columns of core.own_jobs, `sheet` names
-    the sheet of a workbook. A job without a title or with an unreadable date is kept and reported. Raises FeedError
-    when the file cannot be read to its end, when no job in it is understood, when a table has no column for the id or
-    the title, and when `columns` names what is not there.
+    the sheet of a workbook. A job without a title or with an unreadable date is kept and reported; one with a text
+    beyond its limit (limits.OWN_JOB) is not taken. Raises FeedError when the file cannot be read to its end or has
+    more than `max_rows` rows, when no job in it is understood, when a table has no column for the id or the title, and
+    when `columns` names what is not there.
     """
-    yield from _without_decimals(_Reader(columns or {}).read(path_or_stream, format, sheet))
+    yield from _without_decimals(_Reader(columns or {}, max_rows).read(path_or_stream, format, sheet))
 
 
 def read_mapping(entries: Iterable[str]) -> dict[str, str]:
@@ -100,7 +98,8 @@ def read_mapping(entries: Iterable[str]) -> dict[str, str]:
 class _Reader:
     """Understands the records of one file."""
 
-    def __init__(self, columns: Mapping[str, str]) -> None:
+    def __init__(self, columns: Mapping[str, str], max_rows: int) -> None:
+        self._max_rows = max_rows
         self._mapped = columns
         self._names = dict(NAMES)
         for name, column in columns.items():
@@ -121,18 +120,27 @@ class _Reader:
 
     def read(self, source: str | Path | BinaryIO, form: Format | None, sheet: str | None) -> Iterator[OwnJob | BadRow]:
         first: Record | None = None
-        is_empty = True
+        unread: BadRow | None = None
+        rows = 0
         for item in self._records(source, form, sheet):
+            rows += isinstance(item, Record) or (isinstance(item, BadRow) and not item.kept)
+            if rows > self._max_rows:
+                raise TooLargeError(f"more than {self._max_rows:,} rows; split it, or see KOMBO_OWN_JOBS_MAX_ROWS")
             match item:
                 case Header():
                     yield from self._understand_header(item)
                 case BadRow():
-                    is_empty = is_empty and item.kept
+                    unread = unread or (None if item.kept else item)
                     yield item
                 case Record():
-                    first = first or item
+                    if item.fault:
+                        unread = unread or BadRow(item.line, item.fault)
+                    else:
+                        first = first or item
                     yield from self._job(item)
-        if not self._has_header and not self._found["own_job_id"] and (first or not is_empty):
+        if not self._has_header and not self._found["own_job_id"] and (first or unread):
+            if unread and not first:
+                raise FeedError(f"no job understood; line {unread.line}: {unread.reason}")
             names = ", ".join(values.named(first.fields)) if first else ""
             has = f" The first one has {names[:_SHOWN]}." if names else ""
             raise FeedError(f"no job understood: none has an id under a known name.{has} Name it `id`, or map its name")
@@ -149,16 +157,15 @@ class _Reader:
         if kind == "xml":
             yield from xml_feeds.xml_records(data)
             return
-        text, notes = files.decoded(data)
-        del data
+        data, notes = files.as_utf_8(data)
         yield from notes
         match kind:
             case "csv":
-                yield from tables.csv_records(text, self._is_header)
+                yield from tables.csv_records(data, self._is_header)
             case "jsonl":
-                yield from json_lists.json_lines(text)
+                yield from json_lists.json_lines(data)
             case _:
-                yield from json_lists.json_records(text, self._is_job)
+                yield from json_lists.json_records(data, self._is_job)
 
     def _is_header(self, names: Sequence[str]) -> bool:
         keys = set(map(key, names))
@@ -215,19 +222,20 @@ class _Reader:
         if not given.keys().isdisjoint(TEXT_TITLES) and "text" in given:
             given.setdefault("title", given["text"])
         id_name = self._id_name(given, is_broken=bool(record.broken))
-        own_job_id, damage = _number(given.get(id_name, ""), WITHIN["own_job_id"])
-        if record.fault:
-            yield BadRow(line, record.fault, own_job_id=own_job_id if own_job_id and not damage else None)
-            return
-        if damage:
-            yield BadRow(line, f"the id {own_job_id[:40]!r} is {damage}")
+        told_id = given.get(id_name, "")
+        own_job_id, damage = values.number(told_id, WITHIN["own_job_id"])
+        if isinstance(told_id, list) and not all(isinstance(each, dict) for each in told_id):
+            damage = "one of a list"
+        id_too_long = values.too_long("own_job_id", own_job_id)
+        if record.fault or damage or id_too_long:
+            reason = record.fault or id_too_long or f"the id {own_job_id[:40]!r} is {damage}"
+            yield BadRow(line, reason, own_job_id=None if damage or id_too_long else own_job_id or None)
             return
         if not own_job_id:
-            what = record.broken or f"no id; the row has {values.clean(', '.join(record.fields))[:200] or 'nothing'}"
+            what = (
+                record.broken or f"no id; the row has {values.clean(', '.join(record.fields)[:200])[:200] or 'nothing'}"
+            )
             yield BadRow(line, what)
-            return
-        if len(own_job_id) > MAX_ID_CHARACTERS:
-            yield BadRow(line, f"an id of {len(own_job_id)} characters; {MAX_ID_CHARACTERS} are possible")
             return
         if self._has_header and not given.keys() & set(self._names["title"]):
             yield BadRow(line, f"the row ends after {len(record.fields)} values, before its title")
@@ -247,6 +255,11 @@ class _Reader:
         withdrawn = self._flag("withdrawn", given)
         if withdrawn is None:
             notes.append("withdrawn is left out: it is neither yes nor no")
+        too_long = {column: fault for column, text in told.items() if (fault := values.too_long(column, text or ""))}
+        if too_long and not withdrawn:
+            yield BadRow(line, "; ".join(too_long.values()), own_job_id=own_job_id)
+            return
+        told |= dict.fromkeys(too_long)  # nothing of a row that withdraws its job is stored
         if not told["title"] and not withdrawn and not any(note.startswith("title") for note in notes):
             notes.append("no title; only its identifiers can match it")
         for note in notes:
@@ -289,11 +302,14 @@ class _Reader:
         if not names:
             return None, ""
         if column in _NUMBERS:
-            numbers = (_number(given[name], within) for name in names)
+            numbers = (values.number(given[name], within) for name in names)
             return next((number for number in numbers if number[0]), ("", ""))
         for name in names:
             found = values.texts(given[name], within)
-            text, damage = values.undamaged(", ".join(found) if column in _JOINED else "".join(found[:1]))
+            text = ", ".join(found) if column in _JOINED else "".join(found[:1])
+            if values.is_far_too_long(text):
+                return text, ""
+            text, damage = values.undamaged(text)
             if damage:
                 return text, damage
             text = values.unescaped(text)
@@ -319,8 +335,8 @@ class _Reader:
         if len(found) == len(composed) == 1:
             found = [values.one_place(found[0], composed)]
         for place in (place for name in more for place in values.places(given[name])):
-            if len(found) >= _MOST_PLACES:
-                break
+            if sum(map(len, found)) > limits.PLACES.most:
+                break  # it is too long already
             if not any(values.names_place(known, place) or values.names_place(place, known) for known in found):
                 found.append(place)
         for text in found:
@@ -329,24 +345,8 @@ class _Reader:
         return "; ".join(dict.fromkeys(found)), ""
 
 
-def _number(value: Any, within: Sequence[str]) -> tuple[str, str]:
-    """An id or a code, and what a spreadsheet did to it so that it cannot be told."""
-    text, damage = values.undamaged("" if isinstance(value, bool) else values.plain(value, within))
-    if values.is_nothing(text):
-        return "", ""
-    return text, damage or values.damage_of_number(text)
-
-
 def _is_nested(value: Any) -> bool:
     return isinstance(value, (dict, list)) and bool(value)
-
-
-def _is_whole(text: str) -> bool:
-    return re.fullmatch(r"[0-9]+[.,]0", text) is not None
-
-
-def _is_decimal(text: str) -> bool:
-    return re.fullmatch(r"[0-9]+[.,][0-9]+", text) is not None
 
 
 def _listed(understood: Mapping[str, str]) -> str:
@@ -367,12 +367,12 @@ def _without_decimals(rows: Iterable[OwnJob | BadRow]) -> Iterator[OwnJob | BadR
     for row in rows:
         for column in _NUMBERS if isinstance(row, OwnJob) else ("own_job_id",):
             if text := getattr(row, column):
-                ends = _is_whole(text)
+                ends = values.is_whole(text)
                 whole[column] += ends
                 others[column] += not ends
-                fractions[column] += not ends and _is_decimal(text)
+                fractions[column] += not ends and values.is_decimal(text)
         is_waiting = is_waiting or any(whole.values())
-        if is_waiting:
+        if is_waiting and row.own_job_id:
             waiting.append(row)
         else:
             yield row
@@ -382,7 +382,7 @@ def _without_decimals(rows: Iterable[OwnJob | BadRow]) -> Iterator[OwnJob | BadR
         reason = f"each {column} ends in .0, as spreadsheets write numbers; read without it"
         yield BadRow(1, reason, kept=True)
     for row in waiting:
-        if is_unclear and row.own_job_id and _is_whole(row.own_job_id):
+        if is_unclear and row.own_job_id and values.is_whole(row.own_job_id):
             if isinstance(row, OwnJob):
                 reason = f"the id {row.own_job_id!r} ends in .0 and others do not: is it {row.own_job_id[:-2]}?"
                 yield BadRow(row.line, reason)
@@ -391,6 +391,6 @@ def _without_decimals(rows: Iterable[OwnJob | BadRow]) -> Iterator[OwnJob | BadR
         else:
             changes: dict[str, Any] = {}
             for column in mended:
-                if _is_whole(text := getattr(row, column, None) or ""):
+                if values.is_whole(text := getattr(row, column, None) or ""):
                     changes[column] = text[:-2]
             yield replace(row, **changes) if changes else row

@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from kombo_pipeline.own_jobs.files import MAX_BYTES, BadRow, FeedError, Header, Record
+from kombo_pipeline.own_jobs.files import (
+    MAX_DIGITS,
+    MAX_ROW_BYTES,
+    BadRow,
+    FeedError,
+    Header,
+    Record,
+    TooLargeError,
+    check_lines,
+    lines,
+    text_of,
+    too_long_row,
+)
 
 IsHeader = Callable[[Sequence[str]], bool]
 """Whether the names of a row are those of a table of jobs."""
@@ -19,21 +31,27 @@ HEADER_WITHIN: Final = 30
 """So many rows are looked at for the header; above it people write a title, a date, a filter."""
 _DELIMITERS: Final = ",;\t|"
 
+_SHEET_ROWS: Final = 1_048_576
+"""Excel's own limit."""
+_SHOWN: Final = 300
+
 # A description with pictures in it is longer than the 131,072 characters that `csv` takes by itself.
-csv.field_size_limit(MAX_BYTES)
+csv.field_size_limit(MAX_ROW_BYTES)
 
 
-def csv_records(text: str, is_header: IsHeader) -> Iterator[Header | Record | BadRow]:
-    """Yield the header of a CSV text, then a record a row. A row that is no CSV costs itself alone."""
-    lines = list(io.StringIO(text, newline=None))
-    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+def csv_records(data: bytes, is_header: IsHeader) -> Iterator[Header | Record | BadRow]:
+    """Yield the header of a CSV text in UTF-8, then a record a row. A row that is no CSV costs itself alone."""
+    check_lines(data)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    first = next((at for at, line in lines(data) if line.strip()), 0)
     # Excel's way of naming the delimiter of the lines below.
-    stated = re.fullmatch(r"sep=(.)\n", "".join(lines[first : first + 1]), re.IGNORECASE)
-    first += bool(stated)
+    stated = re.match(rb"sep=([\x01-\x7f])\n", data[first : first + 6], re.IGNORECASE)
+    first += stated.end() if stated else 0
     # Cut to a length in which a header ends, for an unclosed quote reads on.
-    top = [line[:10_000] for line in lines[first : first + HEADER_WITHIN]]
-    delimiter = stated[1] if stated else _delimiter(top, is_header)
-    yield from _records(_csv_rows(lines, first, delimiter), is_header, f"is a {delimiter!r} not quoted?")
+    top = [text_of(line[:10_000]) for _, line in itertools.islice(lines(data, first), HEADER_WITHIN)]
+    delimiter = stated[1].decode() if stated else _delimiter(top, is_header)
+    yield from _records(_csv_rows(data, first, delimiter), is_header, f"is a {delimiter!r} not quoted?")
 
 
 def _delimiter(top: list[str], is_header: IsHeader) -> str:
@@ -44,20 +62,41 @@ def _delimiter(top: list[str], is_header: IsHeader) -> str:
     return max(_DELIMITERS, key=lambda delimiter: max((line.count(delimiter) for line in top), default=0))
 
 
-def _csv_rows(lines: list[str], start: int, delimiter: str) -> Iterator[Row | BadRow]:
+class _Lines:
+    """The lines of a CSV text as its reader asks for them; raises csv.Error where a row becomes too long."""
+
+    def __init__(self, data: bytes, start: int) -> None:
+        self._lines = lines(data, start)
+        self.row_at = self.at = start
+        """Where the row begins that is being read, and where the next line does."""
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        at, line = next(self._lines)
+        self.at = at + len(line)
+        if self.at - self.row_at > MAX_ROW_BYTES:
+            raise csv.Error(too_long_row(self.at - self.row_at))
+        return text_of(line)
+
+
+def _csv_rows(data: bytes, start: int, delimiter: str) -> Iterator[Row | BadRow]:
     """Rows with the line in which they begin. After a row that is no CSV, reading goes on in the next line: a
     quote that is never closed would otherwise swallow the rest of the file."""
-    while start < len(lines):
-        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
-        begins = start + 1
+    begins = data.count(b"\n", 0, start) + 1
+    while start < len(data):
+        source = _Lines(data, start)
+        reader = csv.reader(source, delimiter=delimiter, strict=True)
+        first = begins
         try:
             for row in reader:
                 yield begins, row
-                begins = start + reader.line_num + 1
+                begins, source.row_at = first + reader.line_num, source.at
             return
         except csv.Error as error:
             yield BadRow(begins, f"no CSV: {error}")
-            start = begins
+            begins, start = begins + 1, data.find(b"\n", source.row_at) + 1 or len(data)
 
 
 def _records(rows: Iterator[Row | BadRow], is_header: IsHeader, hint: str) -> Iterator[Header | Record | BadRow]:
@@ -107,9 +146,11 @@ def xlsx_records(data: bytes, is_header: IsHeader, sheet: str | None = None) -> 
     come as they are stored, formulas as their text. Raises FeedError when the workbook is damaged or there is no
     such sheet.
     """
-    import openpyxl  # noqa: PLC0415 -- the Dagster location does not need it
+    import openpyxl.worksheet._reader  # noqa: PLC0415 -- the Dagster location does not need it
 
     try:
+        # It would refuse the whole workbook because of one number that is longer than Python reads.
+        vars(openpyxl.worksheet._reader)["_cast_number"] = _cell_number
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, keep_links=False)
         sheets = {each.title: each for each in book.worksheets}
         chosen = _chosen(sheets, is_header, sheet)
@@ -120,10 +161,19 @@ def xlsx_records(data: bytes, is_header: IsHeader, sheet: str | None = None) -> 
         raise FeedError(f"the XLSX file cannot be read: {type(error).__name__}: {error}") from error
 
 
+def _cell_number(text: str) -> int | float | str:
+    if len(text) > MAX_DIGITS:
+        return text
+    try:
+        return float(text) if set(text) & set(".eE") else int(text)
+    except ValueError:
+        return text
+
+
 def _chosen(sheets: dict[str, Any], is_header: IsHeader, wanted: str | None) -> str:
     if wanted is not None:
         if wanted not in sheets:
-            raise FeedError(f"no sheet {wanted!r}; the workbook has {', '.join(sheets)}")
+            raise FeedError(f"no sheet {wanted!r}; the workbook has {', '.join(sheets)[:_SHOWN]}")
         return wanted
     visible = [name for name, each in sheets.items() if each.sheet_state == "visible"] or list(sheets)
     if len(visible) == 1:
@@ -134,7 +184,7 @@ def _chosen(sheets: dict[str, Any], is_header: IsHeader, wanted: str | None) -> 
         if any(is_header(_texts(row)) for row in itertools.islice(_sheet_rows(sheets[name]), HEADER_WITHIN))
     ]
     if len(understood) != 1:
-        found = f"{len(understood)} of the sheets {', '.join(visible)} have a header that is understood"
+        found = f"{len(understood)} of the sheets {', '.join(visible)[:_SHOWN]} have a header that is understood"
         raise FeedError(f"{found}; name one of them (--sheet)" if visible else "a workbook without a sheet")
     return understood[0]
 
@@ -143,6 +193,8 @@ def _sheet_rows(sheet: Any) -> Iterator[Row]:
     # The stated size is often that of the whole sheet: 16,384 columns.
     sheet.reset_dimensions()
     for number, cells in enumerate(sheet.iter_rows(), start=1):
+        if number > _SHEET_ROWS:
+            raise TooLargeError(f"the sheet has more than {_SHEET_ROWS:,} rows")
         yield number, [_cell_value(cell) for cell in cells]
 
 

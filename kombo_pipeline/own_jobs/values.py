@@ -1,16 +1,20 @@
 """Values of a record as the texts of an own job: unescaped, without what a spreadsheet did to them."""
 
 import html
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from kombo_pipeline import limits
 from kombo_pipeline.own_jobs.names import ADDRESSES, PLACE, WITHIN, WITHIN_OTHERS, is_wrapper, key
 
 MAX_DEPTH: Final = 6
 """Named values are looked for so deep in a record."""
 MAX_PLACE: Final = 1000
 """A place of more is a text: it gets no parts."""
+
+_FAR_TOO_LONG: Final = 10 * max(limit.most for limit in limits.OWN_JOB.values())
 
 _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _TAG: Final = re.compile(
@@ -26,6 +30,7 @@ _ERROR: Final = re.compile(r"#(?:N/A|NV|[A-ZÄÖÜ0-9/]{3,12}[!?]|#+)", re.IGNOR
 _FORMULA: Final = re.compile(r"=\s*[\w\"'(+$-]")
 _TEXT_FORMULA: Final = re.compile(r'="++([^"]++)"++|="{2,}+')
 _ROUNDED: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
+_NO_NUMBER: Final = re.compile(r"[+-]?inf(?:inity)?|-0(?:[.,]0*)?", re.IGNORECASE)
 _MIDNIGHT: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]00:00:00(?:\.0+)?")
 
 
@@ -68,6 +73,10 @@ def texts(value: Any, within: Sequence[str] = WITHIN_OTHERS, depth: int = 0) -> 
             found: Iterable[str] = ()
         case bool():
             found = ("true" if value else "false",)
+        case float() if not math.isfinite(value):
+            found = ()
+        case float() if value == 0 and math.copysign(1, value) < 0:
+            found = ("-0",)  # no number that anybody counts with; as a text it is seen
         case float() if value.is_integer() and abs(value) < 2**53:
             found = (str(int(value)),)
         case list():
@@ -128,9 +137,44 @@ def damage_of_number(text: str) -> str:
     """Return what a spreadsheet did to an id or a code so that it cannot be told any more, "" if nothing."""
     if _ROUNDED.fullmatch(text):
         return "a number that a spreadsheet has rounded; format the column as text and export it again"
+    if _NO_NUMBER.fullmatch(text):
+        return "no number that can be an id"
     if _MIDNIGHT.fullmatch(text):
         return "a date that a spreadsheet has made of it; format the column as text and export it again"
     return ""
+
+
+def number(value: Any, within: Sequence[str]) -> tuple[str, str]:
+    """Return an id or a code, and what a spreadsheet did to it so that it cannot be told."""
+    is_infinite = isinstance(value, float) and math.isinf(value)
+    text = str(value) if is_infinite else "" if isinstance(value, bool) else plain(value, within)
+    if is_far_too_long(text):
+        return text, ""
+    text, damage = undamaged(text)
+    if is_nothing(text):
+        return "", ""
+    return text, damage or damage_of_number(text)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a number that a program has written with a decimal: 3.0."""
+    return re.fullmatch(r"[0-9]+[.,]0", text) is not None
+
+
+def is_decimal(text: str) -> bool:
+    """Whether a text is a number with decimals."""
+    return re.fullmatch(r"[0-9]+[.,][0-9]+", text) is not None
+
+
+def is_far_too_long(text: str) -> bool:
+    """Whether a text is too long for every column, whatever markup is taken out of it; it need not be looked at."""
+    return len(text) > _FAR_TOO_LONG
+
+
+def too_long(column: str, text: str) -> str:
+    """Return how much too long a text is for a column, "" where it is not."""
+    fault = limits.OWN_JOB[column].fault(text) if column in limits.OWN_JOB else ""
+    return f"{column} is too long: {fault}" if fault else ""
 
 
 def places(value: Any, depth: int = 0) -> list[str]:

@@ -7,11 +7,15 @@ from typing import Any, Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from kombo_pipeline.own_jobs.files import BadRow, FeedError, Record, decoded
+from kombo_pipeline.own_jobs.files import MAX_ROW_BYTES, BadRow, FeedError, Record, TooLargeError, decoded
 from kombo_pipeline.own_jobs.names import EMPTY_ROOTS, JOB_ELEMENTS, key
 
 MAX_DEPTH: Final = 30
 """Elements deeper in a job are read as text."""
+MAX_MENDED_BYTES: Final = 2**25
+"""A longer document must be well-formed: what is mended is held in memory several times."""
+_ELEMENT_BYTES: Final = 64
+"""Counted for each element of a job, beside its name and attributes: it is an object while it is read."""
 _CHUNK: Final = 2**16
 _SHOWN_NAMES: Final = 20
 _ABOUT_THE_FEED: Final = frozenset({"channel", "image", "author", "link", "category"})
@@ -130,6 +134,8 @@ class _Jobs:
         self.found: list[Record] = []
         self._line = self._first_line = 0
         self._too_deep = 0
+        self._size = 0
+        """Of the job that stands open."""
 
     def parser(self, first_line: int = 0) -> expat.XMLParserType:
         parser = expat.ParserCreate()
@@ -163,7 +169,8 @@ class _Jobs:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self.open:
-            if len(self.open) >= MAX_DEPTH:
+            self._size += _ELEMENT_BYTES + len(name) + sum(map(len, attributes)) + sum(map(len, attributes.values()))
+            if len(self.open) >= MAX_DEPTH or self._size > MAX_ROW_BYTES:
                 self._too_deep += 1
             else:
                 self.open.append(_Element(name, attributes))
@@ -174,6 +181,7 @@ class _Jobs:
             self.job_around = list(self.around)
             self._line = self._first_line + self._parser.CurrentLineNumber
             self.open.append(_Element(name, attributes))
+            self._size = sum(map(len, attributes.values()))
             return
         if len(self.names) < _SHOWN_NAMES:
             if len(self.around) > 1:
@@ -185,7 +193,9 @@ class _Jobs:
 
     def _data(self, text: str) -> None:
         if self.open:
-            self.open[-1].texts.append(text)
+            self._size += len(text)
+            if self._size <= MAX_ROW_BYTES:
+                self.open[-1].texts.append(text)
 
     def _end(self, name: str) -> None:
         if not self.open:
@@ -197,7 +207,8 @@ class _Jobs:
         element = self.open.pop()
         if not self.open:
             self.count += 1
-            self.found.append(Record(self._line, _by_name(element, element.children)))
+            too_long = f"a row of more than {MAX_ROW_BYTES:,} bytes" if self._size > MAX_ROW_BYTES else ""
+            self.found.append(Record(self._line, _by_name(element, element.children), too_long))
             return
         above = self.open[-1]
         above.children.append((name, element.value()))
@@ -231,6 +242,8 @@ the whole the document is given up: it would take hours."""
 
 def _mended(data: bytes, jobs: _Jobs, fault: str) -> Iterator[Record | BadRow]:
     """Read a document that is not well-formed, once what is certain is mended, job by job where need be."""
+    if len(data) > MAX_MENDED_BYTES:
+        raise TooLargeError(f"no XML: {fault}; a document of more than {MAX_MENDED_BYTES // 2**20} MB is not mended")
     stated = _ENCODING.search(data[:1000])
     encoding = stated[1].decode().lower() if stated else "utf-8"
     # A declaration that can be read as ASCII is not in UTF-16.

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from kombo_pipeline import limits
 from kombo_pipeline_tests.ingest.model import Customer, Record
 
 ODDITIES: dict[str, tuple[str, bytes]] = {
@@ -42,6 +43,20 @@ ODDITIES: dict[str, tuple[str, bytes]] = {
     "digits beyond numeric": ("remote_data", b'{"a": ' + b"9" * 140_000 + b"}"),
     "no UTF-8": ("name", b'"\xff"'),
     "no UTF-8 in free JSON": ("custom_fields", b'{"a": "\xff"}'),
+    "title beyond its limit": ("name", b'"' + b"x" * (limits.TITLE.most + 1) + b'"'),
+    "code beyond its limit": ("job_code", b'"' + b"7" * (limits.CODE.most + 1) + b'"'),
+    "address beyond its limit": ("post_url", b'"https://' + b"a" * limits.ADDRESS.most + b'"'),
+    "description beyond its limit": ("description", b'"' + "é".encode() * (limits.DESCRIPTION.most // 2 + 1) + b'"'),
+    "JSON beyond its limit": ("remote_data", b'{"a": "' + b"x" * limits.JSON.most + b'"}'),
+    "options beyond their limit": ("custom_fields", b'{"options": [' + b"1," * limits.ENTRIES + b"1]}"),
+    "unknown text beyond its limit": ("parking", b'"' + b"x" * limits.JSON.most + b'"'),
+    "city beyond its limit": ("location", b'{"city": "' + b"x" * (limits.NAME.most + 1) + b'", "country": "DE"}'),
+    "entries beyond their limit": ("stages", b'[{"id": "x"}' + b', {"id": "x"}' * limits.ENTRIES + b"]"),
+    "id of an entry beyond its limit": ("hiring_team", b'[{"id": "' + b"x" * (limits.KOMBO_ID.most + 1) + b'"}]'),
+    "title of an entry beyond its limit": (
+        "job_postings",
+        b'[{"id": "x", "title": "' + b"x" * (limits.TITLE.most + 1) + b'"}]',
+    ),
     "too deep": ("custom_fields", b"[" * 5000 + b"]" * 5000),
     "too deep under an unknown key": ("parking", b'{"a":' * 5000 + b"1" + b"}" * 5000),
     "too deep in an entry": ("stages", b'[{"id": "x", "remote_data": ' + b"[" * 5000 + b"]" * 5000 + b"}]"),

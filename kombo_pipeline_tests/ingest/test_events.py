@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.ingest import events, interpreting
 from kombo_pipeline.ingest.identity import instant, usable_id
@@ -94,6 +95,35 @@ ODD: dict[str, bytes] = {
     "no type": b'{"id": "e"}',
     "deep nesting": b'{"id": "e", "type": "data-changed", "data": ' + b"[" * 9000 + b"]" * 9000 + b"}",
 }
+
+
+LIMITS: dict[str, tuple[str, Any, limits.Limit]] = {
+    # Column -> the type of an event, how its data holds a text, the limit
+    "customer_id": ("sync-finished", lambda text: {"end_user": {"origin_id": text}}, limits.CODE),
+    "organization_name": ("sync-finished", lambda text: {"end_user": {"organization_name": text}}, limits.NAME),
+    "tool": ("sync-finished", lambda text: {"integration_tool": text}, limits.WORD),
+    "last_sync_state": ("sync-finished", lambda text: {"sync_state": text}, limits.WORD),
+    "last_sync_id": ("sync-finished", lambda text: {"sync_id": text}, limits.CODE),
+    "last_sync_log_url": ("sync-finished", lambda text: {"log_url": text}, limits.ADDRESS),
+    "state": ("integration-state-changed", lambda text: {"state": text}, limits.WORD),
+    "setup_status": ("integration-state-changed", lambda text: {"setup_status": text}, limits.WORD),
+    "qa_status": ("integration-state-changed", lambda text: {"qa_status": text}, limits.WORD),
+}
+
+
+@pytest.mark.parametrize("column", LIMITS)
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
+def test_a_text_of_an_event_is_stored_up_to_its_limit_and_left_out_beyond(
+    conn: Connection, column: str, letter: str
+) -> None:
+    event_type, holding, limit = LIMITS[column]
+    land(conn, body(event_type, {"integration_id": ACME, **holding(letter * (limit.most + 1))}))
+    tick(conn)
+    assert integration(conn)[column] is None
+    land(conn, body(event_type, {"integration_id": ACME, **holding(letter * limit.most)}))
+    tick(conn)
+    assert integration(conn)[column] == letter * limit.most
+    assert dead(conn) == {}
 
 
 @pytest.mark.parametrize("odd", ODD)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.apply import release_records
 from kombo_pipeline.kombo import tolerance
@@ -36,6 +37,12 @@ READABLE_INSIDE: dict[str, Record] = {
         "location_country": "DE",
         **dict.fromkeys(f"location_{part}" for part in ("raw", "state", "street_1", "street_2", "zip_code")),
     },
+    "city beyond its limit": {
+        "location_country": "DE",
+        **dict.fromkeys(f"location_{part}" for part in ("raw", "state", "street_1", "street_2", "zip_code")),
+    },
+    "id of an entry beyond its limit": {"hiring_team": []},
+    "title of an entry beyond its limit": {"job_postings": [{"id": "x", "title": None}]},
     "NUL in a text": {"name": "ab"},
     "NUL in free JSON": {"custom_fields": {"a": ""}},
     "no UTF-8": {"name": "\ufffd"},
@@ -123,7 +130,11 @@ def test_an_odd_field_costs_itself_and_all_others_arrive(acme: Customer, known: 
             else:
                 assert is_[column] == value, oddity
     unknown = {o: acme.job(o)["unknown_fields"] for o in ODDITIES if field_of(o) == "unknown_fields"}
-    assert unknown == {"NUL under an unknown key": {"parking": ""}, "too deep under an unknown key": None}
+    assert unknown == {
+        "NUL under an unknown key": {"parking": ""},
+        "too deep under an unknown key": None,
+        "unknown text beyond its limit": None,
+    }
     assert_history_has_no_gap(acme.conn)
 
 
@@ -257,7 +268,9 @@ def test_a_page_of_odd_records_costs_their_fields_alone(acme: Customer) -> None:
 def test_what_postgres_refuses_for_an_unforeseen_reason_costs_everything_but_the_lifecycle(
     acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tolerance._JOB_READERS, "opened_at", tolerance._text)  # as if any text were a date
+    monkeypatch.setitem(
+        tolerance._JOB_READERS, "opened_at", lambda text: tolerance._text(text, limits.NAME)
+    )  # as if any text were a date
     record = open_record(acme)
     acme.answer([record | {"status": "CLOSED", "name": "New", "opened_at": "0000-12-31T00:00:00Z"}])
     acme.fetch()
@@ -416,3 +429,36 @@ def test_records_without_an_id_count_for_the_alarm(acme: Customer) -> None:
     acme.answer([{"id": None, "name": str(number)} for number in range(11)])
     acme.fetch()
     assert (health(acme)["who_must_act"], health(acme)["quarantined_records"]) == ("us", 11)
+
+
+def test_a_text_that_was_stored_without_limits_does_not_stay(acme: Customer) -> None:
+    """What older code has stored of these fields is far beyond their limits; what it has stored of others stays."""
+    record = acme.kombo_job(acme.ids()[0]) | {"id": "long", "name": "Cook", "location": {"city": "Bonn", "raw": "Here"}}
+    acme.answer([record])
+    acme.fetch()
+    texts = [column for column in tolerance.TEXT_LIMITS if column not in ("status", "visibility")]
+    long = {column: "x" * (tolerance.TEXT_LIMITS[column].most + 1) for column in texts}
+    for column, text in long.items():
+        acme.conn.execute(f"update core.jobs set {column} = %s where kombo_job_id = 'long'", (text,))
+    acme.conn.commit()
+    location = {
+        column.removeprefix("location_"): text for column, text in long.items() if column.startswith("location_")
+    }
+    acme.answer([record | {name: text for name, text in long.items() if name in record} | {"location": location}])
+    acme.fetch()
+    assert {acme.job("long")[column] for column in texts} == {None}
+    assert acme.job("long")["unreadable_fields"].keys() == {*record, "location"} & {*long, "location"}
+
+
+def test_the_stored_text_stays_where_a_longer_one_comes(acme: Customer) -> None:
+    record = acme.kombo_job(acme.ids()[0]) | {"id": "long", "name": "Cook", "post_url": "https://x.example/1"}
+    acme.answer([record])
+    acme.fetch()
+    acme.answer([record | {"name": "x" * 1001, "post_url": "https://" + "x" * 5000, "department": "Kitchen"}])
+    acme.fetch()
+    job = acme.job("long")
+    assert (job["name"], job["post_url"], job["department"]) == ("Cook", "https://x.example/1", "Kitchen")
+    assert job["unreadable_fields"] == {
+        "name": "too long: 1,001 characters; 1,000 are possible",
+        "post_url": "too long: 5,008 characters; 4,000 are possible",
+    }

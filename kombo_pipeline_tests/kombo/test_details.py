@@ -25,6 +25,29 @@ ODD = {
     "an owner that is a word": ({"end_user": "acme"}, {"end_user"}),
     "an owner with a number": ({"end_user": {"origin_id": 36123}}, {"end_user.origin_id"}),
     "states that are none": ({"status": {}, "setup_status": 1}, {"status", "setup_status"}),
+    "texts as long as their limits": (
+        {
+            "tool": {"id": "x" * 200, "label": "é" * 200},
+            "end_user": {"origin_id": "x" * 500, "organization_name": "é" * 1000},
+        },
+        set(),
+    ),
+    "texts beyond their limits": (
+        {
+            **dict.fromkeys(("category", "status", "setup_status"), "x" * 201),
+            "tool": {"id": "x" * 201, "label": "x" * 201},
+            "end_user": {"origin_id": "x" * 501, "organization_name": "x" * 1001},
+        },
+        {
+            "category",
+            "status",
+            "setup_status",
+            "tool.id",
+            "tool.label",
+            "end_user.origin_id",
+            "end_user.organization_name",
+        },
+    ),
     "models that are none": ({"read_models": {}}, {"read_models"}),
     "a model with odd flags": (
         {"read_models": [JOBS | {"is_available": "yes", "scope_config_setting": 1}]},

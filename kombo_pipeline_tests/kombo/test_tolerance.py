@@ -9,15 +9,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, RowWriter
 from kombo_pipeline.ingest.statements import jobs
 from kombo_pipeline.kombo import nesting
-from kombo_pipeline.kombo.record import NESTED, Job, Location, UnreadableRecordError
+from kombo_pipeline.kombo.record import NESTED, Job, Json, Location, UnreadableRecordError, read_job
 from kombo_pipeline.kombo.responses import read_page
 from kombo_pipeline.kombo.tolerance import read_tolerantly
 
 FIELDS = [name for name in Job.__struct_fields__ if name != "id"]
+JSON_FIELDS = [field.name for field in msgspec.structs.fields(Job) if field.type == Json]
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=("Cs",)), max_size=8),
     st.sampled_from(("\0", "a\0b", "\x1e\x1f\x1d\\\n\t", "\ufdd0", "OPEN", "OPEN\0", "PUBLIC", "", "\U0001f600")),
@@ -180,3 +182,98 @@ def test_dates_that_python_cannot_hold_come_as_the_nearest_that_it_can(
     same = conn.execute(f"select '2026-09-01 08:00'::{kind} as d", binary=binary).fetchone()  # type: ignore[call-overload]
     assert same is not None
     assert str(same["d"]).startswith("2026-09-01")
+
+
+# ---------------------------------------------------------------------------------------------- limits
+
+LONGEST: list[tuple[str, str, int]] = []
+"""Every text of a record that has a limit in characters, found in its types: list or location, field, limit."""
+for _where, _struct in {"": Job, "location": Location, **NESTED}.items():
+    for _field in msgspec.structs.fields(_struct):
+        _type = msgspec.inspect.type_info(_field.type)
+        for _kind in _type.types if isinstance(_type, msgspec.inspect.UnionType) else (_type,):
+            if isinstance(_kind, msgspec.inspect.StrType) and _kind.pattern is None:
+                assert _kind.max_length is not None, f"{_where}.{_field.name} has no limit"
+                LONGEST.append((_where, _field.name, _kind.max_length))
+
+
+def holding(where: str, field: str, value: Any) -> dict[str, Any]:
+    """A record that has a value at a place."""
+    inner = {field: value} if where in ("", "location") else {"id": "entry", field: value}
+    return {"id": "job"} | (inner if where == "" else {where: inner if where == "location" else [inner]})
+
+
+def found(where: str, field: str, job: Job) -> Any:
+    inner = getattr(job, where) if where else job
+    return getattr(inner[0] if isinstance(inner, list) and inner else inner, field, None)
+
+
+@pytest.mark.parametrize(("where", "field", "limit"), LONGEST)
+def test_a_text_as_long_as_its_limit_is_read_and_a_longer_one_is_named_and_costs_nothing_else(
+    where: str, field: str, limit: int
+) -> None:
+    for letter in ("x", "é", "\U0001f600"):
+        longest = letter * limit if limit < limits.DESCRIPTION.most else letter * (limit // len(letter.encode()))
+        record = {"department": "Kitchen"} | holding(where, field, longest)
+        job = read_tolerantly(json.dumps(record).encode())
+        assert (found(where, field, job.job), job.unreadable) == (longest, {})
+        if where == "" and field == "id":
+            return  # a longer one is no usable id: see below
+        longer = holding(where, field, longest + letter)
+        for raw in (json.dumps(longer).encode(), json.dumps(longer, ensure_ascii=False).encode()):
+            with pytest.raises(UnreadableRecordError):
+                read_job(raw)
+            job = read_tolerantly(raw)
+            assert list(job.unreadable) == [where or field]
+            assert len(job.unreadable[where or field]) <= 300
+            if field in ("status", "visibility") and not where:
+                assert len(found(where, field, job.job)) <= limits.WORD.most
+                assert "unknown" in job.unreadable[field]
+            else:
+                assert found(where, field, job.job) is None
+
+
+@pytest.mark.parametrize("field", [*JSON_FIELDS, "nobody_knows"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * limits.JSON.most, {"é": "é" * (limits.JSON.most // 2)}, list(range(limits.ENTRIES + 1)),
+        {"options": [{"deep": [""] * (limits.ENTRIES + 1)}]}, {str(n): n for n in range(limits.ENTRIES + 1)},
+    ],
+    ids=("text", "bytes", "list", "list inside", "keys"),
+)  # fmt: skip
+def test_free_json_beyond_its_limit_is_left_out_whatever_makes_it_large(field: str, value: Any) -> None:
+    raw = json.dumps({"id": "job", "name": "Cook", field: value}, ensure_ascii=False).encode()
+    with pytest.raises(UnreadableRecordError):
+        read_job(raw)
+    job = read_tolerantly(raw)
+    assert list(job.unreadable) == [field if field in FIELDS else "unknown_fields"]
+    assert (job.job.name, job.unknown) == ("Cook", None)
+
+
+def test_many_unknown_keys_together_stay_within_the_limit_of_one() -> None:
+    raw = json.dumps({"id": "job"} | {f"key {n}": "x" * 100_000 for n in range(30)}).encode()
+    job = read_tolerantly(raw)
+    assert job.unknown is not None
+    assert len(msgspec.json.encode(job.unknown)) <= limits.JSON.most + 1000
+    assert "under unknown keys" in job.unreadable["unknown_fields"]
+
+
+@pytest.mark.parametrize("field", list(NESTED))
+def test_a_list_of_as_many_entries_as_its_limit_is_read_and_a_longer_one_is_left_out(field: str) -> None:
+    entries = [{"id": f"{n},[{{"} for n in range(limits.ENTRIES + 1)]
+    job = read_tolerantly(json.dumps({"id": "job", field: entries[1:]}).encode())
+    assert (len(getattr(job.job, field)), job.unreadable) == (limits.ENTRIES, {})
+    raw = json.dumps({"id": "job", "name": "Cook", field: entries}).encode()
+    with pytest.raises(UnreadableRecordError):
+        read_job(raw)
+    job = read_tolerantly(raw)
+    assert (job.job.name, getattr(job.job, field)) == ("Cook", None)
+    assert (job.left_out, job.unreadable) == ({field}, {field: "more than 10,000 entries"})
+
+
+def test_a_record_whose_id_is_too_long_has_no_usable_one() -> None:
+    for letter in ("x", "é", "\U0001f600"):
+        raw = json.dumps({"id": letter * (limits.KOMBO_ID.most + 1), "name": "Cook"}).encode()
+        with pytest.raises(UnreadableRecordError, match="no readable id"):
+            read_tolerantly(raw)

@@ -115,7 +115,7 @@ def test_an_unknown_source_and_a_blank_customer_are_refused(conn: Connection) ->
 
 
 def test_ten_thousand_jobs_with_every_kind_of_text_arrive(conn: Connection) -> None:
-    texts = ["Ingénieur", "エンジニア", 'a "quoted"\ttab', "back\\slash \\N", "مهندس", "x" * 10_000]
+    texts = ["Ingénieur", "エンジニア", 'a "quoted"\ttab', "back\\slash \\N", "مهندس", "x" * 1_000]
     wanted = [OwnJob(f"{n:05}", texts[n % len(texts)]) for n in range(10_000)]
     assert import_own_jobs(conn, wanted, customer_id="acme", source="manual").new == 10_000
     assert stored(conn) == [(job.own_job_id, job.title) for job in wanted]

@@ -74,7 +74,7 @@ def test_the_delimiter_that_excel_states_is_believed() -> None:
 
 
 def test_null_bytes_long_titles_and_missing_titles_lose_no_job() -> None:
-    long = "x" * 10_000
+    long = "x" * 1_000
     found = rows(f"id,title\n1,Nu\0rse\n2,{long}\n3,\n".encode())
     assert found == [
         BadRow(2, "null bytes were taken out", kept=True, own_job_id="1"),

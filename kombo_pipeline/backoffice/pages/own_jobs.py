@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kombo_pipeline import limits
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.pages import search
@@ -24,7 +25,7 @@ from kombo_pipeline.linking.targets import REASONS
 from kombo_pipeline.own_jobs import held_withdrawals, importing, reading, statements
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.own_jobs.importing import SOURCES
-from kombo_pipeline.own_jobs.reading import MAX_ID_CHARACTERS, OwnJob
+from kombo_pipeline.own_jobs.reading import OwnJob
 
 PAGE_SIZE: Final = 50
 MAX_CHARACTERS: Final = 2000
@@ -178,7 +179,7 @@ def _form(
         chips=chips,
         answer=given.get("answer") or str(uuid4()),
         new_id=given.get("new_id") or f"manual-{uuid4().hex[:12]}",
-        max_id=MAX_ID_CHARACTERS,
+        max_id=limits.CODE.most,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.kombo.record import RECORD_RULE
 
 
 def get(conn: Connection, integration_id: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -36,13 +37,13 @@ def register_all(conn: Connection, integration_ids: Iterable[str]) -> int:
     """
     return conn.execute(
         """
-        insert into core.integrations (integration_id)
-        select id
+        insert into core.integrations (integration_id, record_rule)
+        select id, %s
         from unnest(%s::text[]) as wanted (id)
         where id not in (select f.integration_id from core.forgotten f)
         on conflict do nothing
         """,
-        (sorted(integration_ids),),
+        (RECORD_RULE, sorted(integration_ids)),
     ).rowcount
 
 

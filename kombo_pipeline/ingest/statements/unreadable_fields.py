@@ -7,6 +7,7 @@ from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.queries import number
+from kombo_pipeline.kombo.tolerance import TEXT_LIMITS
 
 
 def prepare(conn: Connection) -> None:
@@ -22,13 +23,16 @@ def note_left_out(conn: Connection, left_out: Sequence[tuple[str, list[str]]]) -
 
 
 def keep_stored_values(conn: Connection) -> None:
-    """Give staged jobs the stored value of each column that their record leaves out."""
+    """Give staged jobs the stored value of each column that their record leaves out.
+
+    A stored text beyond its limit comes from code that knew none; it goes.
+    """
     rows = conn.execute("select distinct unnest(columns) as name from incoming_left_out order by 1").fetchall()
     if not rows:
         return
     kept = [
-        sql.SQL("{name} = case when {literal} = any(k.columns) then o.{name} else n.{name} end").format(
-            name=sql.Identifier(row["name"]), literal=sql.Literal(row["name"])
+        sql.SQL("{name} = case when {literal} = any(k.columns) and {fits} then o.{name} else n.{name} end").format(
+            name=sql.Identifier(row["name"]), literal=sql.Literal(row["name"]), fits=_fits(row["name"])
         )
         for row in rows
     ]
@@ -43,6 +47,17 @@ def keep_stored_values(conn: Connection) -> None:
                 and o.kombo_job_id = n.kombo_job_id
             """
         ).format(kept=sql.SQL(", ").join(kept))
+    )
+
+
+def _fits(column: str) -> sql.Composable:
+    """Whether the stored value of a column is within its limit."""
+    if column not in TEXT_LIMITS:
+        return sql.SQL("true")
+    limit = TEXT_LIMITS[column]
+    size = sql.SQL("length" if limit.unit == "characters" else "octet_length")
+    return sql.SQL("coalesce({size}(o.{name}) <= {most}, true)").format(
+        size=size, name=sql.Identifier(column), most=sql.Literal(limit.most)
     )
 
 
