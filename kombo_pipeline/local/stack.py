@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_SECONDS = 10
-_EARLY_SECONDS = 15
-_EARLY_ENDS_A_MINUTE = 3
+_ENDS_A_MINUTE = 5
 
 
 class StackError(RuntimeError):
@@ -34,8 +33,7 @@ class Process:
     log: Path
     is_ready: Callable[[], bool]
     handle: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    early_ends: list[float] = field(default_factory=list)
+    ended_at: list[float] = field(default_factory=list)
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only `up`, which stops it in order."""
@@ -49,17 +47,17 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.started_at = time.monotonic()
 
     def note_end(self) -> bool:
-        """Note that it has ended; return whether it does not get up any more, however often it is started.
+        """Note that it has ended; return whether it gets up no more, however often it is started.
 
-        One that was killed after it had worked is none of those, and is started again as often as it is killed.
+        What somebody kills is started again as often as it is killed.
         """
+        assert self.handle is not None
         now = time.monotonic()
-        if now - self.started_at < _EARLY_SECONDS:
-            self.early_ends = [*(at for at in self.early_ends if at > now - 60), now]
-        return len(self.early_ends) >= _EARLY_ENDS_A_MINUTE
+        if self.handle.returncode != -signal.SIGKILL:
+            self.ended_at = [*(at for at in self.ended_at if at > now - 60), now]
+        return len(self.ended_at) >= _ENDS_A_MINUTE
 
     def is_running(self) -> bool:
         """Whether it lives."""
@@ -117,13 +115,13 @@ class Stack:
             time.sleep(0.1)
 
     def revive(self) -> list[str]:
-        """Start again what has ended; return the names. Raises StackError for a process that ends at each start."""
+        """Start again what has ended; return the names. Raises StackError for a process that keeps ending."""
         revived = []
         for process in self.processes:
             if process.is_running():
                 continue
             if process.note_end():
-                raise StackError(f"{process.name} ends at each start; {process.log} ends with:\n{process.tail()}")
+                raise StackError(f"{process.name} keeps ending; {process.log} ends with:\n{process.tail()}")
             process.start()
             revived.append(process.name)
         if revived:

@@ -234,7 +234,7 @@ def build_app(
         routes=[*api.routes(), *(extra_routes or [])],
         exception_handlers={RefusalError: _answer_refusal, 404: _answer_unknown, 405: _answer_unknown},
     )
-    return SameOrigin(Wire(app, world), hosts=hosts, setting="--allow-host")
+    return SameOrigin(Wire(app, world), hosts=hosts, setting="--allow-host", programs_send_json=False)
 
 
 def _success(data: Any) -> Response:

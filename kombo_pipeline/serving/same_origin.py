@@ -18,6 +18,7 @@ _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_][a-z0-9._-]{0,252})(?::([0-9]{1,5}))?", re.ASCII)
 _READS: Final = ("GET", "HEAD")
+_OF_BROWSERS: Final = ("origin", "referer", "sec-fetch-site", "sec-fetch-mode", "cookie", "accept-language")
 
 
 class _Authority(NamedTuple):
@@ -43,14 +44,19 @@ class SameOrigin:
     cannot send JSON. All this holds for the opening of a WebSocket too.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], setting: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: Iterable[str], setting: str, programs_send_json: bool = True
+    ) -> None:
         """Take the host names beside those of this machine, which are reached by http.
+
+        Without `programs_send_json` a body may have any type, or none, in a request that no browser has sent.
 
         A name that is an address (https://...) lets in pages of that scheme only, a bare one those of both. `setting`
         is where names are added, for the message. Raises ValueError for what is no host name.
         """
         self._app = app
         self._setting = setting
+        self._programs_send_json = programs_send_json
         self._schemes: dict[str, set[str]] = {}
         for host in (*_LOOPBACK, *hosts):
             scheme, _, rest = _origin_of(host.lower()).rpartition("://")
@@ -86,7 +92,8 @@ class SameOrigin:
             return _Refusal(403, f"This request comes from {', '.join(sources)[:100]}, not from a page of this host.")
         if self._is_sent_by_another_site(scope, headers):
             return _Refusal(403, "This request comes from a page of another site. Open the address itself.")
-        if method not in _READS and not _is_json_or_empty(headers):
+        is_free = not self._programs_send_json and not any(name in headers for name in _OF_BROWSERS)
+        if method not in _READS and not is_free and not _is_json_or_empty(headers):
             return _Refusal(415, "Send JSON, with the header Content-Type: application/json.")
         return None
 

@@ -48,23 +48,22 @@ def test_what_up_asks_of_the_sandbox_is_answered() -> None:
         assert ask(f"{sandbox.origin}/sandbox/integrations/{integration_id}/sync", method="POST") == 200
 
 
-def revived(stack: Stack, process: Process, *, times: int, alive_for: float) -> None:
-    """Have a process end so many times, each time so many seconds after its start."""
+def revived(stack: Stack, process: Process, *, times: int, by: signal.Signals) -> None:
+    """Have a process end so many times by a signal."""
     for _ in range(times):
         assert process.handle is not None
-        process.handle.kill()
+        process.handle.send_signal(by)
         process.handle.wait()
-        process.started_at -= alive_for
         assert stack.revive() == ["sleeper"]
 
 
-def test_what_is_killed_at_work_is_started_again_as_often_as_it_is_killed(sleeping: tuple[Stack, Process]) -> None:
-    revived(*sleeping, times=10, alive_for=20)
+def test_what_is_killed_is_started_again_as_often_as_it_is_killed(sleeping: tuple[Stack, Process]) -> None:
+    revived(*sleeping, times=10, by=signal.SIGKILL)
 
 
-def test_what_ends_at_each_start_is_given_up_and_its_log_named(sleeping: tuple[Stack, Process]) -> None:
-    with pytest.raises(StackError, match=r"sleeper ends at each start; .*sleeper\.log"):
-        revived(*sleeping, times=10, alive_for=0)
+def test_what_keeps_ending_is_given_up_and_its_log_named(sleeping: tuple[Stack, Process]) -> None:
+    with pytest.raises(StackError, match=r"sleeper keeps ending; .*sleeper\.log"):
+        revived(*sleeping, times=10, by=signal.SIGTERM)
 
 
 @pytest.fixture
