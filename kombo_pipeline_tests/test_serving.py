@@ -529,16 +529,25 @@ APP = Starlette(
 )
 def test_a_client_that_does_not_read_its_answer_is_closed(path: str, requests: int, answer: int) -> None:
     """The last holds more than all may hold together, and is closed for that."""
-    with serving_here(APP, seconds=Seconds(head=1, body=1, answer=answer)) as port, socket.socket() as connection:
+    with (
+        serving_here(APP, keep_alive_seconds=60, seconds=Seconds(head=1, body=1, answer=answer)) as port,
+        socket.socket() as connection,
+    ):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * requests)
         mine = connection.getsockname()[1]
+
+        def is_open() -> bool:
+            return any(
+                (one.laddr.port, one.raddr and one.raddr.port, one.status) == (port, mine, psutil.CONN_ESTABLISHED)
+                for one in psutil.Process().net_connections("tcp")
+            )
+
+        time.sleep(0.3)
+        assert is_open()
         deadline = time.monotonic() + 8
-        while any(
-            one.laddr.port == port and one.raddr and one.raddr.port == mine and one.status == psutil.CONN_ESTABLISHED
-            for one in psutil.Process().net_connections("tcp")
-        ):
+        while is_open():
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
