@@ -15,13 +15,13 @@ from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kombo_pipeline.backoffice.statements import users
+from kombo_pipeline.backoffice.threads import Pool, threads_of
 from kombo_pipeline.settings import Settings
 
 Role = Literal["viewer", "reviewer", "admin"]
@@ -117,12 +117,13 @@ def token_hash(token: str, *, purpose: str = "session") -> bytes:
     return hashlib.sha256(f"{purpose}:{token}".encode()).digest()
 
 
-def needs(role: Role, *, customers: bool = False) -> Callable[[Endpoint], GuardedEndpoint]:
-    """Let an endpoint run only for viewers of `role` or more, with `request.state.viewer` and `.form` set.
+def needs(role: Role, *, customers: bool = False, pool: Pool = "pages") -> Callable[[Endpoint], GuardedEndpoint]:
+    """Let an endpoint run only for viewers of `role` or more.
 
-    It runs in the thread pool. Customers that came by their link are kept out (404) unless `customers`. Nobody
-    signed in: a GET is sent to the sign-in page, a POST answered 401. Raises HTTPException 403 for a role that
-    does not suffice and for a POST that does not come from a form of ours.
+    It runs in a thread of `pool` when its visitor's turn has come, with `request.state.viewer` and `.form` set.
+    Customers that came by their link are kept out (404) unless `customers`. Nobody signed in: a GET is sent to the
+    sign-in page, a POST answered 401. Raises HTTPException 403 for a role that does not suffice and for a POST that
+    does not come from a form of ours.
     """
 
     def guard(endpoint: Endpoint) -> GuardedEndpoint:
@@ -132,7 +133,9 @@ def needs(role: Role, *, customers: bool = False) -> Callable[[Endpoint], Guarde
             if is_post:
                 refuse_other_sites(request)
                 request.state.form = await read_form(request)
-            return await run_in_threadpool(admit, request, is_post)
+            who = visitor(request)
+            theirs: Pool = "customers" if pool == "pages" and who.startswith("customer ") else pool
+            return await threads_of(request).run(theirs, who, functools.partial(admit, request, is_post))
 
         def admit(request: Request, is_post: bool) -> Response:
             viewer = identify(request)
@@ -182,6 +185,20 @@ def identify(request: Request) -> Viewer | None:
     if row:
         state.viewer = Viewer(row["user_name"], row["role"])
     return state.viewer  # type: ignore[no-any-return]
+
+
+def visitor(request: Request) -> str:
+    """Return whose turn a request takes, without a look into the warehouse: all browsers of a customer are one."""
+    access: Access = request.app.state.access
+    if token := request.cookies.get(access.customer_cookie):
+        customer_id = access.customer_of(token)
+        if customer_id is not None:
+            return f"customer {customer_id}"
+    if access.proxy_header is not None:
+        return f"proxy {request.headers.get(access.proxy_header, '')}"
+    if token := request.cookies.get(access.session_cookie):
+        return f"session {token}"
+    return f"address {request.client.host if request.client else ''}"
 
 
 def refuse_other_sites(request: Request) -> None:
