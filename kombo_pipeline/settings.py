@@ -43,6 +43,8 @@ class Settings:
     """KOMBO_OVERLAP_SECONDS: how far before the watermark an incremental fetch asks; 300 by default."""
     stale_after_days: float = 7
     """KOMBO_STALE_AFTER_DAYS: data older than so many days is too old for applications; 7 by default."""
+    customer_requests_an_hour: float = 60
+    """KOMBO_CUSTOMER_REQUESTS_AN_HOUR: requests to Kombo an hour by pastes of one customer; 60 by default."""
     backoffice_secret: str | None = field(default=None, repr=False)
     """KOMBO_BACKOFFICE_SECRET: signs forms and customers' links, 32 characters or more. `up` makes one."""
     backoffice_proxy_header: str | None = None
@@ -83,6 +85,9 @@ def load() -> Settings:
         data_dir=Path(_text("KOMBO_DATA_DIR") or ".local").absolute(),
         overlap_seconds=_number("KOMBO_OVERLAP_SECONDS", 300, unit="seconds", smallest=0, largest=86_400),
         stale_after_days=_number("KOMBO_STALE_AFTER_DAYS", 7, unit="days", smallest=1, largest=365),
+        customer_requests_an_hour=_number(
+            "KOMBO_CUSTOMER_REQUESTS_AN_HOUR", 60, unit="requests", smallest=0, largest=100_000
+        ),
         backoffice_secret=_text("KOMBO_BACKOFFICE_SECRET"),
         backoffice_proxy_header=_text("KOMBO_BACKOFFICE_PROXY_HEADER"),
         trusted_proxies=_networks("KOMBO_TRUSTED_PROXIES"),

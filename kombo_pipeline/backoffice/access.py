@@ -16,7 +16,6 @@ from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,6 +23,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kombo_pipeline.backoffice import proxies
 from kombo_pipeline.backoffice.statements import users
+from kombo_pipeline.backoffice.threads import Pool, threads_of
 from kombo_pipeline.settings import Settings
 
 Role = Literal["viewer", "reviewer", "admin"]
@@ -126,12 +126,13 @@ def token_hash(token: str, *, purpose: str = "session") -> bytes:
     return hashlib.sha256(f"{purpose}:{token}".encode()).digest()
 
 
-def needs(role: Role, *, customers: bool = False) -> Callable[[Endpoint], GuardedEndpoint]:
-    """Let an endpoint run only for viewers of `role` or more, with `request.state.viewer` and `.form` set.
+def needs(role: Role, *, customers: bool = False, pool: Pool = "pages") -> Callable[[Endpoint], GuardedEndpoint]:
+    """Let an endpoint run only for viewers of `role` or more.
 
-    It runs in the thread pool. Customers that came by their link are kept out (404) unless `customers`. Nobody
-    signed in: a GET is sent to the sign-in page, a POST answered 401. Raises HTTPException 403 for a role that
-    does not suffice and for a POST that does not come from a form of ours.
+    It runs in a thread of `pool` when its visitor's turn has come, with `request.state.viewer` and `.form` set.
+    Customers that came by their link are kept out (404) unless `customers`. Nobody signed in: a GET is sent to the
+    sign-in page, a POST answered 401. Raises HTTPException 403 for a role that does not suffice and for a POST that
+    does not come from a form of ours.
     """
 
     def guard(endpoint: Endpoint) -> GuardedEndpoint:
@@ -141,7 +142,9 @@ def needs(role: Role, *, customers: bool = False) -> Callable[[Endpoint], Guarde
             if is_post:
                 refuse_other_sites(request)
                 request.state.form = await read_form(request)
-            return await run_in_threadpool(admit, request, is_post)
+            who = visitor(request)
+            theirs: Pool = "customers" if pool == "pages" and who.startswith("customer ") else pool
+            return await threads_of(request).run(theirs, who, functools.partial(admit, request, is_post))
 
         def admit(request: Request, is_post: bool) -> Response:
             viewer = identify(request)
@@ -207,6 +210,20 @@ def _form_token(request: Request) -> str:
     if not token:
         token = request.state.new_form_token = new_token()
     return token
+
+
+def visitor(request: Request) -> str:
+    """Return whose turn a request takes, without a look into the warehouse: all browsers of a customer are one."""
+    access: Access = request.app.state.access
+    if token := request.cookies.get(access.customer_cookie):
+        customer_id = access.customer_of(token)
+        if customer_id is not None:
+            return f"customer {customer_id}"
+    if access.proxy_header is not None:
+        return f"proxy {_named_by_proxy(request)}"
+    if token := request.cookies.get(access.session_cookie):
+        return f"session {token}"
+    return f"address {proxies.visitor(request, access.trusted_proxies)}"
 
 
 def refuse_other_sites(request: Request) -> None:

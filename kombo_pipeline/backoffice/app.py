@@ -76,6 +76,7 @@ _WORDS: Mapping[int, tuple[str, str]] = {
     408: ("That came too slowly", "Nothing was saved. Send it again; if it fails again, in parts."),
     405: ("This address takes no such request", "Use the links and buttons of the pages."),
     413: ("That was too much at once", "Send it in parts; nothing was saved."),
+    429: ("That was too much at once", "Nothing was saved. Wait a moment, then try again."),
     500: ("Something went wrong here", "Nothing was saved. It is in the log; try again, or tell who runs this."),
     503: ("The database does not answer", "Nothing was saved. Try again in a moment."),
 }

@@ -61,6 +61,9 @@ grant update (customer_id, claimed_customer_id, claimed_at, declined_customer_id
     who_must_act, what_to_do) on core.integrations to kombo_backoffice;
 grant delete on core.own_job_matches to kombo_backoffice;
 
+-- Whose turn it is to ask Kombo for what somebody pasted.
+grant select, insert, update, delete on core.lookups to kombo_backoffice;
+
 grant usage on schema marts to kombo_analyst;
 grant select on all tables in schema marts to kombo_analyst;
 

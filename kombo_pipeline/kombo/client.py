@@ -95,6 +95,8 @@ class Kombo:
         self._max_attempts = max_attempts
         self._max_total_wait = max_total_wait
         self._sleep = sleep
+        self.requests = 0
+        """How many were sent, attempts that failed among them."""
         self._budget_resets_at = 0.0
         self._timeout = timeout
         self._run = Patience(max_total_wait)
@@ -323,6 +325,7 @@ class Kombo:
 
     def _exchange(self, request: "_Request", closed: threading.Event, patience: float) -> Answer:
         """One request and its whole answer; any status but 200 is raised as the KomboError it stands for."""
+        self.requests += 1
         requested_at, started = self._now(), time.monotonic()
         limit = min(MAX_RESPONSE_SECONDS, patience)
         chunks: list[bytes] = []

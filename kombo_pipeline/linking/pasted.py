@@ -5,7 +5,7 @@ Nothing is ever fetched from a pasted address: it is compared, and asked of Komb
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -16,6 +16,7 @@ import msgspec
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboError
+from kombo_pipeline.kombo.filters import batches
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
 from kombo_pipeline.kombo.tolerance import read_tolerantly
 from kombo_pipeline.linking.by_title import jobs_by_title
@@ -34,8 +35,11 @@ from kombo_pipeline.matching.objections import Side, confirms
 
 MAX_LINES: Final = 300
 MAX_CHARACTERS: Final = 2000
-MAX_URLS_ASKED: Final = 20
+MAX_URLS_ASKED: Final = 6
 """Kombo takes one address a request."""
+MAX_CODES_ASKED: Final = 50
+MAX_REQUESTS: Final = 12
+"""Requests to Kombo that one paste may make."""
 TITLE_CANDIDATES: Final = 3
 MAX_SECONDS: Final = 20
 """After which no more is asked of Kombo: somebody waits for the page."""
@@ -156,56 +160,74 @@ def resolve(conn: Connection, integration: Mapping[str, Any], lines: Sequence[Li
     return [verdicts.get(line.number) or Verdict(line=line, kind="nothing") for line in lines]
 
 
-def ask_kombo(
-    verdicts: Sequence[Verdict], *, api_url: str, api_key: str | None, integration_id: str
-) -> tuple[dict[int, list[Any]], str]:
-    """Ask Kombo for lines that nothing here answers to: its records by number of the line, and what went wrong.
+def to_ask(verdicts: Iterable[Verdict]) -> list[Line]:
+    """Return the lines that nothing here answers to and Kombo may know."""
+    lines = [verdict.line for verdict in verdicts if verdict.kind == "nothing"]
+    return [line for line in lines if line.urls or line.is_code]
 
-    A request a kind of identifier, and one an address. That Kombo answers with none is no proof of absence.
+
+def ask_kombo(
+    lines: Sequence[Line], *, api_url: str, api_key: str | None, integration_id: str, most: int = MAX_REQUESTS
+) -> tuple[dict[int, list[Any]], str, int]:
+    """Ask Kombo for lines: its records by number of the line, what was not asked in words, and requests made.
+
+    A request a kind of identifier, and one an address, `most` in all. That Kombo answers with none is no proof of
+    absence.
     """
-    asked = [
-        verdict.line
-        for verdict in verdicts
-        if verdict.kind == "nothing" and (verdict.line.urls or verdict.line.is_code)
-    ]
-    if not asked:
-        return {}, ""
     if not api_key:
-        return {}, "Kombo was not asked: KOMBO_API_KEY is not set for the back office."
+        return {}, "Kombo was not asked: KOMBO_API_KEY is not set for the back office.", 0
     found: dict[int, list[Any]] = {}
-    told = ""
+    coded = [line for line in lines if line.is_code]
+    urls = [(url, line.number) for line in lines for url in line.urls]
+    left, told, requests = set(), "", 0
     try:
         with Kombo(api_url=api_url, api_key=api_key, timeout=_TIMEOUT, max_attempts=2, max_total_wait=3) as kombo:
-            for number, record in _by_code(kombo, integration_id, asked):
-                found.setdefault(number, []).append(record)
-            urls = [(url, line.number) for line in asked for url in line.urls]
             until = time.monotonic() + MAX_SECONDS
-            for place, (url, number) in enumerate(urls):
-                if place == MAX_URLS_ASKED or time.monotonic() > until:
-                    told = f"{len(urls) - place} addresses were not asked of Kombo. Paste them again by themselves."
-                    break
-                found.setdefault(number, []).extend(_records(kombo.find_jobs(integration_id, post_urls=[url])))
+
+            def may_ask() -> bool:
+                return kombo.requests < most and time.monotonic() < until
+
+            try:
+                for number, record in _by_code(kombo, integration_id, coded[:MAX_CODES_ASKED], may_ask):
+                    found.setdefault(number, []).append(record)
+                left = {line.number for line in (coded[MAX_CODES_ASKED:] if may_ask() else coded)}
+                for place, (url, number) in enumerate(urls):
+                    if place == MAX_URLS_ASKED or not may_ask():
+                        left |= {number for _, number in urls[place:]}
+                        break
+                    found.setdefault(number, []).extend(_records(kombo.find_jobs(integration_id, post_urls=[url])))
+            finally:
+                requests = kombo.requests
     except (KomboError, ValueError) as error:
         told = f"Kombo could not be asked: {error}"
-    return {number: records for number, records in found.items() if records}, told
+    answered = {number: records for number, records in found.items() if records}
+    if not told and (unasked := len(left - answered.keys())):
+        lines_were = "1 line was" if unasked == 1 else f"{unasked} lines were"
+        told = f"{lines_were} not asked of Kombo, which takes few questions at once. Paste what is not found again."
+    return answered, told, requests
 
 
-def _by_code(kombo: Kombo, integration_id: str, lines: Iterable[Line]) -> Iterator[tuple[int, Any]]:
-    """The jobs that lines name by an id or a code, with the number of the line: three requests for all of them."""
+def _by_code(
+    kombo: Kombo, integration_id: str, lines: Iterable[Line], may_ask: Callable[[], bool]
+) -> Iterator[tuple[int, Any]]:
+    """The jobs that lines name by an id or a code, with the number of the line: some three requests for all of them."""
     codes = {line.codes[-1]: line.number for line in lines if line.is_code and "," not in line.codes[-1]}
     if not codes:
         return
     seen: set[tuple[int, str]] = set()
     for kind, name in (("ids", "id"), ("remote_ids", "remote_id"), ("job_codes", "job_code")):
         # Kombo compares to the letter, people do not write so.
-        variants = [text for code in codes for text in (code, code.upper())] if name == "job_code" else codes
-        wanted: dict[str, Any] = {kind: list(dict.fromkeys(variants))}
-        for record in _records(kombo.find_jobs(integration_id, **wanted)):
-            text = (getattr(record, name) or "").casefold()
-            for code, number in codes.items():
-                if code.casefold() == text and (number, record.id) not in seen:
-                    seen.add((number, record.id))
-                    yield number, record
+        variants = [text for code in codes for text in (code, code.upper())] if name == "job_code" else list(codes)
+        for batch in batches(variants):
+            if not may_ask():
+                return
+            wanted: dict[str, Any] = {kind: batch}
+            for record in _records(kombo.find_jobs(integration_id, **wanted)):
+                text = (getattr(record, name) or "").casefold()
+                for code, number in codes.items():
+                    if code.casefold() == text and (number, record.id) not in seen:
+                        seen.add((number, record.id))
+                        yield number, record
 
 
 def with_kombo(

@@ -124,7 +124,9 @@ async def _withdraw(request: Request, customer_id: str) -> dict[str, Any]:
     own_job_id, is_dry = query.get("own_job_id", ""), _flag(query, "dry_run")
     if not own_job_id or "\0" in own_job_id:
         raise _RefusedError(422, "name the job: ?own_job_id=ID")
-    withdrawn = await anyio.to_thread.run_sync(_withdraw_one, request, customer_id, own_job_id, is_dry)
+    withdrawn = await anyio.to_thread.run_sync(
+        _withdraw_one, request, customer_id, own_job_id, is_dry, limiter=_limiter(request)
+    )
     return {"withdrawn": withdrawn, "dry_run": is_dry}
 
 

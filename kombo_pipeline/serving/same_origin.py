@@ -44,9 +44,7 @@ class SameOrigin:
     cannot send JSON. All this holds for the opening of a WebSocket too.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, hosts: Iterable[str], setting: str, programs_send_json: bool = True
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], setting: str, programs_send_json: bool = True) -> None:
         """Take the host names beside those of this machine, which are reached by http.
 
         Without `programs_send_json` a body may have any type, or none, in a request that no browser has sent.

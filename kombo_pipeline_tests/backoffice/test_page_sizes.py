@@ -143,6 +143,15 @@ def test_a_page_stays_small(backoffice: Backoffice, big: Customer, key: tuple[st
     assert len(answer.content) <= rendering.MAX_PAGE_BYTES
 
 
+def test_what_was_pasted_comes_back_as_a_small_page(backoffice: Backoffice, big: Customer) -> None:
+    customer = backoffice.customer(big.customer)
+    for line in (HOSTILE * 150, "Engineer 3 " + HOSTILE * 150, "many-1 " + '"' * 600):
+        text = "\n".join(f"{line}{number}" for number in range(330))
+        answer = customer.submit("/picker/paste", integration=big.integration, text=text)
+        assert answer.status_code in (200, 413)
+        assert len(answer.content) <= rendering.MAX_PAGE_BYTES
+
+
 def test_a_long_description_is_cut_on_the_card_and_given_whole_as_plain_text(
     backoffice: Backoffice, big: Customer
 ) -> None:

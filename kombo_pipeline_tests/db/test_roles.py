@@ -43,6 +43,7 @@ BACKOFFICE = {
     "core.successions": "select update",
     "core.carried_links": "select insert update",
     "core.carried_decisions": "select insert",
+    "core.lookups": "select insert update delete",
     "core.backoffice_users": "select",
     "core.backoffice_sessions": "select insert update delete",
     "core.sign_in_attempts": "select insert update delete",

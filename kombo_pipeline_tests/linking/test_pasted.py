@@ -125,7 +125,7 @@ def asked(conn: Connection, world: World, text: str, integration: str, **options
     [row] = exposed_jobs.integrations(conn, customer_id="acme")
     found = pasted.resolve(conn, row, pasted.read_lines(text)[0])
     given = {"api_url": os.environ["KOMBO_API_URL"], "api_key": "sandbox-key"} | options
-    answered, told = pasted.ask_kombo(found, integration_id=integration, **given)
+    answered, told, _ = pasted.ask_kombo(pasted.to_ask(found), integration_id=integration, **given)
     return [(each.kind, each.jobs) for each in pasted.with_kombo(conn, integration, found, answered)], told
 
 

@@ -114,7 +114,7 @@ def detail(request: Request) -> Response:
     return _detail(request)
 
 
-@needs("reviewer")
+@needs("reviewer", pool="dagster")
 def fetch(request: Request) -> Response:
     """Start a run in Dagster that fetches the integration, and lead to it."""
     integration_id, full = request.path_params["integration_id"], request.state.form.get("full") == "1"

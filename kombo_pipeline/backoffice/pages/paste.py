@@ -12,8 +12,10 @@ from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.widgets.exposure import act, channel, chips, visible_integration
 from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.linking import pasted
-from kombo_pipeline.linking.pasted import Verdict
+from kombo_pipeline.linking.pasted import Line, Verdict
 from kombo_pipeline.linking.statements import exposed_jobs as statements
+from kombo_pipeline.linking.statements import lookups
+from kombo_pipeline.linking.statements.lookups import Turn
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "found": ("good", "found"),
@@ -24,6 +26,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "nothing": ("bad", "belongs to nothing"),
 }
 _MAX_TEXT: Final = 200_000
+_UNASKED: Final = "Kombo could not be asked about every line; what is not found here may still be there."
 
 
 @needs("viewer", customers=True)
@@ -38,9 +41,9 @@ def show(request: Request) -> Response:
     return _page(request, integration)
 
 
-@needs("reviewer", customers=True)
+@needs("reviewer", customers=True, pool="kombo")
 def read(request: Request) -> Response:
-    """A verdict for each line. Kombo is asked for what is not in the warehouse, without a transaction held open."""
+    """A verdict for each line. Kombo is asked for what is not in the warehouse, without a connection held meanwhile."""
     form = request.state.form
     text = form.get("text", "")[:_MAX_TEXT]
     lines, too_many = pasted.read_lines(text)
@@ -48,18 +51,57 @@ def read(request: Request) -> Response:
         integration = visible_integration(request, conn, form.get("integration"))
         integration_id = integration["integration_id"]
         verdicts = pasted.resolve(conn, integration, lines)
-    settings = request.app.state.settings
-    answered, told = pasted.ask_kombo(
-        verdicts, api_url=settings.kombo_api_url, api_key=settings.kombo_api_key, integration_id=integration_id
-    )
-    if told and request.state.viewer.customer_id is not None:
-        told = "Kombo could not be asked about every line; what is not found here may still be there."
+    answered, told = _ask_kombo(request, integration_id, pasted.to_ask(verdicts))
     with rendering.warehouse(request) as conn:
         if answered:
             verdicts = pasted.with_kombo(conn, integration_id, verdicts, answered)
         ids = sorted({job for verdict in verdicts for job in verdict.jobs})
         rows = {row["kombo_job_id"]: row for row in statements.jobs(conn, integration_id, ids)}
     return _page(request, integration, text=text, verdicts=verdicts, rows=rows, too_many=too_many, told=told)
+
+
+def _ask_kombo(request: Request, integration_id: str, lines: list[Line]) -> tuple[dict[int, list[Any]], str]:
+    """Ask Kombo when it is the viewer's turn: its records by number of the line, and what was not asked and why."""
+    settings, viewer = request.app.state.settings, request.state.viewer
+    if not lines:
+        return {}, ""
+    with rendering.warehouse(request) as conn:
+        turn = lookups.begin(
+            conn,
+            customer_id=viewer.customer_id,
+            asked_by=viewer.name,
+            budget=int(settings.customer_requests_an_hour),
+            most=pasted.MAX_REQUESTS,
+            at_a_time=lookups.CUSTOMERS_AT_A_TIME,
+        )
+    if turn.lookup_id is None:
+        return {}, _why_not(turn)
+    requests = turn.requests
+    try:
+        answered, told, requests = pasted.ask_kombo(
+            lines,
+            api_url=settings.kombo_api_url,
+            api_key=settings.kombo_api_key,
+            integration_id=integration_id,
+            most=turn.requests,
+        )
+    finally:
+        with rendering.warehouse(request) as conn:
+            lookups.end(conn, turn.lookup_id, requests=requests)
+    return answered, _UNASKED if told.startswith("Kombo ") and viewer.customer_id is not None else told
+
+
+def _why_not(turn: Turn) -> str:
+    """Why Kombo is not asked now, and when one can go on."""
+    match turn.why_not:
+        case "asking":
+            why = "another paste of yours is being asked. Read this one again when it is answered"
+        case "others ask":
+            why = "others are asking. Read this again in a minute"
+        case _:
+            at = f"at {turn.again_at:%H:%M} UTC" if turn.again_at else "when the limit is raised"
+            why = f"the questions of this hour are used up. Read this again {at}"
+    return f"Kombo was not asked: {why}. What is not found here may still be there."
 
 
 @needs("reviewer", customers=True)
@@ -109,6 +151,8 @@ def _page(
         gone=statements.GONE,
         too_many=too_many,
         max_lines=pasted.MAX_LINES,
+        most_codes=pasted.MAX_CODES_ASKED,
+        most_urls=pasted.MAX_URLS_ASKED,
         told=told,
         may_choose=request.state.viewer.may("reviewer"),
     )
