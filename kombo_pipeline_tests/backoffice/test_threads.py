@@ -159,7 +159,8 @@ def test_a_killed_process_keeps_nobody_from_asking_for_long(backoffice: Backoffi
     with backoffice.connect() as conn:
         assert lookups.begin(conn, **turn).lookup_id is not None
         conn.commit()
-        assert lookups.begin(conn, **turn).why_not == "asking"
+        second = lookups.begin(conn, **turn)
+        assert (second.why_not, second.lookup_id) == ("asking", None)
         conn.execute("update core.lookups set until = clock_timestamp()")
         assert lookups.begin(conn, **turn).lookup_id is not None
         conn.execute("update core.lookups set started_at = started_at - interval '2 days'")
@@ -179,7 +180,7 @@ def test_pages_come_while_people_sign_in(backoffice: Backoffice) -> None:
 
     with crowd(sign_in, 50) as codes:
         assert slowest_page(backoffice, "/links") < 1
-    assert set(codes) <= {303, 401, 429}
+    assert set(codes) <= {303, 401, 429, 503}
 
 
 def test_pages_come_while_dagster_does_not_answer(

@@ -1,7 +1,6 @@
 """The Dagster instance of dagster.yaml, on a Postgres database of its own."""
 
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -50,17 +49,6 @@ def test_a_warning_of_the_client_shows_in_the_log_of_the_run(instance: dg.Dagste
     run_id = dg.materialize([looked_at], instance=instance).run_id
     messages = [(entry.level, entry.user_message) for entry in instance.all_logs(run_id)]
     assert (logging.WARNING, "Kombo does not answer") in messages
-
-
-def test_dagster_reads_no_dotenv_file_by_itself(
-    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".env").write_text("KOMBO_API_URL=https://evil.example/v1\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KOMBO_API_URL", "https://api.kombo.dev/v1")
-    with dg.DagsterInstance.from_ref(instance.get_ref()) as as_in_a_new_process:
-        as_in_a_new_process.inject_env_vars("kombo_pipeline")
-    assert os.environ["KOMBO_API_URL"] == "https://api.kombo.dev/v1"
 
 
 def test_what_is_pruned_leaves_no_results_of_checks_behind(instance: dg.DagsterInstance) -> None:

@@ -362,7 +362,7 @@ FOREIGN = {
     "foreign page": {"Origin": "http://evil.example"},
     "sandboxed page": {"Origin": "null"},
     "page of another port": {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
-    "form": {"Content-Type": "text/plain"},
+    "form": {"Content-Type": "text/plain", "Sec-Fetch-Site": "none"},
     "form of an old browser": {"Content-Type": "application/x-www-form-urlencoded", "Referer": "http://evil.example/"},
 }
 
@@ -379,6 +379,13 @@ def test_a_page_of_another_site_changes_nothing_in_the_sandbox(world, integratio
         assert httpx.post(f"{api.origin}/sandbox/{path}", content=body, headers=headers).status_code in (403, 415)
     assert (world.integrations(), len(world.integration(integration_id).ats.jobs), world.clock.now()) == before
     assert world.drain() == []
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", None])
+def test_a_program_may_send_a_body_of_any_type(world, integration_id, api, kind):
+    headers = {"Content-Type": kind} if kind else {}
+    answer = httpx.post(f"{api.origin}/sandbox/integrations/{integration_id}/sync", content=b"{}", headers=headers)
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/sandbox", "/v1/ats/jobs", "/v1/check-api-key", "/nothing"])
