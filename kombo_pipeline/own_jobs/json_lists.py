@@ -24,7 +24,8 @@ IsJob = Callable[[Mapping[str, Any]], bool]
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _MAX_DEPTH: Final = 5
 """A list of jobs is looked for so many objects deep."""
-_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+# A string that has no end reaches to that of the text, so that nothing in it is read twice.
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def _integer(digits: str) -> int | str:

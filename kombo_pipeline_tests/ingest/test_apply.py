@@ -10,6 +10,7 @@ from kombo_pipeline.ingest import lifecycle
 from kombo_pipeline.ingest.apply import release_records
 from kombo_pipeline.ingest.statements import fetches
 from kombo_pipeline.kombo.errors import KomboError
+from kombo_pipeline.limits import DESCRIPTION
 from kombo_pipeline.sandbox.traffic import Fault
 from kombo_pipeline_tests.ingest.model import (
     NESTED_TABLES,
@@ -250,11 +251,18 @@ def test_a_lone_surrogate_becomes_a_replacement_character(acme: Customer, known:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unseen"])
-def test_a_description_of_ten_megabytes_is_read(acme: Customer, known: bool) -> None:
+def test_a_description_is_read_up_to_its_limit_and_one_of_ten_megabytes_is_left_out(
+    acme: Customer, known: bool
+) -> None:
     record = acme.kombo_job(acme.ids()[0]) | ({} if known else {"id": "fresh"})
+    longest = "ä\\\t\n\r" * (DESCRIPTION.most // 6)
+    acme.answer([record | {"description": longest}])
+    acme.fetch()
+    assert acme.job(record["id"])["description"] == longest
     acme.answer([record | {"description": "ä\\\t\n\r" * 2_000_000}])
     acme.fetch()
-    assert acme.job(record["id"])["description"] == "ä\\\t\n\r" * 2_000_000
+    job = acme.job(record["id"])
+    assert (job["description"], list(job["unreadable_fields"])) == (longest, ["description"])
 
 
 def test_only_the_id_is_needed_to_read_a_record(acme: Customer) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.limits import TITLE
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.by_title import jobs_by_title
 from kombo_pipeline.linking.candidates import Matched, match_integration
@@ -338,7 +339,7 @@ def test_without_a_customer_nothing_is_matched_and_it_is_said_why(acme: Customer
     assert "not registered" in match_integration(acme.conn, "nobody:1").why
 
 
-@pytest.mark.parametrize("title", ["", " ", "x" * 10_000, "\u202e\U0001f600", "(m/w/d)", "工程师"])
+@pytest.mark.parametrize("title", ["", " ", "x" * TITLE.most, "\u202e\U0001f600", "(m/w/d)", "工程师"])
 def test_any_title_is_matched(acme: Customer, title: str) -> None:
     acme.ats("a", title or None)  # type: ignore[arg-type]
     acme.own("1", title)
@@ -491,6 +492,8 @@ def test_one_text_of_a_customer_holds_no_run_up(acme: Customer) -> None:
 
 
 def test_an_id_of_an_ats_that_is_longer_than_any_names_nothing(acme: Customer) -> None:
+    # The database takes no longer one of an own job: it was written before there was a limit.
+    acme.conn.execute("alter table core.own_jobs drop constraint remote_id_is_not_too_long")
     for length in (500, 501):
         acme.ats(f"k{length}", remote_id="9" * length)
         acme.own(f"o{length}", "Engineer", remote_id="9" * length)
