@@ -90,7 +90,7 @@ class _BodiesInTime:
         self._app, self._doors = app, doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._doors.slow_body(scope["path"]) is not None:
+        if scope["type"] != "http" or _has_come(receive) or self._doors.slow_body(scope["path"]) is not None:
             return await self._app(scope, receive, send)
         end = asyncio.get_running_loop().time() + self._doors.seconds.body
         is_whole = False
@@ -108,6 +108,11 @@ class _BodiesInTime:
             return message
 
         return await self._app(scope, receive_in_time, send)
+
+
+def _has_come(receive: Receive) -> bool:
+    """Whether the body of a request is whole already, as most are: then nobody need watch the time."""
+    return getattr(getattr(receive, "__self__", None), "more_body", True) is False
 
 
 def _raise_file_limit(connections: int) -> int:
