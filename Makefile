@@ -11,7 +11,7 @@ run: $(INSTALLED) ## everything on this machine; `make run ARGS=--once` passes a
 	$(BIN)/kombo-pipeline up $(ARGS)
 
 test: $(DEV_INSTALLED) ## the whole suite; a file's tests stay together, for they share servers
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(DEV_INSTALLED) ## what takes minutes, or needs programs or rights that not every machine gives
 	$(BIN)/python -m pytest -m long -rs $(ARGS)

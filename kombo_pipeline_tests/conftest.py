@@ -123,3 +123,8 @@ def run(world: World, dagster_instance: Any) -> Callable[..., Any]:
         )
 
     return execute
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, the whole stack of processes: last, one core would wait for it."""
+    items.sort(key=lambda item: "local" not in item.path.parts)

@@ -312,6 +312,7 @@ def test_who_is_late_is_told_408(door: Door, begun: str) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.long
 def test_a_load_balancer_keeps_its_connection_between_requests(door: Door) -> None:
     with door.connect() as connection:
         for _ in range(3):
@@ -417,7 +418,7 @@ def test_unfinished_heads_of_a_crowd_cost_little_memory(patient: Door) -> None:
         assert deliver(patient, "beside heads")[0] == 200
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_at_the_real_limits_slow_and_silent_connections_end_after_ten_seconds(patient: Door) -> None:
     names = ("nothing", "half a head", "half a body", "half a body nobody reads")
     found = {}
@@ -605,6 +606,7 @@ def test_a_request_is_answered_503_only_when_as_many_are_in_work_as_there_may_be
             assert {each.recv(12) for each in working} == {b"HTTP/1.1 200"}
 
 
+@pytest.mark.long
 def test_websockets_are_open_where_they_are_allowed_and_stay_open() -> None:
     with (
         serving_here(APP, websockets=True, seconds=SHORT) as port,
