@@ -183,6 +183,7 @@ def test_pages_come_while_people_sign_in(backoffice: Backoffice) -> None:
     assert set(codes) <= {303, 401, 429, 503}
 
 
+@pytest.mark.long
 def test_pages_come_while_dagster_does_not_answer(
     world: World, backoffice: Backoffice, integrations: dict[str, str]
 ) -> None:

@@ -68,7 +68,7 @@ def read(record: dict[str, Any] | bytes) -> dict[str, str | None]:
     return dict(zip(JOB_COLUMNS, values, strict=True))
 
 
-@settings(quick, max_examples=2000)
+@settings(quick, max_examples=600)
 @given(RECORDS, ENDINGS)
 def test_a_record_that_says_closed_or_deleted_is_read_as_such_whatever_else_it_holds(
     record: dict[str, Any], ending: dict[str, str]
@@ -79,7 +79,7 @@ def test_a_record_that_says_closed_or_deleted_is_read_as_such_whatever_else_it_h
     assert row["kombo_job_id"] == "job"
 
 
-@settings(quick, max_examples=1000)
+@settings(quick, max_examples=300)
 @given(RECORDS)
 @example({"id": "job", "status": "OPEN\0"})
 @example({"id": "job", "status": "OPEN", "remote_deleted_at": {}})
@@ -93,7 +93,7 @@ def test_only_a_record_that_certainly_says_so_is_open_or_public(record: dict[str
         assert record.get("visibility") == row["visibility"]
 
 
-@settings(quick, max_examples=1000)
+@settings(quick, max_examples=300)
 @given(RECORDS, st.sampled_from(FIELDS), VALUES)
 def test_what_is_readable_does_not_depend_on_what_else_is_odd(record: dict[str, Any], field: str, value: Any) -> None:
     """A field reads the same beside an odd neighbour as it does alone."""
@@ -152,7 +152,7 @@ def test_a_text_that_is_no_json_object_is_refused_in_words(text: bytes) -> None:
         nesting.entries(text)
 
 
-@settings(quick, max_examples=500)
+@settings(quick, max_examples=200)
 @given(st.dictionaries(TEXTS, VALUES, max_size=4))
 def test_an_object_taken_apart_is_the_object(content: dict[str, Any]) -> None:
     text = json.dumps(content).encode()

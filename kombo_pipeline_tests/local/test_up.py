@@ -280,6 +280,7 @@ def test_a_second_up_on_the_same_directory_is_refused_in_one_line(session: Up) -
     assert session.process.poll() is None
 
 
+@pytest.mark.long
 def test_whatever_is_killed_everything_is_caught_up_and_no_acknowledged_event_is_lost(session: Up) -> None:
     control = session.address("Sandbox")
     customers = [each["id"] for each in httpx.get(control).json()["integrations"]]

@@ -349,6 +349,7 @@ def test_no_mutation_goes_through_the_websocket(page: Page, webserver: str) -> N
 # The command
 
 
+@pytest.mark.long
 def test_the_command_says_what_it_lacks_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "workspace.yaml").write_text("load_from: []\n")
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
