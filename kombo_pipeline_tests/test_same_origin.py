@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -313,8 +313,10 @@ def test_what_is_no_host_name_is_refused_at_the_start(host: str) -> None:
         max_size=5,
     ).map("".join)
 )
+@example(host=" localhost ")
+@example(host="localhost\t")
 def test_of_anything_composed_around_an_own_name_only_the_name_and_a_port_are_answered(port: int, host: str) -> None:
     # Blanks around the value of a header are none of it.
-    own_name = re.fullmatch(r"(localhost\.?|127\.0\.0\.1\.?|\[::1\])(:(?P<port>[0-9]{1,5}))?", host.strip(" "))
+    own_name = re.fullmatch(r"(localhost\.?|127\.0\.0\.1\.?|\[::1\])(:(?P<port>[0-9]{1,5}))?", host.strip(" \t"))
     is_own = own_name is not None and int(own_name["port"] or 0) <= 65_535
     assert (asked(port, "GET", [("Host", host)])[0] == 200) == is_own

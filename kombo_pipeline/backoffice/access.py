@@ -7,14 +7,16 @@ opened in this browser, the proxy's header where one is trusted, a session.
 import functools
 import hashlib
 import hmac
-import re
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
+import psycopg
 from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -23,7 +25,8 @@ from starlette.responses import RedirectResponse, Response
 
 from kombo_pipeline.backoffice import proxies
 from kombo_pipeline.backoffice.statements import users
-from kombo_pipeline.backoffice.threads import Pool, threads_of
+from kombo_pipeline.backoffice.threads import Pool, Threads
+from kombo_pipeline.serving.same_origin import read_origin
 from kombo_pipeline.settings import Settings
 
 Role = Literal["viewer", "reviewer", "admin"]
@@ -33,7 +36,8 @@ MINIMUM_SECRET_LENGTH = 32
 SESSION_HOURS = 8
 CUSTOMER_LINK_DAYS = 7
 MAX_FORM_FIELDS = 20_000
-_ORIGIN: Final = re.compile(r"(https?)://([^\s/?#@\\]+)", re.IGNORECASE)
+MAX_BYTES_OF_STRANGERS: Final = 16 * 1024
+"""A longer form is taken apart only for somebody who is signed in: all requests wait meanwhile."""
 
 Endpoint = Callable[[Request], Response]
 
@@ -141,10 +145,14 @@ def needs(role: Role, *, customers: bool = False, pool: Pool = "pages") -> Calla
             is_post = request.method not in ("GET", "HEAD")
             if is_post:
                 refuse_other_sites(request)
-                request.state.form = await read_form(request)
             who = visitor(request)
             theirs: Pool = "customers" if pool == "pages" and who.startswith("customer ") else pool
-            return await threads_of(request).run(theirs, who, functools.partial(admit, request, is_post))
+            threads: Threads = request.app.state.threads
+            if is_post:
+                if len(await request.body()) > MAX_BYTES_OF_STRANGERS:
+                    await threads.run(theirs, who, functools.partial(_refuse_strangers, request))
+                request.state.form = await read_form(request)
+            return await threads.run(theirs, who, functools.partial(admit, request, is_post))
 
         def admit(request: Request, is_post: bool) -> Response:
             viewer = identify(request)
@@ -243,22 +251,13 @@ def refuse_other_sites(request: Request) -> None:
             raise HTTPException(403, "This form was sent from another site")
         return
     public = urlsplit(access.url)
-    ours = {_origin(f"{public.scheme}://{public.netloc}")}
+    ours = {read_origin(f"{public.scheme}://{public.netloc}")}
     if not access.is_https:
-        ours.add(_origin(f"{request.url.scheme}://{request.headers.get('host', '')}"))
-    if len(origins) != 1 or _origin(origins[0]) is None or _origin(origins[0]) not in ours:
+        ours.add(read_origin(f"{request.url.scheme}://{request.headers.get('host', '')}"))
+    if len(origins) != 1 or read_origin(origins[0]) is None or read_origin(origins[0]) not in ours:
         raise HTTPException(
             403, "Your browser does not say where this form comes from; the back office needs https or this machine"
         )
-
-
-def _origin(text: str) -> tuple[str, str] | None:
-    """Scheme and host with port, in the one way that compares; None for what is no origin, as `null`."""
-    found = _ORIGIN.fullmatch(text)
-    if found is None:
-        return None
-    scheme, host = found[1].lower(), found[2].lower()
-    return scheme, host.removesuffix(":443" if scheme == "https" else ":80")
 
 
 def check_csrf(request: Request) -> None:
@@ -272,10 +271,14 @@ def check_csrf(request: Request) -> None:
         )
 
 
-async def read_form(request: Request, *, max_fields: int = MAX_FORM_FIELDS) -> FormData:
-    """Return the fields of a form; raises HTTPException 400 for one that cannot be read or carries files."""
+async def read_form(request: Request, *, max_fields: int = MAX_FORM_FIELDS, max_bytes: float = math.inf) -> FormData:
+    """Return the fields of a form.
+
+    Raises HTTPException 400 for one that cannot be read or carries files, 413 for a longer one.
+    """
     # Parsed only once it is whole: the fields of half a form would take a hundred times the memory of its bytes.
-    await request.body()
+    if len(await request.body()) > max_bytes:
+        raise HTTPException(413)
     return await request.form(max_files=0, max_fields=max_fields)
 
 
@@ -284,6 +287,13 @@ def customer_link(request: Request, customer_id: str, *, days: float = CUSTOMER_
     if not request.state.viewer.may("admin"):
         raise HTTPException(403)
     return request.app.state.access.customer_link(customer_id, days=days)  # type: ignore[no-any-return]
+
+
+def _refuse_strangers(request: Request) -> None:
+    """Raise HTTPException 401 when nobody is signed in; without a warehouse nobody can tell."""
+    with suppress(psycopg.OperationalError):
+        if identify(request) is None:
+            _sign_in_first(request, is_post=True)
 
 
 def _sign_in_first(request: Request, is_post: bool) -> Response:

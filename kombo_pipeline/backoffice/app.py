@@ -37,6 +37,7 @@ from kombo_pipeline.backoffice.pages import (
     sign_in,
     takeovers,
 )
+from kombo_pipeline.backoffice.threads import Threads
 from kombo_pipeline.db import versions
 from kombo_pipeline.db.connection import Connection, Session, with_driver
 from kombo_pipeline.linking import notices
@@ -46,6 +47,8 @@ from kombo_pipeline.settings import Settings
 MAX_FORM_BYTES = 1024 * 1024
 """A longer form is answered 413: ten thousand chosen jobs, or a paste of as many lines, fit in it."""
 STATEMENT_SECONDS = 30
+LOCK_SECONDS = 5
+"""What another transaction has locked is waited for as long; then the request is answered 503."""
 CONNECTIONS = 8
 WAIT_SECONDS = 5
 """A request that gets no connection by then is answered 503."""
@@ -109,6 +112,7 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
             "connect_timeout": WAIT_SECONDS,
             "settings": {
                 "statement_timeout": f"{STATEMENT_SECONDS}s",
+                "lock_timeout": f"{LOCK_SECONDS}s",
                 "idle_in_transaction_session_timeout": "60s",
             },
         },
@@ -151,6 +155,7 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
         exception_handlers={
             HTTPException: _http_error,
             ClientDisconnect: _left,
+            psycopg.errors.LockNotAvailable: _locked,
             psycopg.OperationalError: _no_warehouse,
             psycopg.DataError: _unreadable,
             Exception: _our_error,
@@ -162,7 +167,9 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
     application.state.settings = settings
     application.state.pool = pool
     application.state.feed_tokens = feed.read_tokens(settings.own_jobs_tokens)
+    application.state.threads = Threads()
     application.state.turns = sign_in.Turns()
+    application.state.feed_turns = feed.Turns()
     application.state.warned_of_proxies = False
     return application
 
@@ -288,6 +295,11 @@ async def _left(_: Request, __: Exception) -> Response:
 
 async def _no_warehouse(request: Request, _: Exception) -> Response:
     return await run_in_threadpool(_error_page, request, 503, "", {"Retry-After": "5"})
+
+
+async def _locked(request: Request, _: Exception) -> Response:
+    told = "Something else is changing the same data. Nothing was saved. Try again in a moment."
+    return await run_in_threadpool(_error_page, request, 503, told, {"Retry-After": "5"})
 
 
 async def _unreadable(request: Request, _: Exception) -> Response:

@@ -5,7 +5,9 @@ import hmac
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, BinaryIO, Final, NamedTuple, cast
+from functools import partial
+from typing import Any, BinaryIO, Final, NamedTuple, TypeVar, cast
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -43,6 +45,7 @@ _FORMATS: Final[Mapping[str, Format]] = {
 }
 _FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
+T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 
@@ -71,6 +74,20 @@ def read_tokens(entries: Iterable[str]) -> list[Token]:
             )
         tokens.append(Token(customer_id, secret.encode()))
     return tokens
+
+
+class Turns:
+    """Who is served now: AT_A_TIME requests, and one of a customer, whose lists change the same jobs."""
+
+    def __init__(self) -> None:
+        self._all = anyio.CapacityLimiter(AT_A_TIME)
+        self._customers: WeakValueDictionary[str, anyio.Semaphore] = WeakValueDictionary()
+
+    async def run(self, customer_id: str, serve: Callable[[], T]) -> T:
+        """Run in a thread when the customer's turn has come."""
+        turn = self._customers.setdefault(customer_id, anyio.Semaphore(1))
+        async with turn:
+            return await anyio.to_thread.run_sync(serve, limiter=self._all)
 
 
 class _RefusedError(Exception):
@@ -114,9 +131,8 @@ async def _receive(request: Request, customer_id: str) -> dict[str, Any]:
     options = _options(request)
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
         await _store(request, body)
-        return await anyio.to_thread.run_sync(
-            _import, request, cast(BinaryIO, body), customer_id, form, options, limiter=_limiter(request)
-        )
+        turns: Turns = request.app.state.feed_turns
+        return await turns.run(customer_id, partial(_import, request, cast(BinaryIO, body), customer_id, form, options))
 
 
 async def _withdraw(request: Request, customer_id: str) -> dict[str, Any]:
@@ -124,9 +140,8 @@ async def _withdraw(request: Request, customer_id: str) -> dict[str, Any]:
     own_job_id, is_dry = query.get("own_job_id", ""), _flag(query, "dry_run")
     if not own_job_id or "\0" in own_job_id:
         raise _RefusedError(422, "name the job: ?own_job_id=ID")
-    withdrawn = await anyio.to_thread.run_sync(
-        _withdraw_one, request, customer_id, own_job_id, is_dry, limiter=_limiter(request)
-    )
+    turns: Turns = request.app.state.feed_turns
+    withdrawn = await turns.run(customer_id, partial(_withdraw_one, request, customer_id, own_job_id, is_dry))
     return {"withdrawn": withdrawn, "dry_run": is_dry}
 
 
@@ -138,13 +153,6 @@ def _withdraw_one(request: Request, customer_id: str, own_job_id: str, is_dry: b
         if is_dry:
             conn.rollback()
     return len(withdrawn)
-
-
-def _limiter(request: Request) -> anyio.CapacityLimiter:
-    state = request.app.state
-    if not hasattr(state, "feed_limiter"):
-        state.feed_limiter = anyio.CapacityLimiter(AT_A_TIME)
-    return state.feed_limiter  # type: ignore[no-any-return]
 
 
 def _admitted(request: Request) -> str:

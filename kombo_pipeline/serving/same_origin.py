@@ -21,8 +21,25 @@ _READS: Final = ("GET", "HEAD")
 _OF_BROWSERS: Final = ("origin", "referer", "sec-fetch-site", "sec-fetch-mode", "cookie", "accept-language")
 
 
+class Origin(NamedTuple):
+    """Where a page comes from, in the one spelling that can be compared."""
+
+    scheme: str
+    name: str
+    port: int
+
+
+def read_origin(text: str) -> Origin | None:
+    """Read an `Origin` header: `https://name` or `https://name:port`; None for anything else, as `null`."""
+    scheme, _, rest = text.lower().partition("://")
+    authority = _parsed(rest)
+    if authority is None or scheme not in _DEFAULT_PORTS:
+        return None
+    return Origin(scheme, authority.name, authority.port or _DEFAULT_PORTS[scheme])
+
+
 class _Authority(NamedTuple):
-    """A host name in one spelling, and the port where one is written."""
+    """A host name in lower case, and the port where one is written."""
 
     name: str
     port: int | None
@@ -61,7 +78,7 @@ class SameOrigin:
             authority = _parsed(rest)
             if authority is None or scheme not in ("", *_DEFAULT_PORTS):
                 raise ValueError(f"{setting}: {host!r} is no host name; write one such as dagster.example.com")
-            self._schemes.setdefault(authority.name, set()).update([scheme] if scheme else _DEFAULT_PORTS)
+            self._schemes.setdefault(_undotted(authority.name), set()).update([scheme] if scheme else _DEFAULT_PORTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -77,8 +94,8 @@ class SameOrigin:
     def _refusal(self, scope: Scope) -> _Refusal | None:
         headers, method = Headers(scope=scope), scope.get("method", "GET")
         given = headers.getlist("host")
-        host = _parsed(given[0].lower()) if len(given) == 1 else None
-        if host is None or host.name not in self._schemes:
+        host = _parsed(given[0].strip(" \t").lower()) if len(given) == 1 else None
+        if host is None or _undotted(host.name) not in self._schemes:
             told = ", ".join(given)[:100] or "nothing"
             return _Refusal(403, f"The Host header names {told!r}. If that is this server, add it to {self._setting}.")
         if method not in (*_READS, "POST"):
@@ -95,13 +112,12 @@ class SameOrigin:
             return _Refusal(415, "Send JSON, with the header Content-Type: application/json.")
         return None
 
-    def _is_own(self, origin: str, host: _Authority) -> bool:
-        scheme, separator, rest = origin.lower().partition("://")
-        authority = _parsed(rest)
-        if not separator or authority is None or scheme not in self._schemes[host.name]:
+    def _is_own(self, text: str, host: _Authority) -> bool:
+        origin, name = read_origin(text), _undotted(host.name)
+        if origin is None or origin.scheme not in self._schemes[name]:
             return False
-        default = _DEFAULT_PORTS[scheme]
-        return (authority.name, authority.port or default) == (host.name, host.port or default)
+        port = host.port or _DEFAULT_PORTS[origin.scheme]
+        return (_undotted(origin.name), origin.port) == (name, port)
 
     @staticmethod
     def _is_sent_by_another_site(scope: Scope, headers: Headers) -> bool:
@@ -117,13 +133,18 @@ def _parsed(authority: str) -> _Authority | None:
     found = _AUTHORITY.fullmatch(authority)
     if found is None or int(found[2] or 0) > 65_535:
         return None
-    name = found[1].removesuffix(".")
+    name = found[1]
     if name.startswith("["):
         try:
             name = f"[{ipaddress.IPv6Address(name[1:-1])}]"
         except ValueError:
             return None
     return _Authority(name, int(found[2]) if found[2] else None)
+
+
+def _undotted(name: str) -> str:
+    """The name of a host; DNS knows it with a dot behind it too."""
+    return name.removesuffix(".")
 
 
 def _origin_of(address: str) -> str:

@@ -5,9 +5,11 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
-from kombo_pipeline.backoffice import rendering
+from kombo_pipeline.backoffice import app, rendering
+from kombo_pipeline.backoffice.access import MAX_FORM_FIELDS
 from kombo_pipeline.own_jobs import feed
 from kombo_pipeline_tests.backoffice.conftest import PASSWORD, Backoffice, running_backoffice
 from kombo_pipeline_tests.backoffice.test_access import routes
@@ -148,3 +150,38 @@ def test_a_failure_is_logged_once_with_its_place_and_without_the_address(
     assert len(heard) < 10_000
     assert heard.count("secret") <= 40
     assert not any(word in heard for word in ("hush", PASSWORD, "Exception in ASGI application"))
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+TOO_MANY_FIELDS = b"a=&" * (MAX_FORM_FIELDS + 1)
+
+
+def test_a_long_form_is_taken_apart_only_for_somebody_who_is_signed_in(backoffice: Backoffice) -> None:
+    posts = {path for method, path in routes() if method == "POST" and not path.startswith("/api/")}
+    assert len(posts) > 10
+    strangers = [backoffice.new_client(), backoffice.new_client(cookies={"kombo_session": "invented"})]
+    for path in sorted(posts):
+        for stranger in strangers:
+            status = 413 if path in ("/login", "/logout") else 401
+            assert stranger.post(path, content=TOO_MANY_FIELDS, headers=FORM).status_code == status, path
+    known = backoffice.client("reviewer").post("/picker/paste", content=TOO_MANY_FIELDS, headers=FORM)
+    assert known.status_code == 400
+
+
+def test_what_somebody_wrote_is_shown_again_when_the_session_has_ended(backoffice: Backoffice) -> None:
+    answer = backoffice.new_client().post("/picker/paste", data={"text": "Nurse in Ulm"}, headers=FORM)
+    assert (answer.status_code, "Nurse in Ulm" in answer.text) == (401, True)
+
+
+def test_what_another_transaction_has_locked_is_waited_for_a_few_seconds_and_said(
+    backoffice: Backoffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "LOCK_SECONDS", 1)
+    with running_backoffice(backoffice.warehouse_url) as url, backoffice.connect() as other:
+        other.execute("lock table core.backoffice_users")
+        answer = httpx.post(
+            f"{url}/login", data={"name": "x", "password": "x"}, headers={"Sec-Fetch-Site": "same-origin"}, timeout=20
+        )
+        other.rollback()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "Something else is changing the same data" in answer.text

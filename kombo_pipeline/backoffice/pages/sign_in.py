@@ -7,6 +7,7 @@ from typing import Final
 
 import anyio
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -55,7 +56,7 @@ async def login(request: Request) -> Response:
     if request.method != "POST":
         return await run_in_threadpool(_login_page, request)
     access.refuse_other_sites(request)
-    request.state.form = await access.read_form(request, max_fields=_MAX_FIELDS)
+    request.state.form = await _read_form(request)
     if request.state.form.get("token"):
         return await run_in_threadpool(_sign_in_by_link, request)
     return await _sign_in_by_password(request)
@@ -64,8 +65,13 @@ async def login(request: Request) -> Response:
 async def logout(request: Request) -> Response:
     """End the session, or leave a customer's view; what else the browser holds stays."""
     access.refuse_other_sites(request)
-    request.state.form = await access.read_form(request, max_fields=_MAX_FIELDS)
+    request.state.form = await _read_form(request)
     return await run_in_threadpool(_sign_out, request)
+
+
+async def _read_form(request: Request) -> FormData:
+    """The few short fields of a form that anybody may send."""
+    return await access.read_form(request, max_fields=_MAX_FIELDS, max_bytes=access.MAX_BYTES_OF_STRANGERS)
 
 
 async def open_customer_link(request: Request) -> Response:
