@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -257,6 +258,24 @@ def test_lists_sent_at_the_same_time_are_one_after_the_other(front_door: str, wa
     assert [answer.status_code for answer in answers] == [200] * 6
     assert len(set(stored(warehouse).values())) == 1
     assert len(stored(warehouse)) == 300
+
+
+def test_a_customer_whose_lists_wait_keeps_nobody_else_waiting(
+    front_door: str, warehouse: Connection, module_warehouse_url: str
+) -> None:
+    def send(customer: str, token: str, title: str) -> httpx.Response:
+        jobs = json.dumps([{"id": "1", "title": title}])
+        return post(front_door, jobs, "application/json", customer=customer, token=token)
+
+    assert counts(send("acme", ACME, "Cook")) == [1, 0, 0, 0]
+    with connect(module_warehouse_url) as other, ThreadPoolExecutor(4) as senders:
+        other.execute("select from core.own_jobs where customer_id = 'acme' for update")
+        waiting = [senders.submit(send, "acme", ACME, f"Cook {number}") for number in range(4)]
+        time.sleep(0.5)  # all of them have arrived
+        assert counts(send("other", OTHER, "Nurse")) == [1, 0, 0, 0]
+        assert not any(each.done() for each in waiting)
+        other.rollback()
+        assert [each.result().status_code for each in waiting] == [200] * 4
 
 
 @pytest.mark.parametrize(
