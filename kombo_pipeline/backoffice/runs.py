@@ -2,17 +2,20 @@
 
 import functools
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 ANSWER_SECONDS: Final = 20
 """A webserver that has not answered by then is as good as down; one that just started needs several seconds."""
 LOCATION: Final = "kombo_pipeline"
 PARTITIONS: Final = "integration"
 
+_NOT_UNDERSTOOD: Final = "What answers at KOMBO_DAGSTER_WEBSERVER does not answer as Dagster does. Check the address."
 _UNFINISHED: Final = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 _IN_FLIGHT: Final = """
 query InFlight($filter: RunsFilter!) {
@@ -40,6 +43,29 @@ mutation Launch($partition: String!, $partitions: String!, $repository: Reposito
   }
 }
 """
+
+
+class _Message(msgspec.Struct):
+    message: str
+
+
+class _Run(msgspec.Struct):
+    run_id: str = msgspec.field(name="runId")
+
+
+class _Field(msgspec.Struct):
+    """What one field of a GraphQL answer holds: one of the types that the statements above name."""
+
+    kind: str = msgspec.field(name="__typename")
+    message: str | None = None
+    errors: list[_Message] = []
+    results: list[_Run] = []
+    run: _Run | None = None
+
+
+class _Answer(msgspec.Struct):
+    data: dict[str, _Field] | None = None
+    errors: list[_Message] | None = None
 
 
 class NotStartedError(RuntimeError):
@@ -76,10 +102,12 @@ class Dagster:
         """
         tags = {"dagster/partition": integration_id}
         found = self._ask(
-            _IN_FLIGHT, {"filter": {"tags": _tags(tags), "statuses": list(_UNFINISHED)}}, expected={"Runs"}
+            _IN_FLIGHT,
+            {"filter": {"tags": _tags(tags), "statuses": list(_UNFINISHED)}},
+            expected={"runsOrError": {"Runs"}},
         )
-        if found["runsOrError"]["results"]:
-            return Run(found["runsOrError"]["results"][0]["runId"], started=False)
+        if running := found["runsOrError"].results:
+            return Run(running[0].run_id, started=False)
         repository = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
         launched = self._ask(
             _LAUNCH,
@@ -97,12 +125,18 @@ class Dagster:
                     },
                 },
             },
-            expected={"LaunchRunSuccess", "AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"},
+            expected={
+                "addDynamicPartition": {"AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"},
+                "launchRun": {"LaunchRunSuccess"},
+            },
         )
-        return Run(launched["launchRun"]["run"]["runId"], started=True)
+        run = launched["launchRun"].run
+        if run is None:
+            raise NotStartedError(_NOT_UNDERSTOOD)
+        return Run(run.run_id, started=True)
 
-    def _ask(self, query: str, variables: dict[str, Any], *, expected: set[str]) -> dict[str, Any]:
-        """Return the data of an answer in which every field has one of the expected types."""
+    def _ask(self, query: str, variables: dict[str, Any], *, expected: Mapping[str, set[str]]) -> dict[str, _Field]:
+        """Return the fields of an answer, of which each has one of the types that are expected of it."""
         try:
             answer = httpx.post(
                 f"{self.url}/graphql",
@@ -111,41 +145,44 @@ class Dagster:
                 verify=_trust(),
             )
             answer.raise_for_status()
-            body = answer.json()
+            body = msgspec.json.decode(answer.content, type=_Answer)
         except httpx.HTTPStatusError as error:
             raise NotStartedError(
                 f"Dagster's webserver answered {error.response.status_code}. Check KOMBO_DAGSTER_WEBSERVER."
             ) from error
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotStartedError(
                 "Dagster's webserver does not answer, so no run was started. Start it or check "
                 "KOMBO_DAGSTER_WEBSERVER, and try again."
             ) from error
-        data = body.get("data") or {}
-        for field in data.values():
-            if field["__typename"] not in expected:
+        except ValueError as error:
+            raise NotStartedError(_NOT_UNDERSTOOD) from error
+        data = body.data or {}
+        for name in expected.keys() & data.keys():
+            field = data[name]
+            if field.kind not in expected[name]:
                 raise NotStartedError(_refusal(field))
-        if not data or body.get("errors"):
-            reason = (body.get("errors") or [{"message": "no data"}])[0]["message"]
-            raise NotStartedError(f"Dagster did not understand the request: {_shown(reason)}")
-        return dict(data)
+        if body.errors:
+            raise NotStartedError(f"Dagster did not understand the request: {_shown(body.errors[0].message)}")
+        if data.keys() != expected.keys():
+            raise NotStartedError(_NOT_UNDERSTOOD)
+        return data
 
 
-def _refusal(field: dict[str, Any]) -> str:
-    kind = field["__typename"]
-    if kind == "UnauthorizedError":
+def _refusal(field: _Field) -> str:
+    if field.kind == "UnauthorizedError":
         return (
             f"The Dagster webserver of KOMBO_DAGSTER_WEBSERVER is read-only or has not loaded {LOCATION}. "
             "Look at Deployment in its UI, and try again."
         )
-    if kind in ("PipelineNotFoundError", "RepositoryNotFoundError", "RepositoryLocationNotFound"):
+    if field.kind in ("PipelineNotFoundError", "RepositoryNotFoundError", "RepositoryLocationNotFound"):
         return f"Dagster has not loaded the code location {LOCATION}. Look at Deployment in its UI, and try again."
-    reasons = [each["message"] for each in field.get("errors", [])] or [field.get("message") or kind]
+    reasons = [each.message for each in field.errors] or [field.message or field.kind]
     return f"Dagster refused: {_shown(reasons[0])}"
 
 
-def _shown(reason: object) -> str:
-    return (str(reason).strip().splitlines() or [""])[0][:300]
+def _shown(reason: str) -> str:
+    return (reason.strip().splitlines() or [""])[0][:300]
 
 
 def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
