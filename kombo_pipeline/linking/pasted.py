@@ -166,20 +166,33 @@ def to_ask(verdicts: Iterable[Verdict]) -> list[Line]:
     return [line for line in lines if line.urls or line.is_code]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What Kombo answered about lines."""
+
+    records: dict[int, list[Any]] = field(default_factory=dict)
+    """By number of the line; no line without one."""
+    requests: int = 0
+    """That were made."""
+    failure: str = ""
+    """Why Kombo could not be asked; empty when it could."""
+    lines_left: int = 0
+    """That there was no time or no request left for."""
+
+
 def ask_kombo(
     lines: Sequence[Line], *, api_url: str, api_key: str | None, integration_id: str, most: int = MAX_REQUESTS
-) -> tuple[dict[int, list[Any]], str, int]:
-    """Ask Kombo for lines: its records by number of the line, what was not asked in words, and requests made.
+) -> Asked:
+    """Ask Kombo for lines: a request a kind of identifier, and one an address, `most` in all.
 
-    A request a kind of identifier, and one an address, `most` in all. That Kombo answers with none is no proof of
-    absence.
+    That Kombo answers with none is no proof of absence.
     """
     if not api_key:
-        return {}, "Kombo was not asked: KOMBO_API_KEY is not set for the back office.", 0
+        return Asked(failure="KOMBO_API_KEY is not set for the back office")
     found: dict[int, list[Any]] = {}
     coded = [line for line in lines if line.is_code]
     urls = [(url, line.number) for line in lines for url in line.urls]
-    left, told, requests = set(), "", 0
+    left, failure, requests = set(), "", 0
     try:
         with Kombo(api_url=api_url, api_key=api_key, timeout=_TIMEOUT, max_attempts=2, max_total_wait=3) as kombo:
             until = time.monotonic() + MAX_SECONDS
@@ -199,12 +212,9 @@ def ask_kombo(
             finally:
                 requests = kombo.requests
     except (KomboError, ValueError) as error:
-        told = f"Kombo could not be asked: {error}"
+        failure = str(error)
     answered = {number: records for number, records in found.items() if records}
-    if not told and (unasked := len(left - answered.keys())):
-        lines_were = "1 line was" if unasked == 1 else f"{unasked} lines were"
-        told = f"{lines_were} not asked of Kombo, which takes few questions at once. Paste what is not found again."
-    return answered, told, requests
+    return Asked(records=answered, requests=requests, failure=failure, lines_left=len(left - answered.keys()))
 
 
 def _by_code(

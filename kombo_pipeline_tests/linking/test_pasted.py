@@ -125,8 +125,8 @@ def asked(conn: Connection, world: World, text: str, integration: str, **options
     [row] = exposed_jobs.integrations(conn, customer_id="acme")
     found = pasted.resolve(conn, row, pasted.read_lines(text)[0])
     given = {"api_url": os.environ["KOMBO_API_URL"], "api_key": "sandbox-key"} | options
-    answered, told, _ = pasted.ask_kombo(pasted.to_ask(found), integration_id=integration, **given)
-    return [(each.kind, each.jobs) for each in pasted.with_kombo(conn, integration, found, answered)], told
+    asked = pasted.ask_kombo(pasted.to_ask(found), integration_id=integration, **given)
+    return [(each.kind, each.jobs) for each in pasted.with_kombo(conn, integration, found, asked.records)], asked
 
 
 @pytest.fixture
@@ -156,9 +156,9 @@ def test_what_is_not_here_is_asked_from_kombo_in_batches(
     integration, ids = connected
     world.requests.clear()
     text = f"req-1\nr-2\n{ids[1]}\nhttps://a.example/jobs/2\nREQ-77\nhttps://a.example/jobs/77\nSome title"
-    found, told = asked(conn, world, text, integration)
+    found, answer = asked(conn, world, text, integration)
     assert [kind for kind, _ in found] == ["kombo", "kombo", "kombo", "kombo", "nothing", "nothing", "nothing"]
-    assert told == ""
+    assert (answer.failure, answer.lines_left, answer.requests) == ("", 0, len(world.requests))
     filters = [sorted(set(request.query) - {"include_deleted", "page_size"}) for request in world.requests]
     assert filters == [["ids"], ["remote_ids"], ["job_codes"], ["post_url"], ["post_url"]]
 
@@ -174,7 +174,7 @@ def test_without_a_key_or_a_kombo_the_verdicts_stand_and_it_is_said(
     world: World, conn: Connection, connected: tuple[str, list[str]]
 ) -> None:
     integration, _ = connected
-    found, told = asked(conn, world, "REQ-1", integration, api_key=None)
-    assert (found, "KOMBO_API_KEY" in told) == ([("nothing", ())], True)
-    found, told = asked(conn, world, "REQ-1", integration, api_url="http://127.0.0.1:9/v1")
-    assert (found, "could not be asked" in told) == ([("nothing", ())], True)
+    found, answer = asked(conn, world, "REQ-1", integration, api_key=None)
+    assert (found, "KOMBO_API_KEY" in answer.failure) == ([("nothing", ())], True)
+    found, answer = asked(conn, world, "REQ-1", integration, api_url="http://127.0.0.1:9/v1")
+    assert (found, "refused" in answer.failure) == ([("nothing", ())], True)

@@ -12,7 +12,7 @@ from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.widgets.exposure import act, channel, chips, visible_integration
 from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.linking import pasted
-from kombo_pipeline.linking.pasted import Line, Verdict
+from kombo_pipeline.linking.pasted import Asked, Line, Verdict
 from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements import lookups
 from kombo_pipeline.linking.statements.lookups import Turn
@@ -26,7 +26,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "nothing": ("bad", "belongs to nothing"),
 }
 _MAX_TEXT: Final = 200_000
-_UNASKED: Final = "Kombo could not be asked about every line; what is not found here may still be there."
+_STILL_THERE: Final = "What is not found here may still be there."
 
 
 @needs("viewer", customers=True)
@@ -51,10 +51,10 @@ def read(request: Request) -> Response:
         integration = visible_integration(request, conn, form.get("integration"))
         integration_id = integration["integration_id"]
         verdicts = pasted.resolve(conn, integration, lines)
-    answered, told = _ask_kombo(request, integration_id, pasted.to_ask(verdicts))
+    records, told = _ask_kombo(request, integration_id, pasted.to_ask(verdicts))
     with rendering.warehouse(request) as conn:
-        if answered:
-            verdicts = pasted.with_kombo(conn, integration_id, verdicts, answered)
+        if records:
+            verdicts = pasted.with_kombo(conn, integration_id, verdicts, records)
         ids = sorted({job for verdict in verdicts for job in verdict.jobs})
         rows = {row["kombo_job_id"]: row for row in statements.jobs(conn, integration_id, ids)}
     return _page(request, integration, text=text, verdicts=verdicts, rows=rows, too_many=too_many, told=told)
@@ -78,17 +78,30 @@ def _ask_kombo(request: Request, integration_id: str, lines: list[Line]) -> tupl
         return {}, _why_not(turn)
     requests = turn.requests
     try:
-        answered, told, requests = pasted.ask_kombo(
+        asked = pasted.ask_kombo(
             lines,
             api_url=settings.kombo_api_url,
             api_key=settings.kombo_api_key,
             integration_id=integration_id,
             most=turn.requests,
         )
+        requests = asked.requests
     finally:
         with rendering.warehouse(request) as conn:
             lookups.end(conn, turn.lookup_id, requests=requests)
-    return answered, _UNASKED if told.startswith("Kombo ") and viewer.customer_id is not None else told
+    return asked.records, _not_asked(asked, is_customer=viewer.customer_id is not None)
+
+
+def _not_asked(asked: Asked, *, is_customer: bool) -> str:
+    """Which lines Kombo was not asked about, and why. Causes are for staff: they may name settings and addresses."""
+    if asked.failure and is_customer:
+        return f"Kombo could not be asked about every line. {_STILL_THERE}"
+    if asked.failure:
+        return f"Kombo could not be asked about every line: {asked.failure}. {_STILL_THERE}"
+    if asked.lines_left:
+        lines = "1 line was" if asked.lines_left == 1 else f"{asked.lines_left} lines were"
+        return f"{lines} not asked of Kombo, which takes few questions at once. Paste what is not found again."
+    return ""
 
 
 def _why_not(turn: Turn) -> str:
@@ -101,7 +114,7 @@ def _why_not(turn: Turn) -> str:
         case _:
             at = f"at {turn.again_at:%H:%M} UTC" if turn.again_at else "when the limit is raised"
             why = f"the questions of this hour are used up. Read this again {at}"
-    return f"Kombo was not asked: {why}. What is not found here may still be there."
+    return f"Kombo was not asked: {why}. {_STILL_THERE}"
 
 
 @needs("reviewer", customers=True)
