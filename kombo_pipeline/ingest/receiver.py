@@ -84,13 +84,15 @@ def app(*, warehouse_url: str, secrets: Sequence[str]) -> Starlette:
 
     application = Starlette(
         routes=[
-            Route(WEBHOOKS_PATH, receive, methods=["POST"]),
+            Route(
+                WEBHOOKS_PATH,
+                receive,
+                methods=["POST"],
+                middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)],
+            ),
             Route("/healthz", healthz, methods=["GET"]),
         ],
-        middleware=[
-            Middleware(CountRefusals, refusals=refusals, path=WEBHOOKS_PATH),
-            Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES),
-        ],
+        middleware=[Middleware(CountRefusals, refusals=refusals, path=WEBHOOKS_PATH)],
         exception_handlers={HTTPException: _http_error, Exception: _our_error},
         lifespan=lifespan,
     )

@@ -585,6 +585,13 @@ def test_an_address_that_nobody_serves_is_answered_in_json(kombo: Kombo, method:
     assert (answer.status_code, list(answer.json())) == (status, ["error"])
 
 
+def test_a_long_body_where_none_is_expected_is_answered_in_json_too(kombo: Kombo) -> None:
+    too_long = b"x" * (receiver.MAX_BODY_BYTES + 1)
+    for method, path, status in (("GET", "/healthz", 200), ("POST", "/healthz", 405), ("POST", "/nothing", 404)):
+        answer = kombo.client.request(method, path, content=too_long)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json"), path
+
+
 def test_no_header_of_a_proxy_changes_who_a_sender_is(warehouse_url: str) -> None:
     config = receiver.server(warehouse_url=warehouse_url, secrets=(NEW,)).config
     assert config.proxy_headers is False, "X-Forwarded-For is not read: only the signature lets in"
