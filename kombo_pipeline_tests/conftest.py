@@ -25,10 +25,16 @@ from kombo_pipeline.sandbox.server import running  # noqa: E402
 from kombo_pipeline.sandbox.world import World  # noqa: E402
 
 
+def in_memory() -> Path | None:
+    """A file system in memory with room for a session's databases, None without: a copy takes a third of the time."""
+    place = Path("/dev/shm")
+    return place if place.is_dir() and shutil.disk_usage(place).free > 8 * 2**30 else None
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[embedded.Server]:
     """A Postgres server for the session; nothing of it remains."""
-    data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-tests-"))
+    data_dir = Path(tempfile.mkdtemp(prefix="kombo-pipeline-tests-", dir=in_memory()))
     data_dir.chmod(0o711)  # as root, the server runs under another account
     try:
         server = embedded.ensure(data_dir / "postgres")

@@ -104,7 +104,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Every point takes three minutes; the step of the sample has no common divisor with the points of a page or a batch.
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 7], ids=["every point", "a sample"])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 11], ids=["every point", "a sample"])
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("small_pages")
 def test_a_run_cut_off_anywhere_and_repeated_leaves_the_tables_of_an_undisturbed_one(

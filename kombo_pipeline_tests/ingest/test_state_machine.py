@@ -522,7 +522,7 @@ def test_whatever_happens_upstream_the_copy_tells_what_kombo_tells(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=int(more or 15),
+            max_examples=int(more or 10),
             stateful_step_count=30,
             deadline=None,
             database=None,

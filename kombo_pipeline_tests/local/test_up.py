@@ -141,7 +141,7 @@ def default_ports_are_taken() -> Iterator[None]:
 
 def test_up_once_shows_what_landed_and_leaves_nothing_running(place: Path, default_ports_are_taken: None) -> None:
     (place / "once").mkdir(mode=0o711)
-    up = Up(place / "once", "--once")
+    up = Up(place / "once", "--once", "--integrations", "3", "--jobs", "1200")
     assert up.process.wait(timeout=500) == 0, up.output
     assert "What landed" in up.output
     summary = up.output[up.output.index("What landed") :]
@@ -169,7 +169,7 @@ def test_who_interrupts_the_start_or_closes_the_terminal_leaves_nothing_running(
 def session(place: Path) -> Iterator[Up]:
     """An `up` that has landed its customers and goes on."""
     (place / "session").mkdir(mode=0o711)
-    up = Up(place / "session")
+    up = Up(place / "session", "--integrations", "3", "--jobs", "40")
     try:
         until(lambda: "Ctrl-C stops everything" in up.output or up.process.poll() is not None, within=500)
         assert up.process.poll() is None, up.output
