@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -28,10 +28,8 @@ from kombo_pipeline.backoffice.statements import users
 from kombo_pipeline.backoffice.threads import Pool, Threads
 from kombo_pipeline.serving.same_origin import read_origin
 from kombo_pipeline.settings import Settings
+from kombo_pipeline.vocabulary import ROLES, Role
 
-Role = Literal["viewer", "reviewer", "admin"]
-ROLES: tuple[Role, ...] = ("viewer", "reviewer", "admin")
-"""Each may what those before it may."""
 MINIMUM_SECRET_LENGTH = 32
 SESSION_HOURS = 8
 CUSTOMER_LINK_DAYS = 7

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from kombo_pipeline import vocabulary
 from kombo_pipeline.backoffice.access import SESSION_HOURS, Access, Viewer
 from kombo_pipeline.db.connection import Connection
 
@@ -213,9 +214,20 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"static_url": static_url, "safe_url": safe_url, "when": when, "ago": ago}
-    environment.filters |= {"safe_url": safe_url, "when": when, "ago": ago, "whole": Whole}
+    environment.globals |= {
+        "static_url": static_url,
+        "safe_url": safe_url,
+        "when": when,
+        "ago": ago,
+        "vocabulary": vocabulary,
+    }
+    environment.filters |= {"safe_url": safe_url, "when": when, "ago": ago, "whole": Whole, "sentence": sentence}
     return environment
+
+
+def sentence(text: str) -> str:
+    """Begin a text with a capital; names in it keep theirs."""
+    return text[:1].upper() + text[1:]
 
 
 def _csrf_field(request: Request) -> Markup:

@@ -13,12 +13,12 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-Actor = Literal["us", "kombo", "customer"]
+from kombo_pipeline.vocabulary import Actor
 
 
 class KomboError(Exception):

@@ -10,7 +10,8 @@ from kombo_pipeline.linking import links
 from kombo_pipeline.linking.links import NewLink
 from kombo_pipeline.linking.statements import job_links, link_decisions
 
-Decision = Literal["accepted", "rejected", "no_counterpart", "unsure"]
+Given = Literal["accepted", "rejected", "no_counterpart", "unsure"]
+"""The answers that are given; `undone` takes one back."""
 UNSURE_DAYS = 3
 """After so many days an own job of which a person was unsure is asked for again (see marts.review_queue)."""
 
@@ -33,7 +34,7 @@ class Answer:
     customer_id: str
     own_job_id: str
     integration_id: str
-    decision: Decision
+    decision: Given
     decided_by: str
     kombo_job_ids: Sequence[str] = ()
     """accepted: exactly one; rejected: each of which it is said."""

@@ -14,7 +14,8 @@ from kombo_pipeline.linking.statements import identifiers as statements
 from kombo_pipeline.linking.statements import link_decisions, match_candidates
 from kombo_pipeline.matching import identifiers
 from kombo_pipeline.matching.codes import Habits
-from kombo_pipeline.matching.identifiers import IN_WORDS, MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
+from kombo_pipeline.matching.identifiers import MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS
 
 Row = dict[str, Any]
 
@@ -131,7 +132,7 @@ class _Judged:
             return None
         if isinstance(proposed, Review):
             return proposed._replace(ats_ids=named)
-        what = f"The {IN_WORDS[method]} names this ATS job"
+        what = f"The {IDENTIFIER_METHODS[method]} names this ATS job"
         if own_id in self.without:
             return Review(own_id, named, method, f"{what}, although a person said that the ATS has none")
         if live is None:
@@ -158,7 +159,7 @@ class _Judged:
         method = live["method"]
         if method == "kombo_id" or not (self.own[own_id].get(method) or "").strip():
             return None
-        reason = f"The {IN_WORDS[method]} that linked this ATS job does not name it for certain any more"
+        reason = f"The {IDENTIFIER_METHODS[method]} that linked this ATS job does not name it for certain any more"
         return Review(own_id, (live["kombo_job_id"],), method, reason)
 
 

@@ -24,14 +24,13 @@ from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements import identifiers as identifier_statements
 from kombo_pipeline.matching.addresses import canonical_url
 from kombo_pipeline.matching.identifiers import (
-    IN_WORDS,
     AtsIdentity,
-    Method,
     OwnIdentity,
     ats_keys,
     own_keys,
 )
 from kombo_pipeline.matching.objections import Side, confirms
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS, IdentifierMethod
 
 MAX_LINES: Final = 300
 MAX_CHARACTERS: Final = 2000
@@ -280,7 +279,7 @@ def _keys(lines: Iterable[Line]) -> set[str]:
     return {key for line in lines for _, _, keys in _probes(line) for key in keys}
 
 
-def _probes(line: Line) -> Iterable[tuple[Method, str, list[str]]]:
+def _probes(line: Line) -> Iterable[tuple[IdentifierMethod, str, list[str]]]:
     """What a line may name jobs by: the kind, the text, and keys from the exact to the loose, the best kind first."""
     for url in line.urls:
         yield "post_url", url, _exact_first("post_url", url, own_keys([OwnIdentity("", post_url=url)])[""])
@@ -291,7 +290,7 @@ def _probes(line: Line) -> Iterable[tuple[Method, str, list[str]]]:
             yield "job_code", code, _exact_first("job_code", code, own_keys([OwnIdentity("", job_code=code)])[""])
 
 
-def _exact_first(method: Method, text: str, keys: list[str]) -> list[str]:
+def _exact_first(method: IdentifierMethod, text: str, keys: list[str]) -> list[str]:
     return sorted(keys, key=lambda key: key != f"{method}:{text}")
 
 
@@ -300,7 +299,7 @@ def _named(line: Line, bearers: Mapping[str, set[str]]) -> Verdict | None:
     for method, _, keys in _probes(line):
         for rank, key in enumerate(keys):
             if jobs := bearers.get(key):
-                by = IN_WORDS[method] + (", read loosely" if rank and method == "job_code" else "")
+                by = IDENTIFIER_METHODS[method] + (", read loosely" if rank and method == "job_code" else "")
                 return Verdict(
                     line=line, kind="found" if len(jobs) == 1 else "several", jobs=tuple(sorted(jobs)[:20]), by=by
                 )

@@ -13,8 +13,9 @@ from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching import retrieval, vectors
 from kombo_pipeline.matching.columns import Columns, JobText
 from kombo_pipeline.matching.evidence import explain
-from kombo_pipeline.matching.identifiers import IN_WORDS, Review
+from kombo_pipeline.matching.identifiers import Review
 from kombo_pipeline.matching.scoring import Candidate, Match, Matcher, band
+from kombo_pipeline.vocabulary import METHODS, Method
 
 CANDIDATES: Final = 5
 """Candidates kept of an own job, beside those that a person has rejected."""
@@ -110,7 +111,7 @@ class Proposals:
 
     def _proposed(self, by_title: Match, named: Match | None, review: Review | None) -> list[tuple[Any, ...]]:
         """Candidate rows in order of confidence; an ATS job that an identifier names is proposed by that."""
-        found: list[tuple[float, Match, Candidate, str]] = []
+        found: list[tuple[float, Match, Candidate, Method]] = []
         if named and review:
             found = [(identified_confidence(each, review), named, each, review.method) for each in named.candidates]
         by_identifier = {each.ats.id for _, _, each, _ in found}
@@ -133,7 +134,7 @@ class Proposals:
             for rank, (confidence, match, candidate, method) in enumerate(found, start=1)
         ]
 
-    def _evidence(self, match: Match, candidate: Candidate, method: str, confidence: float) -> dict[str, Any]:
+    def _evidence(self, match: Match, candidate: Candidate, method: Method, confidence: float) -> dict[str, Any]:
         """Evidence as JSON; texts lose what Postgres cannot keep."""
         told = explain(match, candidate, self._matcher.weights)
         contributions = [{"text": each.text, "weight": round(each.weight, 2)} for each in told.contributions]
@@ -141,7 +142,7 @@ class Proposals:
             weight = round(_log_odds(confidence) - _log_odds(candidate.confidence), 2)
             # The title's own evidence has a word on codes that both sides write with digits.
             if weight or not any(each["text"] == "same code" for each in contributions):
-                contributions.insert(0, {"text": f"same {IN_WORDS[method]}", "weight": weight})
+                contributions.insert(0, {"text": f"same {METHODS[method]}", "weight": weight})
         return {
             "contributions": contributions,
             "own_title": told.own_title,

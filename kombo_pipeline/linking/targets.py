@@ -6,26 +6,12 @@ whoever makes it, and the commit of that transaction compares both and writes th
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import targets as statements
 from kombo_pipeline.linking.statements.targets import Pair
-
-REASONS: Final[Mapping[str, str]] = {
-    "closed": "the ATS job is not open any more",
-    "deleted": "the ATS job was deleted",
-    "vanished": "the ATS no longer shows the job",
-    "not_publishable": "the ATS job is internal, confidential or of unknown visibility",
-    "exposure_ended": "the customer does not expose the ATS job",
-    "link_ended": "the own job is not linked to the ATS job",
-    "link_suspended": "the link is suspended until a person answers",
-    "own_job_withdrawn": "the own job is withdrawn",
-    "connection_lost": "the connection does not work, is switched off or is gone",
-    "stale": "the data of the connection is too old",
-}
-"""Why no application can be created for an own job (core.no_target_because), in words."""
 
 
 class Snapshot(NamedTuple):

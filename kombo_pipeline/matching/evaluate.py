@@ -17,10 +17,10 @@ import numpy as np
 
 from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.scoring import Match, Matcher, default_matcher
+from kombo_pipeline.vocabulary import BANDS
 
 BINS = 10
 """Calibration is measured in so many bins of equal width over the confidence of the first candidate."""
-BANDS = ("strong", "possible", "weak", "none")
 
 
 @dataclass(frozen=True)

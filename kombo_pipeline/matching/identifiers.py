@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from kombo_pipeline.matching import addresses, codes
 from kombo_pipeline.matching.addresses import canonical_url, guessed_urls
@@ -19,18 +19,12 @@ from kombo_pipeline.matching.codes import Habits, Kind, canonical_code, kind_of,
 from kombo_pipeline.matching.job_pages import is_page_of_one_job, untracked_url
 from kombo_pipeline.matching.objections import Side, in_words, objections
 from kombo_pipeline.matching.version import IDENTIFIERS
-
-Method = Literal["kombo_id", "remote_id", "job_code", "post_url"]
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS, IdentifierMethod
 
 VERSION: Final = IDENTIFIERS
 
 MAX_BEARERS: Final = 20
 """What more jobs than this carry, on either side, is a placeholder or a careers page and names none of them."""
-
-METHODS: Final[tuple[Method, ...]] = ("kombo_id", "remote_id", "job_code", "post_url")
-IN_WORDS: Final[Mapping[str, str]] = {
-    "kombo_id": "Kombo id", "remote_id": "id in the ATS", "job_code": "job code", "post_url": "address",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,7 @@ class Link(NamedTuple):
 
     own_id: str
     ats_id: str
-    method: Method
+    method: IdentifierMethod
     integration_id: str = ""
 
 
@@ -80,7 +74,7 @@ class Review(NamedTuple):
 
     own_id: str
     ats_ids: tuple[str, ...]
-    method: Method
+    method: IdentifierMethod
     reason: str
     integration_id: str = ""
 
@@ -105,7 +99,7 @@ class _Forms(NamedTuple):
 
 
 @lru_cache(maxsize=65536)
-def _forms(method: Method, text: str) -> _Forms:
+def _forms(method: IdentifierMethod, text: str) -> _Forms:
     plain = text.strip()
     if method == "post_url":
         return _Forms((), _said(canonical_url(plain)), _said(*guessed_urls(plain), untracked_url(plain)))
@@ -122,7 +116,7 @@ def _said(*forms: str | None) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _names_a_job(method: Method, text: str) -> bool:
+def _names_a_job(method: IdentifierMethod, text: str) -> bool:
     """Whether it can name one job at all: no placeholder, and no page that many jobs could share."""
     if method == "post_url":
         address = addresses.read(text)
@@ -146,10 +140,10 @@ def ats_keys(jobs: Iterable[AtsIdentity]) -> dict[str, list[str]]:
     return {job.kombo_job_id: _keys(lambda method, job=job: _ats_texts(job, method)) for job in jobs}  # type: ignore[misc]
 
 
-def _keys(texts: Callable[[Method], Iterable[str]]) -> list[str]:
+def _keys(texts: Callable[[IdentifierMethod], Iterable[str]]) -> list[str]:
     found = {
         f"{method}:{form}"
-        for method in METHODS
+        for method in IDENTIFIER_METHODS
         for text in texts(method)
         if text
         for forms in _forms(method, text)
@@ -166,11 +160,11 @@ def _digest(key: str) -> str:
     return f"{key[:100]}…{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
-def _own_text(job: OwnIdentity, method: Method) -> str:
+def _own_text(job: OwnIdentity, method: IdentifierMethod) -> str:
     return (job.kombo_job_id if method == "kombo_id" else getattr(job, method)) or ""
 
 
-def _ats_texts(job: AtsIdentity, method: Method) -> Sequence[str]:
+def _ats_texts(job: AtsIdentity, method: IdentifierMethod) -> Sequence[str]:
     if method == "post_url":
         return job.urls
     return [(job.kombo_job_id if method == "kombo_id" else getattr(job, method)) or ""]
@@ -234,15 +228,15 @@ class _Decision:
         self._own, self._habits = sorted(own, key=lambda job: job.own_id), habits
         self._ats = sorted(ats, key=lambda job: (job.integration_id, job.kombo_job_id))
         self._copies = _copies(self._ats)
-        self._claims: dict[str, dict[Method, _Claim]] = {job.own_id: {} for job in own}
-        for method in METHODS:
+        self._claims: dict[str, dict[IdentifierMethod, _Claim]] = {job.own_id: {} for job in own}
+        for method in IDENTIFIER_METHODS:
             self._claim(method)
 
     def run(self) -> Decisions:
         links: dict[tuple[str, str], Link] = {}  # by own job and integration
         taken: dict[_Node, Link] = {}  # by the first copy of the ATS job
         refused: dict[tuple[str, str], Review] = {}
-        for method in METHODS:
+        for method in IDENTIFIER_METHODS:
             for step in _STEPS:
                 made: list[tuple[_Node, Link]] = []
                 for job in self._own:
@@ -266,14 +260,14 @@ class _Decision:
         reviews = [review for key, review in refused.items() if key not in links]
         return Decisions(tuple(sorted(links.values())), tuple(sorted(reviews)))
 
-    def _asked(self, method: Method, claim: _Claim) -> list[tuple[_Node, ...]]:
+    def _asked(self, method: IdentifierMethod, claim: _Claim) -> list[tuple[_Node, ...]]:
         """What a claim is asked about: all that it names, a Kombo id each integration by itself."""
         return [(node,) for node in claim.nodes] if method == "kombo_id" else [claim.nodes]
 
-    def _link(self, job: OwnIdentity, node: _Node, method: Method) -> Link:
+    def _link(self, job: OwnIdentity, node: _Node, method: IdentifierMethod) -> Link:
         return Link(job.own_id, self._ats[node].kombo_job_id, method, self._ats[node].integration_id)
 
-    def _reviews(self, job: OwnIdentity, method: Method, reason: str, nodes: Iterable[_Node]) -> list[Review]:
+    def _reviews(self, job: OwnIdentity, method: IdentifierMethod, reason: str, nodes: Iterable[_Node]) -> list[Review]:
         by_integration: defaultdict[str, list[str]] = defaultdict(list)
         for node in nodes:
             by_integration[self._ats[node].integration_id].append(self._ats[node].kombo_job_id)
@@ -282,7 +276,7 @@ class _Decision:
             for integration, ids in by_integration.items()
         ]
 
-    def _claim(self, method: Method) -> None:
+    def _claim(self, method: IdentifierMethod) -> None:
         """Find what each own job's identifier names: by the first form that names anything."""
         indexes: list[defaultdict[str, set[_Node]]] = [defaultdict(set) for _ in _STEPS]
         bearing: dict[_Node, list[str]] = {}
@@ -324,7 +318,7 @@ class _Decision:
                 claim = _Claim(nodes, first, claimants[first][self._copies[nodes[0]]], text, otherwise, doubt)
                 self._claims[own_id][method] = claim
 
-    def _doubt(self, method: Method, text: str, theirs: Iterable[str]) -> str | None:
+    def _doubt(self, method: IdentifierMethod, text: str, theirs: Iterable[str]) -> str | None:
         """Why an identifier is not believed to name one job: codes alone are doubted by their form, on either side."""
         if method != "job_code":
             return None
@@ -338,13 +332,13 @@ class _Decision:
     def _objection(
         self,
         job: OwnIdentity,
-        method: Method,
+        method: IdentifierMethod,
         nodes: tuple[_Node, ...],
         taken: Mapping[_Node, Link],
     ) -> tuple[str, tuple[_Node, ...]] | None:
         """Why the identifier may not link its own job, and the ATS jobs concerned beside `nodes`; None when it may."""
         claim = self._claims[job.own_id][method]
-        named = f"{IN_WORDS[method]} {claim}"
+        named = f"{IDENTIFIER_METHODS[method]} {claim}"
         jobs = self._jobs(nodes)
         if len(jobs) > 1:
             connections = len({self._ats[node].integration_id for node in nodes})
@@ -362,10 +356,13 @@ class _Decision:
             # A doubtful code that several jobs bear names a profile, which contradicts nothing.
             is_profile = claimed.doubt is not None and len(self._jobs(claimed.nodes)) > 1
             if theirs and not is_profile and ats not in self._jobs(theirs):
-                return f"{named} and {IN_WORDS[other]} {claimed} name different ATS jobs", theirs
+                return f"{named} and {IDENTIFIER_METHODS[other]} {claimed} name different ATS jobs", theirs
         if ats in taken and taken[ats].own_id != job.own_id:
             first = taken[ats]
-            return f"{named} names an ATS job that own job {first.own_id} has by its {IN_WORDS[first.method]}", ()
+            return (
+                f"{named} names an ATS job that own job {first.own_id} has by its {IDENTIFIER_METHODS[first.method]}",
+                (),
+            )
         doubts = () if method == "kombo_id" else objections(_side(job), _side(self._ats[ats]))
         return (f"{named} is the same, {in_words(doubts)}", ()) if doubts else None
 

@@ -14,6 +14,7 @@ import numpy as np
 from kombo_pipeline.matching import columns, features, places, retrieval, titles, vocabulary
 from kombo_pipeline.matching.columns import Columns, JobText, Rarity
 from kombo_pipeline.matching.retrieval import Index
+from kombo_pipeline.vocabulary import Band
 
 STRONG: Final = 0.94
 POSSIBLE: Final = 0.5
@@ -186,7 +187,7 @@ def known(pairs: Any) -> Any:
     return np.column_stack([(date_distance > 0) | (same_day > 0), title_alone != 0])
 
 
-def band(confidence: float) -> str:
+def band(confidence: float) -> Band:
     """The name of the confidence's band."""
     if confidence >= STRONG:
         return "strong"

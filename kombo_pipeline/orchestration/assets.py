@@ -24,6 +24,7 @@ from kombo_pipeline.orchestration import in_work
 from kombo_pipeline.orchestration.metadata import column_schema, histogram, kombo_log, moment, table
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 from kombo_pipeline.own_jobs import statements as own_job_tables
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
 
@@ -169,7 +170,6 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
     """Which ATS job each own job of the customer is: linked where an identifier decides, else the likeliest five."""
     # Half a CPU-second of numpy and scipy that the code server and other runs do without.
     from kombo_pipeline.linking.candidates import Matched, match_integration  # noqa: PLC0415
-    from kombo_pipeline.matching.identifiers import IN_WORDS  # noqa: PLC0415
 
     started = time.monotonic()
     integration_id = context.partition_key
@@ -191,7 +191,7 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
             "own_jobs_scored": matched.scored,
             "ats_jobs_changed": matched.ats_jobs_changed,
             "pairs_scored": matched.pairs,
-            **{f"linked_now_by_{method}": matched.linked[method] for method in IN_WORDS},
+            **{f"linked_now_by_{method}": matched.linked[method] for method in IDENTIFIER_METHODS},
             **{f"links_{state}": summary["links"].get(state, 0) for state in ("active", "suspended")},
             **bands,
             "without_counterpart": summary["outcomes"].get("none", 0),

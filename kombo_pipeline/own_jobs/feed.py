@@ -20,6 +20,7 @@ from starlette.routing import Route
 from kombo_pipeline.own_jobs import importing, reading, statements
 from kombo_pipeline.own_jobs.files import FeedError, Format, TooLargeError
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
+from kombo_pipeline.vocabulary import SOURCES
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """A longer body is answered 413: 100,000 jobs without descriptions are 30 MB, and may come packed by gzip."""
@@ -193,8 +194,8 @@ class _Options(NamedTuple):
 def _options(request: Request) -> _Options:
     query = _known_parameters(request, "source", "list", "replace", "dry_run")
     source = query.get("source", "multiposter")
-    if source not in importing.SOURCES:
-        raise _RefusedError(422, f"{source!r} is no source; known are {', '.join(importing.SOURCES)}")
+    if source not in SOURCES:
+        raise _RefusedError(422, f"{source!r} is no source; known are {', '.join(SOURCES)}")
     try:
         list_name = importing.checked_list_name(query.get("list", source))
     except ValueError as error:

@@ -11,8 +11,8 @@ from kombo_pipeline.own_jobs import held_withdrawals, statements
 from kombo_pipeline.own_jobs.files import MAX_NAMED, BadRow
 from kombo_pipeline.own_jobs.reading import COLUMNS, OwnJob
 from kombo_pipeline.own_jobs.statements import EXAMPLES, NamedJob
+from kombo_pipeline.vocabulary import SOURCES
 
-SOURCES: Final = ("manual", "email", "import", "multiposter")
 MAX_LIST_CHARACTERS: Final = limits.WORD.most
 
 

@@ -21,8 +21,8 @@ from kombo_pipeline.ingest.statements import integrations
 from kombo_pipeline.linking import targets
 from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline.linking.statements import targets as statements
-from kombo_pipeline.linking.targets import REASONS
 from kombo_pipeline.own_jobs import statements as own_jobs
+from kombo_pipeline.vocabulary import NO_TARGET_REASONS
 from kombo_pipeline_tests.ingest import conftest as shared
 from kombo_pipeline_tests.linking.told import Product, assert_told, targets_by
 
@@ -219,7 +219,7 @@ def test_the_mart_and_the_reasons_in_words_agree_on_every_combination(conn: Conn
     assert [row for row in found if (row["no_target_because"] is None) != row["is_target"]] == []
     assert [row for row in found if row["no_target_because"] != row["of_pair"]] == []
     assert sum(row["is_target"] for row in found) == 2
-    assert {row["no_target_because"] for row in found} - {None} == REASONS.keys() - {"deleted", "vanished"}
+    assert {row["no_target_because"] for row in found} - {None} == NO_TARGET_REASONS.keys() - {"deleted", "vanished"}
     assert_told(conn, Product())
 
 
@@ -543,7 +543,7 @@ def test_a_savepoint_that_fails_takes_its_changes_with_it_and_no_others(conn: Co
 
 
 def test_words_for_people_cover_every_reason() -> None:
-    assert all(json.dumps(words) and words[0].islower() for words in REASONS.values())
+    assert all(json.dumps(words) and words[0].islower() for words in NO_TARGET_REASONS.values())
 
 
 def test_an_own_job_that_is_withdrawn_while_its_link_is_made_is_no_target(

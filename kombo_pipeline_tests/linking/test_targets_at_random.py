@@ -25,6 +25,7 @@ from kombo_pipeline.own_jobs import statements as own_jobs
 from kombo_pipeline.own_jobs.importing import OwnJob
 from kombo_pipeline.sandbox import deliveries
 from kombo_pipeline.sandbox.clock import Clock
+from kombo_pipeline.vocabulary import NO_TARGET_REASONS
 from kombo_pipeline_tests.ingest import conftest as shared
 from kombo_pipeline_tests.ingest.model import Customer, Served, empty
 from kombo_pipeline_tests.linking.told import Product, assert_told
@@ -361,5 +362,5 @@ def test_who_heard_every_notice_knows_exactly_the_targets(play: Callable[[int, i
 @pytest.mark.timeout(3600)
 def test_who_heard_every_notice_of_a_long_history_knows_exactly_the_targets(play: Callable[[int, int], None]) -> None:
     play(int(os.environ.get("TARGETS_TEST_EXAMPLES", "150")), 40)
-    reasons = {*targets.REASONS, "differences that the check named", "takeovers undone", "integration.gone"}
+    reasons = {*NO_TARGET_REASONS, "differences that the check named", "takeovers undone", "integration.gone"}
     assert reasons - {"vanished"} <= SEEN.keys(), f"nothing was proved of {reasons - SEEN.keys()}: {SEEN}"

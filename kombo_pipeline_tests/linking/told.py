@@ -3,7 +3,7 @@
 from typing import Any
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.targets import REASONS
+from kombo_pipeline.vocabulary import NO_TARGET_REASONS
 
 Pair = tuple[str, str, str, str]
 PAIR = ("customer_id", "own_job_id", "integration_id", "kombo_job_id")
@@ -46,7 +46,7 @@ class Product:
             self.targets.add(pair)
         elif told == "target.closed":
             self.targets.remove(pair)
-            assert data["reason"] in REASONS
+            assert data["reason"] in NO_TARGET_REASONS
             self.closed.append((pair, data["reason"]))
         elif told == "exposure.started":
             assert (data["integration_id"], data["kombo_job_id"]) not in self.exposed

@@ -12,15 +12,9 @@ from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.widgets.card import say
 from kombo_pipeline.backoffice.widgets.view import card_url
 from kombo_pipeline.linking.statements import link_decisions, review_queue
+from kombo_pipeline.vocabulary import DECISIONS
 
 PAGE: Final = 50
-DECISIONS: Final = {
-    "accepted": "Linked",
-    "rejected": "Not this one",
-    "no_counterpart": "No counterpart",
-    "unsure": "Unsure",
-    "undone": "Taken back",
-}
 
 
 @needs("viewer")

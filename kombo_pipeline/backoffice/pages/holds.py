@@ -1,7 +1,6 @@
 """Holds: mass closures and mass withdrawals of own jobs, what would end, and a person's decision."""
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -19,19 +18,11 @@ from kombo_pipeline.ingest.statements import held_closures
 from kombo_pipeline.linking import links
 from kombo_pipeline.own_jobs import held_withdrawals, importing
 from kombo_pipeline.own_jobs.held_withdrawals import HeldWithdrawal
+from kombo_pipeline.vocabulary import HOLD_REASONS
 
 SAMPLE: Final = 8
 SHOWN: Final = 500
 DECIDED: Final = 20
-REASONS: Final[Mapping[str, str]] = {
-    "vanished": "A complete fetch did not show these jobs, and Kombo never called them deleted.",
-    "jobs_model_off": "Kombo reports these jobs as deleted while its jobs model is switched off or its data is out of "
-    "step: rather a change of settings than of jobs.",
-    "details_unknown": "Kombo reports these jobs as deleted and did not give the details of the integration, which say "
-    "whether its jobs model is switched off. The next complete fetch that has them decides by itself.",
-    "status_off": "These jobs lost their status all at once: rather a field that was switched off in Kombo.",
-}
-"""Why a closure is held, in words."""
 
 
 @needs("viewer")
@@ -53,7 +44,7 @@ def waiting(request: Request) -> Response:
         waiting=[hold for hold in found if hold["decision"] is None],
         decided=[hold for hold in found if hold["decision"] is not None],
         samples=samples,
-        reasons=REASONS,
+        reasons=HOLD_REASONS,
         guard=guard,
         withdrawals=withdrawals,
         missing=missing,
@@ -76,7 +67,7 @@ def hold(request: Request) -> Response:
                 conn,
                 **{name: found[0][name] for name in ("integration_id", "fetch_id", "kombo_job_ids")},
             )
-    return rendering.render(request, "hold.html", hold=found[0], jobs=jobs, seen=seen, reasons=REASONS)
+    return rendering.render(request, "hold.html", hold=found[0], jobs=jobs, seen=seen, reasons=HOLD_REASONS)
 
 
 @needs("admin")

@@ -23,27 +23,19 @@ from kombo_pipeline.ingest.polling import is_silent, silence_allowed
 from kombo_pipeline.ingest.statements import integrations as statements
 from kombo_pipeline.ingest.statements import successions
 from kombo_pipeline.own_jobs import held_withdrawals
+from kombo_pipeline.vocabulary import HEALTHS, REFUSAL_REASONS, Health
 
 PAGE_SIZE: Final = 100
 NEWEST_FETCHES: Final = 15
 NEWEST_CHANGES: Final = 30
-HEALTH: Final[Mapping[str, str]] = {
+_CHIPS: Final[Mapping[Health, str]] = {
     "failing": "bad",
     "needs attention": "warn",
     "waiting": "info",
     "healthy": "good",
     "gone": "",
 }
-"""The states of marts.integration_health, the most pressing first, and the chip that shows each."""
 LINK_DAYS: Final = (1, 7, 30)
-REFUSALS: Final[Mapping[str, str]] = {
-    "wrong_signature": "with a wrong signature",
-    "no_signature": "without a signature",
-    "too_large": "too large",
-    "too_slow": "too slow",
-    "cut_off": "cut off by the sender",
-}
-"""Why the receiver refuses a delivery, in words."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +90,12 @@ def glance(request: Request) -> Response:
         number=number,
         found=len(found),
         page_size=PAGE_SIZE,
-        counts={name: sum(row["health"] == name for row in rows) for name in HEALTH},
+        counts={name: sum(row["health"] == name for row in rows) for name in HEALTHS},
         total=len(rows),
         health=wanted,
         text=text,
         odd=odd,
-        refusals=REFUSALS,
+        refusals=REFUSAL_REASONS,
         **facts,
     )
 
@@ -218,7 +210,7 @@ def _facts(request: Request, conn: Connection, integration_id: str | None) -> di
         "takeovers": successions.waiting(conn),
         "now": now,
         "duration": duration,
-        "chips": HEALTH,
+        "chips": _CHIPS,
         "address": _url,
     }
 

@@ -15,34 +15,10 @@ from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import notices
-from kombo_pipeline.linking.targets import REASONS as NO_TARGET
+from kombo_pipeline.vocabulary import LINK_QUESTIONS, LINK_REASONS, LINK_STATES, NO_TARGET_REASONS, LinkState
 
 PAGE_SIZE: Final = 50
-STATES: Final[Mapping[str, str]] = {"active": "good", "suspended": "warn", "retired": ""}
-REASONS: Final[Mapping[str, str]] = {
-    "closed": "the ATS job is closed",
-    "draft": "the ATS job is a draft again",
-    "archived": "the ATS job is archived",
-    "deleted": "the ATS job was deleted",
-    "vanished": "the ATS no longer shows the job",
-    "integration_gone": "the integration was deleted, or another one took over",
-    "succeeded": "another connection of the customer took over",
-    "unknown": "the ATS job has no status that says open",
-    "withdrawn": "the own job is withdrawn",
-    "owner_in_doubt": "Kombo names another customer of the integration",
-    "undone": "the answer behind it was taken back",
-    "rejected": "a person said that they are not the same",
-    "superseded": "another ATS job was chosen",
-    "identifiers_changed": "the identifiers that made it have changed",
-    "customer_changed": "the integration became another customer's",
-}
-"""Why a link is suspended or retired, in words."""
-PROPOSALS: Final[Mapping[str, str]] = {
-    "reopened": "The ATS job is open again: resume?",
-    "successor": "Re-posted? Another ATS job is alike.",
-    "changed": "Title, code or place changed: still the same?",
-}
-"""What a person is asked about a live link, by marts.review_queue.why."""
+_CHIPS: Final[Mapping[LinkState, str]] = {"active": "good", "suspended": "warn", "retired": ""}
 _FILTERS: Final = ("state", "reason", "customer", "integration", "own_job", "text", "proposal")
 
 
@@ -50,9 +26,9 @@ _FILTERS: Final = ("state", "reason", "customer", "integration", "own_job", "tex
 def listing(request: Request) -> Response:
     """All links, those that changed last first; the filters stand in the address."""
     wanted = {name: request.query_params.get(name, "").strip().replace("\0", "") for name in _FILTERS}
-    if wanted["state"] not in STATES:
+    if wanted["state"] not in LINK_STATES:
         wanted["state"] = ""
-    if wanted["proposal"] not in PROPOSALS:
+    if wanted["proposal"] not in LINK_QUESTIONS:
         wanted["proposal"] = ""
     number = rendering.page_number(request)
     with rendering.warehouse(request) as conn:
@@ -67,7 +43,7 @@ def listing(request: Request) -> Response:
         has_next=len(found) > PAGE_SIZE,
         number=number,
         wanted=wanted,
-        counts={state: sum(row["links"] for row in counts if row["state"] == state) for state in STATES},
+        counts={state: sum(row["links"] for row in counts if row["state"] == state) for state in LINK_STATES},
         given_reasons=[row["reason"] for row in counts if row["reason"] and wanted["state"] in ("", row["state"])],
         address=lambda **change: "/links?" + urlencode({k: v for k, v in {**chosen, **change}.items() if v}),
         **_words(),
@@ -104,7 +80,7 @@ def _link(conn: Connection, request: Request) -> dict[str, Any]:
 
 
 def _words() -> dict[str, Any]:
-    return {"states": STATES, "reasons": REASONS, "proposals": PROPOSALS, "no_target": NO_TARGET}
+    return {"states": _CHIPS, "reasons": LINK_REASONS, "proposals": LINK_QUESTIONS, "no_target": NO_TARGET_REASONS}
 
 
 routes: list[Route] = [

@@ -21,11 +21,10 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
 from kombo_pipeline.linking.statements import exposed_jobs
-from kombo_pipeline.linking.targets import REASONS
 from kombo_pipeline.own_jobs import held_withdrawals, importing, reading, statements
 from kombo_pipeline.own_jobs.files import BadRow
-from kombo_pipeline.own_jobs.importing import SOURCES
 from kombo_pipeline.own_jobs.reading import OwnJob
+from kombo_pipeline.vocabulary import NO_TARGET_REASONS, SOURCES
 
 PAGE_SIZE: Final = 50
 MAX_CHARACTERS: Final = 2000
@@ -82,7 +81,7 @@ def show(request: Request) -> Response:
         customers=customers | ({given["customer"]: given["customer"]} if given["customer"] not in customers else {}),
         sources=SOURCES,
         states=STATES,
-        no_target=REASONS,
+        no_target=NO_TARGET_REASONS,
         integrations=[row for row in known if row["customer_id"] == given["customer"]],
         may_change=request.state.viewer.may("reviewer"),
     )

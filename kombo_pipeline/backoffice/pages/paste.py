@@ -16,6 +16,7 @@ from kombo_pipeline.linking.pasted import Asked, Line, Verdict
 from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements import lookups
 from kombo_pipeline.linking.statements.lookups import Turn
+from kombo_pipeline.vocabulary import GONE
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "found": ("good", "found"),
@@ -161,7 +162,7 @@ def _page(
         kinds=KINDS,
         counts={kind: sum(verdict.kind == kind for verdict in verdicts or ()) for kind in KINDS},
         chips=chips,
-        gone=statements.GONE,
+        gone=GONE,
         too_many=too_many,
         max_lines=pasted.MAX_LINES,
         most_codes=pasted.MAX_CODES_ASKED,

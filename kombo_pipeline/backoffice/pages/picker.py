@@ -25,6 +25,7 @@ from kombo_pipeline.backoffice.widgets.selection import Selection, address, read
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import exposed_jobs as statements
 from kombo_pipeline.linking.statements.exposed_jobs import Action
+from kombo_pipeline.vocabulary import GONE
 
 PAGE_SIZE: Final = 50
 MAX_CHOSEN: Final = 10_000
@@ -91,7 +92,7 @@ def show(request: Request) -> Response:
         statuses_with_counts=[(name, f"{words} ({by_status[name]:,})") for name, words in STATUS_WORDS.items()],
         named_integrations=[(row["integration_id"], f"{row['name']} ({row['tool'] or 'ATS'})") for row in known],
         visibilities=VISIBILITY_WORDS,
-        gone=statements.GONE,
+        gone=GONE,
         may_choose=request.state.viewer.may("reviewer"),
     )
 

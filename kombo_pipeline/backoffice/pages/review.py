@@ -26,9 +26,7 @@ from kombo_pipeline.backoffice.widgets import card as cards
 from kombo_pipeline.backoffice.widgets.card import Card, say
 from kombo_pipeline.backoffice.widgets.view import (
     AGES,
-    BANDS,
     ORDERS,
-    WHY,
     View,
     card_url,
     customers_of,
@@ -36,10 +34,10 @@ from kombo_pipeline.backoffice.widgets.view import (
 )
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
-from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError, Decision
+from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError, Given
 from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
 from kombo_pipeline.linking.statements.review_queue import Queue
-from kombo_pipeline.own_jobs.importing import SOURCES
+from kombo_pipeline.vocabulary import BANDS, REVIEW_REASONS, SOURCES
 
 STRIP: Final = 5
 """Answers of one's own that stand above the card."""
@@ -48,7 +46,7 @@ DESCRIPTION_CHARACTERS: Final = 20_000
 """A longer description is cut on the card, with a link to the whole."""
 _PRECISION_SECONDS: Final = 60
 _FRESH_SECONDS: Final = 5
-_ANSWERS: Final[Mapping[str, Decision]] = {
+_ANSWERS: Final[Mapping[str, Given]] = {
     "link": "accepted", "not": "rejected", "none": "rejected", "nowhere": "no_counterpart", "unsure": "unsure",
 }  # fmt: skip
 
@@ -204,7 +202,7 @@ def _render(
         "needed": None,
         "meanwhile": None,
         "changed": None,
-        "choices": {"why": WHY, "bands": BANDS, "sources": SOURCES, "ages": AGES, "orders": ORDERS},
+        "choices": {"why": REVIEW_REASONS, "bands": BANDS, "sources": SOURCES, "ages": AGES, "orders": ORDERS},
         "card_url": card_url,
         "say": say,
         "is_fresh": is_fresh,

@@ -6,10 +6,11 @@ from typing import Any, Final
 from uuid import uuid4
 
 from kombo_pipeline.backoffice.widgets import comparison
-from kombo_pipeline.backoffice.widgets.comparison import WEAK_BANDS, Pair
+from kombo_pipeline.backoffice.widgets.comparison import Pair
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.decisions import UNSURE_DAYS
 from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS, LIKELY
 
 CANDIDATES: Final = 5
 HISTORY: Final = 20
@@ -132,7 +133,7 @@ def load(conn: Connection, key: dict[str, str], *, found: str | None = None) -> 
         why_note = None
         if not is_link and against and (proposal is None or proposal["method"] == "title"):
             why_note = NOTE_AGAINST_IDENTIFIER
-        elif not is_link and proposal is not None and proposal["band"] in WEAK_BANDS and proposal["method"] == "title":
+        elif not is_link and proposal is not None and proposal["band"] not in LIKELY and proposal["method"] == "title":
             why_note = NOTE_FOR_WEAK
         changes = comparison.change_chips(link, own, job) if is_link and link else []
         return comparison.pair(own, job, proposal, kind=kind, changes=changes, why_note=why_note)
@@ -183,7 +184,7 @@ def say(rows: list[dict[str, Any]]) -> str:
 
 
 def _by_identifier(link: Row | None) -> bool:
-    return link is not None and link["method"] in review_queue.IDENTIFIER_METHODS
+    return link is not None and link["method"] in IDENTIFIER_METHODS
 
 
 def _is_link(pair: Pair, link: Row | None) -> bool:

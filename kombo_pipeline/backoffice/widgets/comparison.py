@@ -10,7 +10,6 @@ from kombo_pipeline.matching.codes import canonical_code
 from kombo_pipeline.matching.titles import plain_words, read_title, stem
 
 SAME, DIFFERS, ONLY_OURS, ONLY_THEIRS = "same", "differs", "only ours", "only in the ATS"
-WEAK_BANDS: Final = ("weak", "none")
 MAX_COMPARED: Final = 4000
 
 

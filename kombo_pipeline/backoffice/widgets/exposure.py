@@ -1,7 +1,7 @@
 """What the pages that expose ATS jobs share: whose jobs, what was done in words, the chips of a job."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,12 +9,7 @@ from starlette.requests import Request
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline.linking.statements.exposed_jobs import Action
-
-LIFECYCLE_WORDS: Final[Mapping[str, str]] = {
-    "deleted": "deleted in the ATS",
-    "vanished": "vanished from the ATS",
-    "integration_gone": "connection gone",
-}
+from kombo_pipeline.vocabulary import GONE, LIFECYCLES
 
 
 def visible_integration(request: Request, conn: Connection, integration_id: str | None) -> dict[str, Any]:
@@ -62,8 +57,8 @@ def jobs_in_words(number: int) -> str:
 def chips(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """State and visibility of a job as kind and text of a chip each."""
     lifecycle, visibility = row["lifecycle"], row["visibility"]
-    kind = {"open": "good", "closed": "warn"}.get(lifecycle, "bad" if lifecycle in exposed_jobs.GONE else "")
-    text = LIFECYCLE_WORDS.get(lifecycle, lifecycle)
+    kind = {"open": "good", "closed": "warn"}.get(lifecycle, "bad" if lifecycle in GONE else "")
+    text = LIFECYCLES[lifecycle]
     if lifecycle == "unknown":
         text = f"status {row['status']}" if row["status"] else "no status"
     found = [(kind, text[:60])]

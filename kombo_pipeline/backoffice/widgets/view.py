@@ -7,17 +7,8 @@ from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
 from kombo_pipeline.linking.statements.review_queue import Order, Queue
-from kombo_pipeline.own_jobs.importing import SOURCES
+from kombo_pipeline.vocabulary import BANDS, REVIEW_REASONS, SOURCES
 
-WHY: Final = {
-    "identifiers": "Identifiers collide",
-    "candidates": "Like titles",
-    "reopened": "Open again",
-    "successor": "Posted again?",
-    "changed": "Changed",
-    "unlikely": "Nothing likely",
-}
-BANDS: Final = ("strong", "possible", "weak", "none")
 AGES: Final = (1, 7, 30)
 ORDERS: Final = {"strongest": "Strongest first", "oldest": "Oldest first", "informative": "Most informative first"}
 
@@ -56,7 +47,7 @@ class View:
                 customer_id=query.get("customer") or None,
                 integration_id=query.get("integration") or None,
                 band=_one_of(BANDS, query.get("band")),
-                why=_one_of(WHY, query.get("why")),
+                why=_one_of(REVIEW_REASONS, query.get("why")),
                 source=_one_of(SOURCES, query.get("source")),
                 days=int(age) if re.fullmatch(r"\d{1,4}", age) else None,
                 order=order if order in get_args(Order) else "strongest",  # type: ignore[arg-type]

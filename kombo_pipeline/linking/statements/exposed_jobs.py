@@ -13,11 +13,11 @@ from psycopg import sql
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.queries import like_literal
+from kombo_pipeline.vocabulary import GONE, LIFECYCLES
 
 Row = dict[str, Any]
 Action = Literal["expose", "end"]
 
-GONE: Final = ("deleted", "vanished", "integration_gone")
 STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
     "open": ("open",),
     "closed": ("closed",),
@@ -25,7 +25,7 @@ STATUSES: Final[Mapping[str, tuple[str, ...]]] = {
     "archived": ("archived",),
     "unknown": ("unknown",),
     "gone": GONE,
-    "all": ("open", "closed", "draft", "archived", "unknown", *GONE),
+    "all": tuple(LIFECYCLES),
 }
 """What one may filter by, and the lifecycles that are meant."""
 VISIBILITIES: Final[Mapping[str, str]] = {

@@ -10,13 +10,12 @@ from psycopg.rows import args_row
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.queries import like_literal
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]
 """Customer, own job and integration."""
 Order = Literal["strongest", "oldest", "informative"]
-
-IDENTIFIER_METHODS: Final = ("kombo_id", "remote_id", "job_code", "post_url")
 
 
 class WaitingJob(NamedTuple):
