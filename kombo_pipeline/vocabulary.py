@@ -63,7 +63,7 @@ REVIEW_REASONS: Final[Mapping[ReviewReason, str]] = {
     "unlikely": "Nothing likely",
 }
 LINK_QUESTIONS: Final[Mapping[ReviewReason, str]] = {
-    "reopened": "The ATS job is open again: resume?",
+    "reopened": "The ATS job is open: resume the link?",
     "successor": "Re-posted? Another ATS job is alike.",
     "changed": "Title, code or place changed: still the same?",
 }

@@ -6,6 +6,7 @@ import click
 
 from kombo_pipeline import settings
 from kombo_pipeline.db.urls import configured_warehouse
+from kombo_pipeline.vocabulary import ROLES
 
 
 @click.group()
@@ -15,7 +16,7 @@ def user() -> None:
 
 @user.command("add")
 @click.argument("name")
-@click.option("--role", required=True, type=click.Choice(["viewer", "reviewer", "admin"]))
+@click.option("--role", required=True, type=click.Choice(ROLES))
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
 @click.option("--generate-password", is_flag=True, help="Make one and print it.")
 @click.option("--no-password", is_flag=True, help="For one who comes through a trusted proxy.")

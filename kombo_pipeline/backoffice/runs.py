@@ -1,7 +1,5 @@
 """Runs of one integration, started in Dagster and looked up there, through its webserver's GraphQL."""
 
-import functools
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +7,8 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
+
+from kombo_pipeline import certificates
 
 ANSWER_SECONDS: Final = 20
 """A webserver that has not answered by then is as good as down; one that just started needs several seconds."""
@@ -142,7 +142,7 @@ class Dagster:
                 f"{self.url}/graphql",
                 json={"query": query, "variables": variables},
                 timeout=httpx.Timeout(ANSWER_SECONDS, connect=3),
-                verify=_trust(),
+                verify=certificates.trusted(),
             )
             answer.raise_for_status()
             body = msgspec.json.decode(answer.content, type=_Answer)
@@ -187,9 +187,3 @@ def _shown(reason: str) -> str:
 
 def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    # Loading the certificates costs more than a request.
-    return httpx.create_ssl_context()

@@ -7,13 +7,11 @@ notice is delivered at least once and always under the same `webhook-id`, by whi
 import asyncio
 import base64
 import binascii
-import functools
 import hashlib
 import hmac
 import json
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +22,7 @@ from typing import Any, Final
 import httpx
 import psycopg
 
+from kombo_pipeline import certificates
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.kombo.errors import one_line
 from kombo_pipeline.linking.statements import notices as statements
@@ -143,7 +142,9 @@ class _Failure:
 
 
 async def _send_all(due: Sequence[Mapping[str, Any]], to: Endpoint) -> list[_Failure | None]:
-    async with httpx.AsyncClient(verify=_trust(), timeout=ANSWER_SECONDS, follow_redirects=False) as client:
+    async with httpx.AsyncClient(
+        verify=certificates.trusted(), timeout=ANSWER_SECONDS, follow_redirects=False
+    ) as client:
         return await asyncio.gather(*(_send(client, notice, to) for notice in due))
 
 
@@ -197,9 +198,3 @@ class Deliverer(threading.Thread):
         """End after the delivery in hand, ANSWER_SECONDS at the latest."""
         self._stopped.set()
         self.join(ANSWER_SECONDS + RECONNECT_SECONDS)
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    # Loading the certificates costs more than a delivery.
-    return httpx.create_ssl_context()

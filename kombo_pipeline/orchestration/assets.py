@@ -24,7 +24,7 @@ from kombo_pipeline.orchestration import in_work
 from kombo_pipeline.orchestration.metadata import column_schema, histogram, kombo_log, moment, table
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 from kombo_pipeline.own_jobs import statements as own_job_tables
-from kombo_pipeline.vocabulary import IDENTIFIER_METHODS
+from kombo_pipeline.vocabulary import BANDS, IDENTIFIER_METHODS
 
 integration = dg.DynamicPartitionsDefinition(name="integration")
 
@@ -183,7 +183,7 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
             # What it does not see any more is matched by the next run: own_jobs_sensor asks for it.
             matched = Matched(why=f"matched elsewhere: {error}")
         summary = match_candidates.summary(conn, integration_id)
-        bands = {f"candidates_{name}": summary["bands"].get(name, 0) for name in ("strong", "possible", "weak")}
+        bands = {f"candidates_{name}": summary["bands"].get(name, 0) for name in BANDS if name != "none"}
         examples = match_candidates.examples(conn, integration_id, limit=12)
         metadata = {
             "status": matched.why or "matched",

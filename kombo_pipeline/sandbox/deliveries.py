@@ -1,8 +1,6 @@
 """Webhooks as Kombo sends them: payloads of all seven types, and their delivery."""
 
-import functools
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,6 +10,7 @@ from datetime import datetime
 import httpx
 import msgspec
 
+from kombo_pipeline import certificates
 from kombo_pipeline.kombo.webhooks import sign
 from kombo_pipeline.sandbox.clock import stamp
 from kombo_pipeline.sandbox.integration import Integration, Sync
@@ -138,7 +137,7 @@ def deliver(webhook: Webhook, url: str, *, secret: str = WEBHOOK_SECRET, attempt
         if attempt:
             time.sleep(1)
         try:
-            answer = httpx.post(url, content=webhook.body, headers=headers, timeout=10, verify=_trust())
+            answer = httpx.post(url, content=webhook.body, headers=headers, timeout=10, verify=certificates.trusted())
             status = answer.status_code
         except httpx.HTTPError as error:
             log.debug("%s was not delivered: %s", webhook.event_id, error)
@@ -174,12 +173,6 @@ class Courier(threading.Thread):
         """End after the delivery in hand."""
         self._stopped.set()
         self.join()
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    # Loading the certificates costs far more than a delivery.
-    return httpx.create_ssl_context()
 
 
 def _subject(integration: Integration) -> Record:

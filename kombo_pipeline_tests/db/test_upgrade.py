@@ -159,6 +159,31 @@ def test_a_filled_warehouse_of_the_last_release_becomes_one_that_was_filled_anew
         old.commit()
 
 
+def columns_of_views(url: str) -> dict[str, list[str]]:
+    """The columns of each view of marts, in their order."""
+    with psycopg.connect(url) as conn:
+        return dict(
+            conn.execute(
+                """
+            select c.relname, array_agg(a.attname::text order by a.attnum)
+            from pg_class c
+            join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+            where c.relnamespace = 'marts'::regnamespace and c.relkind = 'v'
+            group by c.relname
+            """
+            ).fetchall()
+        )
+
+
+def test_views_have_the_columns_of_the_last_release_in_their_order_and_new_ones_behind_them(
+    old_url: str, new_url: str
+) -> None:
+    """Otherwise the upgrade drops them, and what customers have built on them, to make all of it again."""
+    old, new = columns_of_views(old_url), columns_of_views(new_url)
+    assert len(old) > 10
+    assert {name: new[name][: len(columns)] for name, columns in old.items()} == old
+
+
 @pytest.fixture
 def old_code(tmp_path: Path) -> Path:
     found = last_release.code(tmp_path)

@@ -37,6 +37,7 @@ from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
 from kombo_pipeline.linking.statements import link_decisions, review_queue
 from kombo_pipeline.matching.objections import Side, objections
 from kombo_pipeline.matching.titles import read_title
+from kombo_pipeline.vocabulary import METHODS
 
 AT_ONCE: Final = 200
 """Items of one preview; more come after these."""
@@ -191,7 +192,7 @@ def _same(now: Mapping[str, Any] | None, then: Mapping[str, Any]) -> bool:
 
 
 def _word(row: Mapping[str, Any]) -> str:
-    return {"kombo_id": "Kombo id", "remote_id": "id in the ATS", "post_url": "address"}.get(row["method"], "job code")
+    return METHODS[row["method"]]
 
 
 def _uuid(text: str | None) -> UUID | None:

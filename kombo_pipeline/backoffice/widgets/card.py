@@ -10,7 +10,7 @@ from kombo_pipeline.backoffice.widgets.comparison import Pair
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.decisions import UNSURE_DAYS
 from kombo_pipeline.linking.statements import job_links, link_decisions, review_queue
-from kombo_pipeline.vocabulary import IDENTIFIER_METHODS, LIKELY
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS, LIFECYCLES, LIKELY, LINK_REASONS
 
 CANDIDATES: Final = 5
 HISTORY: Final = 20
@@ -62,8 +62,10 @@ class Card:
                 return "Nothing likely was found; these are the least unlike."
             case "reopened" if state == "undone":
                 return "Its link was resumed, and that was taken back. Resume it?"
-            case "reopened":
+            case "reopened" if linked.get("reason") in LIFECYCLES:
                 return f"The linked job was {state}{day} and is open again. Resume the link?"
+            case "reopened":
+                return f"The link is suspended{day}: {LINK_REASONS[linked['reason']]}. Resume it?"
             case "successor":
                 return f"The linked job is {state}{day}. Was it posted again as one of these?"
             case "changed":

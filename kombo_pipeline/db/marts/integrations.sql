@@ -108,8 +108,33 @@ create view marts.sync_watermarks as ( -- The guide's table: how far each integr
 create view marts.fetches as ( -- Every fetch, what it brought and how it ended.
     select
         i.customer_id,
-        f.*,
-        (select count(*) from raw.job_pages p where p.fetch_id = f.fetch_id) as pages_landed -- Pages that are there now: while it runs those that have landed, none once they are pruned.
+        f.fetch_id,
+        f.integration_id,
+        f.kind,
+        f.updated_after,
+        f.requested_at,
+        f.started_at,
+        f.covers_event_seq,
+        f.finished_at,
+        f.applied_at,
+        f.status,
+        f.error,
+        f.log_url,
+        f.pages,
+        f.records,
+        f.jobs_new,
+        f.jobs_changed,
+        f.jobs_unchanged,
+        f.jobs_closed,
+        f.jobs_quarantined,
+        f.jobs_repaired,
+        f.dagster_run_id,
+        (
+            select count(*)
+            from raw.job_pages p
+            where p.fetch_id = f.fetch_id
+        ) as pages_landed, -- Pages that are there now: while it runs those that have landed, none once they are pruned.
+        f.record_rule
     from raw.fetches f
     join core.integrations i using (integration_id)
 );

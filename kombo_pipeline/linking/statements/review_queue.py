@@ -10,7 +10,7 @@ from psycopg.rows import args_row
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.queries import like_literal
-from kombo_pipeline.vocabulary import IDENTIFIER_METHODS
+from kombo_pipeline.vocabulary import IDENTIFIER_METHODS, LIKELY
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]
@@ -139,10 +139,10 @@ def ats_jobs(conn: Connection, *, integration_id: str, kombo_job_ids: Sequence[s
         "(select coalesce(jsonb_agg(other), '[]') from (select c.own_job_id, o.title "
         "from core.job_match_candidates c join core.own_jobs o using (customer_id, own_job_id) "
         "where c.integration_id = j.integration_id and c.kombo_job_id = j.kombo_job_id and c.rank = 1 "
-        "and c.band in ('strong', 'possible') and o.withdrawn_at is null and c.own_job_id <> %(own)s "
+        "and c.band = any(%(likely)s) and o.withdrawn_at is null and c.own_job_id <> %(own)s "
         "order by c.confidence desc, c.own_job_id limit 3) other) as best_of "
         "from core.jobs j where j.integration_id = %(integration)s and j.kombo_job_id = any(%(ids)s)",
-        {"integration": integration_id, "ids": list(kombo_job_ids), "own": own_job_id},
+        {"integration": integration_id, "ids": list(kombo_job_ids), "own": own_job_id, "likely": list(LIKELY)},
     )
     return {row["kombo_job_id"]: row for row in rows}
 

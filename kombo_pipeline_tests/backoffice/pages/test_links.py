@@ -92,7 +92,7 @@ def test_the_list_says_why_and_since_when_a_link_is_suspended_and_what_is_propos
 ) -> None:
     text = viewer.get("/links").text
     assert "3 suspended, 1 past" in text
-    for words in ("the ATS job is closed", "another ATS job was chosen", "open again: resume?", "Re-posted?"):
+    for words in ("the ATS job is closed", "another ATS job was chosen", "is open: resume the link?", "Re-posted?"):
         assert words in text
     assert "confirmed by ana" in text
     assert "given up" in text
