@@ -74,14 +74,13 @@ def table_reference(conn: Connection) -> str:
     parts = [_HEAD]
     by_schema: dict[str, list[str]] = {"marts": [], "core": [], "raw": []}
     for relation in catalog.relations(conn):
-        name = f"{relation['schema']}.{relation['name']}"
+        name = f"{relation.schema}.{relation.name}"
         rows = "".join(
-            f"| `{column['name']}` | {column['type']}{'' if column['nullable'] else ', not null'} "
-            f"| {_cell(column['comment'])} |\n"
-            for column in catalog.columns(conn, relation["schema"], relation["name"])
+            f"| `{column.name}` | {column.type}{'' if column.nullable else ', not null'} | {_cell(column.comment)} |\n"
+            for column in catalog.columns(conn, relation.schema, relation.name)
         )
-        by_schema[relation["schema"]].append(
-            f"\n### {name}\n\n{relation['kind'].capitalize()}. {relation['comment']}\n\n"
+        by_schema[relation.schema].append(
+            f"\n### {name}\n\n{relation.kind.capitalize()}. {relation.comment}\n\n"
             f"| column | type | meaning |\n| --- | --- | --- |\n{rows}"
         )
     for schema, relations in by_schema.items():

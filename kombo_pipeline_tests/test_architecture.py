@@ -2,6 +2,7 @@
 
 import ast
 import re
+import statistics
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -86,8 +87,21 @@ def test_libraries_stay_in_their_rooms(rooms: str, libraries: set[str]) -> None:
     assert wrong == []
 
 
+def test_no_function_is_longer_than_60_lines() -> None:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    long = [
+        f"{path.relative_to(PROJECT)}:{node.lineno}: {node.name} has {length} lines"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, functions) and (length := (node.end_lineno or 0) - node.lineno + 1) > 60
+    ]
+    assert long == []
+
+
 def test_no_module_is_longer_than_400_lines_and_no_folder_holds_one_module_alone() -> None:
-    assert [path.name for path in MODULES if len(path.read_text().splitlines()) > 400] == []
+    lengths = {str(path.relative_to(PROJECT)): len(path.read_text().splitlines()) for path in MODULES}
+    print(f"The median module has {statistics.median(lengths.values()):.0f} lines.")
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
     folders = {path.parent for path in MODULES if "migrations" not in path.parts}
     beside = {folder: {each.name for each in folder.iterdir()} - {"__init__.py", "__pycache__"} for folder in folders}
     assert [folder.name for folder, names in beside.items() if len(names) < 2] == []

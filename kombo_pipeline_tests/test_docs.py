@@ -1,5 +1,6 @@
 """docs/ and .env.example say what the code and the database say."""
 
+import ast
 import dataclasses
 import importlib.util
 import inspect
@@ -66,10 +67,16 @@ def test_every_test_file_that_a_page_names_exists(page: Path):
 
 
 def test_the_environment_template_names_every_documented_variable_and_no_other():
-    documented = set(re.findall(r'"""(KOMBO_\w+):', inspect.getsource(settings.Settings)))
+    documented = {each.metadata["name"] for each in dataclasses.fields(settings.Settings)}
     template = re.findall(r"^#? ?(KOMBO_\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
-    assert len(documented) == len(dataclasses.fields(settings.Settings))
     assert sorted(template) == sorted(documented)
+
+
+def test_each_setting_is_described_below_its_declaration():
+    [declared] = ast.parse(inspect.getsource(settings.Settings)).body
+    assert isinstance(declared, ast.ClassDef)
+    lines = declared.body[1:]
+    assert [type(line) for line in lines] == [ast.AnnAssign, ast.Expr] * len(dataclasses.fields(settings.Settings))
 
 
 def test_the_environment_template_as_it_is_changes_nothing(

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -13,10 +14,11 @@ import pytest
 from kombo_pipeline import settings
 from kombo_pipeline.cli import main
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.sandbox.world import World
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
-PAGES = [README, PROJECT / "docs" / "operations.md"]
+PAGES = [README, PROJECT / "docs" / "operations.md", PROJECT / "docs" / "developers.md"]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -117,6 +119,28 @@ def test_every_statement_runs_against_a_migrated_warehouse(page: Path, conn: Con
             if statement.strip():
                 conn.execute(statement.encode())
         conn.rollback()
+
+
+def test_the_stages_run_as_the_page_for_developers_types_them(world: World, conn: Connection):
+    integration_id = world.add_integration(jobs=20)
+    conn.commit()
+    [block] = blocks(PROJECT / "docs" / "developers.md", "python")
+    typed = re.sub(r'^integration_id = ".*?"', f"integration_id = {integration_id!r}", block, flags=re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(compile(typed, "developers.md", "exec"), names)
+    names["conn"].close()
+    names["kombo"].__exit__(None, None, None)
+    assert names["landed"].status == "landed"
+    row = conn.execute("select count(*) as n from core.jobs where integration_id = %s", (integration_id,)).fetchone()
+    assert row is not None
+    assert row["n"] == len(world.integration(integration_id).mirror.rows)
+
+
+def test_every_test_file_that_the_page_for_developers_runs_exists():
+    words = [word for line in shell_lines(PROJECT / "docs" / "developers.md") for word in line]
+    files = [word for word in words if word.startswith("kombo_pipeline_tests/")]
+    assert files
+    assert [file for file in files if not (PROJECT / file).exists()] == []
 
 
 def _leaves(group: click.Group) -> Iterator[click.Command]:

@@ -1,4 +1,4 @@
-"""Dates that Postgres holds and Python does not: they become the nearest that Python has, and stop nothing."""
+"""Reads dates that Postgres can hold and Python cannot (years before 1 or after 9999) as the nearest that it can."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,9 +15,9 @@ _RANGES: dict[str, tuple[Any, Any]] = {
 
 
 def hold_every_date(adapters: adapt.AdaptersMap) -> None:
-    """Let connections with these adapters read a date outside the years 1 to 9999 as the first or last one.
+    """Let connections with these adapters read a date outside the years 1 to 9999 as the first or last date of those.
 
-    psycopg raises DataError for such a date, so that one job of the year 10000 would stop whatever reads it.
+    Otherwise psycopg raises DataError, and one job of the year 10000 would break every page and run that reads it.
     """
     for name, (first, last) in _RANGES.items():
         oid = adapters.types[name].oid

@@ -1,4 +1,4 @@
-"""Views and materialized views that read a view: dropped with it, and made again as they were."""
+"""Drops the views and materialized views that read a view, and makes them again as they were."""
 
 import json
 import logging
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class _RetypedError(Exception):
-    """A view could be made again, but whoever reads it would meet other types."""
+    """A view was made again, but columns have other types than before."""
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A view or materialized view as it stands, with all that makes it again."""
+    """A view or materialized view, with all that is needed to make it again."""
 
     oid: int
     schema: str
@@ -70,7 +70,7 @@ class Relation:
 def drop(connection: sa.Connection, oids: Sequence[int], *, drop_dependents: bool) -> list[Relation]:
     """Drop views and every view that reads them; return what was dropped, each after what it reads.
 
-    Raises SchemaError when something else hangs on one of them, such as a function, unless `drop_dependents`.
+    Raises SchemaError when something else depends on one of them, such as a function, and `drop_dependents` is false.
     """
     if not oids:
         return []
@@ -81,13 +81,13 @@ def drop(connection: sa.Connection, oids: Sequence[int], *, drop_dependents: boo
             with connection.begin_nested():
                 driver_of(connection).execute(statement)
         except psycopg.errors.DependentObjectsStillExist as error:
-            hanging = (error.diag.message_detail or str(error)).replace("\n", "; ")
+            depends = (error.diag.message_detail or str(error)).replace("\n", "; ")
             if not drop_dependents:
                 raise SchemaError(
-                    f"{relation.label} must be made anew, but it cannot be dropped: {hanging}. Drop what hangs on it, "
-                    "or run `kombo-pipeline migrate --drop-dependents`. Nothing was changed."
+                    f"{relation.label} must be made anew, but it cannot be dropped: {depends}. Drop what depends on "
+                    "it, or run `kombo-pipeline migrate --drop-dependents`. Nothing was changed."
                 ) from error
-            log.warning("Dropped with %s, not made again: %s.", relation.label, hanging)
+            log.warning("Dropped with %s, not made again: %s.", relation.label, depends)
             driver_of(connection).execute(statement + sql.SQL(" cascade"))
     return relations
 
@@ -140,13 +140,13 @@ def put_back(connection: sa.Connection, relations: Sequence[Relation], *, drop_d
 
 def _make(connection: sa.Connection, relation: Relation) -> None:
     driver = driver_of(connection)
-    options = sql.SQL(f" with ({', '.join(relation.options)})" if relation.options else "")
+    options = sql.SQL(" with ({})").format(sql.SQL(", ").join(map(sql.SQL, relation.options)))
     ending = sql.SQL("" if not relation.is_materialized or relation.is_populated else " with no data")
     driver.execute(
         sql.SQL("create {kind} {name}{options} as {definition}{ending}").format(
             kind=relation.kind,
             name=relation.identifier,
-            options=options,
+            options=options if relation.options else sql.SQL(""),
             definition=sql.SQL(relation.definition.rstrip().rstrip(";")),
             ending=ending,
         )
@@ -167,7 +167,7 @@ def _make(connection: sa.Connection, relation: Relation) -> None:
 
 
 def put_back_rights(connection: sa.Connection, relation: Relation) -> None:
-    """Give a relation that was made again the grants and the owner that it had, and nothing by default besides."""
+    """Give a relation that was made again the owner and the grants that it had, and no others."""
     driver, name = driver_of(connection), relation.identifier.as_string()
     columns = {column for (column,) in driver.cursor(row_factory=tuple_row).execute(_COLUMNS, (name,))}
     with driver.cursor(row_factory=tuple_row) as cursor:

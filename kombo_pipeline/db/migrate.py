@@ -16,10 +16,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
+from psycopg import sql
 
 from kombo_pipeline.db import dependents, views
 from kombo_pipeline.db.connection import Session, connect, with_driver
-from kombo_pipeline.db.ddl import execute
+from kombo_pipeline.db.ddl import driver_of, execute
 from kombo_pipeline.db.versions import SchemaError, code_version, newest_revision
 
 _HERE = Path(__file__).parent
@@ -33,7 +34,7 @@ LOCK_MILLISECONDS: Final = 400
 """How long it waits for a lock at a time: less than the second after which Postgres looks for a deadlock."""
 _LOCK = "select pg_advisory_xact_lock(hashtextextended('kombo_pipeline migrate', 0))"
 _TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended('kombo_pipeline migrate', 0))"
-# What says that somebody uses the thing. XX000 is how two changes of one catalog row at a time are refused.
+# Errors of a warehouse in use. XX000 is how Postgres refuses two changes of one catalog row at a time.
 _BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected)
 _VIEWS_IN_THE_WAY = (psycopg.errors.FeatureNotSupported, psycopg.errors.DependentObjectsStillExist)
 
@@ -41,16 +42,16 @@ log = logging.getLogger(__name__)
 
 
 class _BusyError(Exception):
-    """Somebody uses what is to be changed; nothing was changed."""
+    """Another session uses what a migration changes; nothing was changed."""
 
 
 def migrate(url: str, *, drop_dependents: bool = False, wait: timedelta = PATIENCE) -> str:
     """Bring the warehouse at `url` to the newest schema and return the revision.
 
     Everything happens in one transaction under a lock, so several processes may migrate at once and a killed migration
-    leaves nothing behind. It works beside readers: what somebody reads is tried again, for as long as `wait`, and the
-    log says whom it waits for. Views that others built on those of marts stay; where one does not fit any more nothing
-    is changed, unless `drop_dependents` lets it go.
+    leaves nothing behind. Readers may go on: while one of them uses what has to be changed, the migration tries again,
+    for as long as `wait`, and logs whom it waits for. Views that others built on those of marts stay. When one of them
+    does not fit any more, nothing is changed, unless `drop_dependents` is true: then that view is dropped.
 
     Raises SchemaError when the schema is newer than the code, when a right is missing, when views of others do not fit,
     and when the wait was too short.
@@ -98,19 +99,21 @@ def _migrate(connection: sa.Connection, *, drop_dependents: bool) -> None:
 
 
 def _take_turn(connection: sa.Connection) -> None:
-    """Wait for another migration to end; from here on a lock is waited for only as long as no reader notices."""
+    """Wait for another migration to end, then limit how long this one waits for a lock, so that no reader notices."""
     if not connection.exec_driver_sql(_TRY_LOCK).scalar():
         log.warning("Another `kombo-pipeline migrate` is at work; waiting for it to end.")
         connection.exec_driver_sql(_LOCK)
-    connection.exec_driver_sql(f"set local lock_timeout = {LOCK_MILLISECONDS}")
+    connection.exec_driver_sql("select set_config('lock_timeout', %s, true)", (str(LOCK_MILLISECONDS),))
     # A role's own limit is meant for queries.
     connection.exec_driver_sql("set local statement_timeout = 0")
 
 
 def _lock(connection: sa.Connection, changing: Sequence[str]) -> None:
-    """Lock what is going to change, before anything else: first views, which readers lock first too, then tables.
+    """Lock what will change, before anything else: views first, then tables, as readers lock them.
 
-    A reader that waits for a second looks for a deadlock and may end itself. So the locks are given up sooner.
+    A reader that has waited for a second looks for a deadlock and may be ended. So this gives up sooner.
+
+    Raises _BusyError when that takes too long.
     """
     tables = _changing_tables(connection)
     began = time.monotonic()
@@ -119,11 +122,12 @@ def _lock(connection: sa.Connection, changing: Sequence[str]) -> None:
         if time.monotonic() - began > LOCK_MILLISECONDS / 1000:
             raise _BusyError(f"marts.{name}")
     if tables:
-        connection.exec_driver_sql(f"lock table {', '.join(tables)} in access exclusive mode")
+        names = sql.SQL(", ").join(sql.Identifier(*table.split(".")) for table in tables)
+        driver_of(connection).execute(sql.SQL("lock table {} in access exclusive mode").format(names))
 
 
 def _changing_tables(connection: sa.Connection) -> list[str]:
-    """Return the tables that the migrations which have not run yet alter."""
+    """Return the tables that are altered by migrations which have not run yet."""
     known = _context(connection).get_current_revision()
     if known is None:
         return []
@@ -140,8 +144,7 @@ def _changing_tables(connection: sa.Connection) -> list[str]:
 def _in_the_way(url: str) -> str:
     """Say who holds locks on the warehouse's tables and views, the longest first.
 
-    Since when is not known of a transaction that has just ended, nor of the sessions of other roles where the migrating
-    role may not see them.
+    The start is missing for a transaction that has just ended, and for sessions that the migrating role may not see.
     """
     with connect(url) as conn:
         rows = conn.execute(_HOLDERS).fetchall()
@@ -168,7 +171,7 @@ def _note_version(connection: sa.Connection) -> None:
 
 
 def refuse_newer_schema(connection: sa.Connection) -> None:
-    """Raise SchemaError when the database has a revision that this code does not know, for it cannot migrate that."""
+    """Raise SchemaError when the database has a revision that this code does not know, and so cannot migrate."""
     revision = _context(connection).get_current_revision()
     if revision is None:
         return
@@ -226,11 +229,11 @@ def _version_schema(connection: sa.Connection) -> str:
 
 
 def _grant_roles(connection: sa.Connection) -> None:
-    """Make the roles that are missing and give each what roles.sql says; without the right to, say so and go on."""
+    """Make the missing roles and grant each what roles.sql says; without the right to do so, log that and go on."""
     try:
         with connection.begin_nested():
             for role in ROLES:
-                execute(connection, _CREATE_ROLE.format(role=role))
+                driver_of(connection).execute(_CREATE_ROLE.format(role=sql.Identifier(role), name=role))
             execute(connection, (_HERE / "roles.sql").read_text())
     except psycopg.errors.InsufficientPrivilege as error:
         log.warning(
@@ -242,19 +245,19 @@ def _grant_roles(connection: sa.Connection) -> None:
 
 
 # Another database of the cluster may be migrated at the same time.
-_CREATE_ROLE = """
+_CREATE_ROLE = sql.SQL("""
 do $$
 begin
-    if not exists (select from pg_roles where rolname = '{role}') then
+    if not exists (select from pg_roles where rolname = {name}) then
         create role {role} nologin;
-        if '{role}' like '%_analyst' then
+        if {name} like '%_analyst' then
             alter role {role} set statement_timeout = '60s';
             alter role {role} set default_transaction_read_only = on;
         end if;
     end if;
 exception when duplicate_object or unique_violation then null;
 end $$
-"""
+""")
 _VERSION_SCHEMA = """
 select schemaname
 from pg_catalog.pg_tables

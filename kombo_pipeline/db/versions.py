@@ -1,7 +1,7 @@
-"""Which code may work on which schema: each schema names the oldest code that it serves (core.schema_versions).
+"""Decides whether this code may work on a schema: each schema names the oldest code that it serves.
 
-During an upgrade the schema is migrated first, and the programs are replaced one after the other. So older code works
-on a newer schema, unless that schema says otherwise; newer code waits for its schema.
+During an upgrade the schema is migrated first, then the programs are replaced one after the other. So older code may
+work on a newer schema, unless core.schema_versions says otherwise; newer code refuses an older schema.
 """
 
 import logging
@@ -17,7 +17,7 @@ from kombo_pipeline.db.connection import Connection, connect
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations" / "versions"
 _found_fit: set[str] = set()
-"""URLs of warehouses that this process has looked at: it refuses to start, and is not stopped while it works."""
+"""URLs of warehouses that this process has checked: it checks when it starts, and not again while it works."""
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +54,13 @@ def open_warehouse(url: str) -> Connection:
 
 
 def refuse_unfit_warehouse(url: str) -> None:
-    """Raise SchemaError when this code cannot work on the warehouse; one that cannot be reached may come back."""
+    """Raise SchemaError when this code cannot work on the warehouse; one that cannot be reached raises nothing."""
     with suppress(psycopg.OperationalError):
         open_warehouse(url).close()
 
 
 def refuse_unfit_schema(conn: psycopg.Connection[Any], *, code: str | None = None) -> None:
-    """Raise SchemaError unless code that knows the revisions up to `code` (this code's by default) may work here."""
+    """Raise SchemaError unless code whose newest revision is `code` (by default this code's) may work here."""
     code = code or newest_revision()
     try:
         with conn.cursor(row_factory=tuple_row) as cursor:

@@ -1,4 +1,4 @@
-"""The views of marts, brought to what marts/*.sql says without losing what others granted and built on them.
+"""Brings the views of marts to what marts/*.sql says, and keeps the grants of others and the views built on them.
 
 A view that only gains columns at its end is replaced where it stands. Any other change needs it dropped and made again;
 then its grants, its owner, and the views and materialized views that read it are put back as they were.
@@ -31,7 +31,7 @@ def wanted_views(folder: Path) -> tuple[dict[str, str], str]:
 
 
 def changing(connection: sa.Connection, folder: Path) -> list[str]:
-    """Return the views of marts that are not as the files say, in the order of their names; nothing is locked."""
+    """Return the names of the views of marts that differ from the files, sorted; nothing is locked."""
     wanted, revision = wanted_views(folder)
     if revision in _comment_of_schema(connection):
         return []
@@ -55,8 +55,7 @@ def replace(
 ) -> None:
     """Bring the views of marts to what the files say; `set_aside` are relations that were dropped for a migration.
 
-    Raises SchemaError, which names them, when views of others do not fit any more, unless `drop_dependents` says that
-    they may go.
+    Raises SchemaError, which names them, when views of others do not fit any more and `drop_dependents` is false.
     """
     wanted, revision = wanted_views(folder)
     known = _comment_of_schema(connection)
@@ -92,11 +91,13 @@ def replace(
     if removed:
         log.warning("Dropped, for this release has them no more: %s.", ", ".join(f"marts.{name}" for name in removed))
     text = known.split(" Views: ")[0]
-    execute(connection, f"comment on schema marts is '{text} Views: revision {revision}.'")
+    driver_of(connection).execute(
+        sql.SQL("comment on schema marts is {}").format(f"{text} Views: revision {revision}.")
+    )
 
 
 def _is_as_wanted(connection: sa.Connection, name: str, statement: str | None) -> bool:
-    """Whether a view has the definition of a statement; told without a lock on it, from a twin of it."""
+    """Whether a view has the definition of a statement: compared with a temporary view made of it, without a lock."""
     if statement is None:
         return False
     twin = re.sub(r"^create view marts\.\w+", "create temporary view twin", statement)

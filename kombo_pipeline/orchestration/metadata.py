@@ -47,10 +47,10 @@ def column_schema(conn: Connection, schema: str, table: str) -> dg.TableSchema:
     return dg.TableSchema(
         [
             dg.TableColumn(
-                column["name"],
-                column["type"],
-                description=column["comment"],
-                constraints=dg.TableColumnConstraints(nullable=column["nullable"]),
+                column.name,
+                column.type,
+                description=column.comment,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )
             for column in catalog.columns(conn, schema, table)
         ]

@@ -24,6 +24,12 @@ NESTED: Final = ("stages", "screening_questions", "job_postings", "hiring_team")
 BASE58: Final = "".join(sorted(set(string.ascii_letters + string.digits) - set("0OIl")))
 _TO_BASE58: Final = bytes(ord(BASE58[byte % 58]) for byte in range(256))
 
+_EMPLOYMENT_TYPES: Final = {
+    **{"FULL_TIME": 70, "PART_TIME": 12, "CONTRACT": 6, "INTERNSHIP": 5, "SEASONAL": 2},
+    **{"Vollzeit, unbefristet": 3, "": 2},
+}
+"""How often a job has each, of a hundred; the empty one stands for null."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -88,13 +94,13 @@ class RecordMaker:
         rng = random.Random(f"{self._seed}{number}")
         language = "de" if rng.random() < 0.4 else "en"
         department = rng.choice(words.DEPARTMENTS)
-        prefix, level = rng.choice(words.LEVELS[language])
-        generated = prefix + rng.choice(department.titles[language]) + rng.choice(words.SUFFIXES[language])
+        level = rng.choice(words.LEVELS[language])
+        generated = level.prefix + rng.choice(department.titles[language]) + rng.choice(words.SUFFIXES[language])
         title = title or generated
         team = department.names[language]
-        town, state, country, zip_code, street = rng.choice(words.PLACES[language])
-        city = city or town
-        street = f"{street} {rng.randint(1, 120)}"
+        place = rng.choice(words.PLACES[language])
+        city = city or place.town
+        street = f"{place.street} {rng.randint(1, 120)}"
         remote_id = str(4_000_000_000 + 137 * number)
         created = now - timedelta(minutes=rng.randint(60, 400 * 24 * 60), milliseconds=rng.randint(0, 999))
         opened = created + timedelta(days=rng.randint(0, 5))
@@ -106,6 +112,7 @@ class RecordMaker:
         # Requisition codes are not unique in any ATS: some jobs carry the code of the one before.
         code_number = number - 1 if rng.random() < 0.02 else number
         team_members = rng.sample(self._staff, rng.randint(1, 3)) if rng.random() < 0.95 else []
+        # Each value draws from the generator in the order of the keys: another order makes other jobs.
         record: Record = {
             "id": kombo_id(self._integration_id, remote_id),
             "remote_id": remote_id,
@@ -114,37 +121,17 @@ class RecordMaker:
             "description": self._description(rng, language=language, title=title, team=team, city=city),
             "confidential": visibility == "CONFIDENTIAL",
             "weekly_hours": rng.choice((40.0, 40.0, 38.5, 37.5, 20.0, None)),
-            "employment_type": _weighted(
-                rng,
-                FULL_TIME=70,
-                PART_TIME=12,
-                CONTRACT=6,
-                INTERNSHIP=5,
-                SEASONAL=2,
-                **{"Vollzeit, unbefristet": 3, "": 2},
-            ),
+            "employment_type": _weighted(rng, **_EMPLOYMENT_TYPES),
             "status": status,
             "visibility": visibility,
             "category": department.category,
             "department": rng.choice((team, team, f"{team} - {city}", None)),
             "post_url": f"https://boards.example.com/{self._slug}/jobs/{remote_id}" if public else None,
-            "experience_level": level,
+            "experience_level": level.label,
             "remote_work_status": _weighted(rng, ON_SITE=40, HYBRID=35, REMOTE=15, TEMPORARY=2, **{"": 8}),
-            **_salary(rng, country),
-            "location": {
-                "city": city,
-                "country": country,
-                "raw": f"{street}, {zip_code} {city}, {words.COUNTRIES[country]}",
-                "state": state,
-                "street_1": street,
-                "street_2": None,
-                "zip_code": zip_code,
-            },
-            "custom_fields": {
-                "cost_center": f"CC-{rng.randint(1000, 9999)}",
-                "requires_visa_sponsorship": rng.random() < 0.2,
-                "hiring_regions": sorted({country, rng.choice(("DE", "AT", "US", "GB"))}),
-            },
+            **_salary(rng, place.country),
+            "location": _location(place, city=city, street=street),
+            "custom_fields": _custom_fields(rng, place.country),
             "integration_fields": [],
             "remote_url": f"https://app.example-ats.com/{self._slug}/sdash/{remote_id}",
             "opened_at": stamp(opened) if status != "DRAFT" else None,
@@ -158,10 +145,7 @@ class RecordMaker:
             "job_postings": self._postings(rng, record_title=title, remote_id=remote_id, city=city, public=public),
             "hiring_team": team_members,
         }
-        if rng.random() < 0.03:
-            # Keys the SDK allows to be missing.
-            del record[rng.choice(("location", "salary_period", "remote_work_status", "visibility", "employment_type"))]
-        return record
+        return _without_some_keys(rng, record)
 
     def _make_staff(self, rng: random.Random) -> list[Record]:
         roles = (
@@ -280,6 +264,33 @@ def _closing(rng: random.Random, *, status: str | None, updated: datetime, now: 
     if status == "CLOSED":
         return stamp(updated)
     return stamp(now + timedelta(days=rng.randint(5, 90))) if rng.random() < 0.3 else None
+
+
+def _location(place: words.Place, *, city: str, street: str) -> Record:
+    return {
+        "city": city,
+        "country": place.country,
+        "raw": f"{street}, {place.zip_code} {city}, {words.COUNTRIES[place.country]}",
+        "state": place.state,
+        "street_1": street,
+        "street_2": None,
+        "zip_code": place.zip_code,
+    }
+
+
+def _custom_fields(rng: random.Random, country: str) -> Record:
+    return {
+        "cost_center": f"CC-{rng.randint(1000, 9999)}",
+        "requires_visa_sponsorship": rng.random() < 0.2,
+        "hiring_regions": sorted({country, rng.choice(("DE", "AT", "US", "GB"))}),
+    }
+
+
+def _without_some_keys(rng: random.Random, record: Record) -> Record:
+    """The record, in a few jobs without a key that Kombo's SDK allows to be missing."""
+    if rng.random() < 0.03:
+        del record[rng.choice(("location", "salary_period", "remote_work_status", "visibility", "employment_type"))]
+    return record
 
 
 def _salary(rng: random.Random, country: str) -> Record:

@@ -12,10 +12,10 @@ def everything(conn: Connection) -> dict[str, str | None]:
     )
     found = {row["name"]: row["comment"] for row in schemas}
     for relation in catalog.relations(conn):
-        name = f"{relation['schema']}.{relation['name']}"
-        found[name] = relation["comment"]
-        for column in catalog.columns(conn, relation["schema"], relation["name"]):
-            found[f"{name}.{column['name']}"] = column["comment"]
+        name = f"{relation.schema}.{relation.name}"
+        found[name] = relation.comment
+        for column in catalog.columns(conn, relation.schema, relation.name):
+            found[f"{name}.{column.name}"] = column.comment
     return found
 
 
