@@ -19,8 +19,8 @@ from benchmarks.lab import sandbox as running_sandbox
 from kombo_pipeline.db import embedded
 from kombo_pipeline.db.connection import connect
 from kombo_pipeline.ingest.rows import END_OF_ROW, JOB_COLUMNS, escaped, job_row
-from kombo_pipeline.ingest.statements import jobs as job_tables
-from kombo_pipeline.ingest.statements.jobs import DELIMITER, NULL
+from kombo_pipeline.ingest.statements import staged_jobs
+from kombo_pipeline.ingest.statements.staged_jobs import DELIMITER, NULL
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.record import read_job
 
@@ -60,9 +60,9 @@ def copy_typed(api: str, integration_id: str, url: str) -> dict[str, Any]:
                 batch.append(escaped(job_row(job, key) + NULL + DELIMITER + NULL + END_OF_ROW))
             records += len(page.records)
             if len(batch) >= 2000:
-                job_tables.copy_rows(conn, "jobs", JOB_COLUMNS, batch, incoming=False)
+                staged_jobs.copy_rows(conn, "jobs", JOB_COLUMNS, batch, incoming=False)
                 batch = []
-        job_tables.copy_rows(conn, "jobs", JOB_COLUMNS, batch, incoming=False)
+        staged_jobs.copy_rows(conn, "jobs", JOB_COLUMNS, batch, incoming=False)
         conn.commit()
     return {"records": records}
 

@@ -196,10 +196,10 @@ def evaluate(ats: Path, own: Path, out: Path | None) -> None:
 @click.option("--job", default=None, help="Only the record of this Kombo job id.")
 def page(fetch_id: int, page: int, job: str | None) -> None:
     """Print a page as Kombo sent it."""
-    from kombo_pipeline.ingest.statements import fetches
+    from kombo_pipeline.ingest.statements import job_pages
 
     with configured_warehouse() as conn:
-        found = fetches.read_pages(conn, fetch_id, [page])
+        found = job_pages.read(conn, fetch_id, [page])
     if not found:
         raise LookupError(f"There is no page {page} of fetch {fetch_id}; see raw.job_pages")
     text = page_text(found[0].body)
@@ -221,8 +221,8 @@ def replay(event_ids: Sequence[str]) -> None:
     with configured_warehouse() as conn:
         replayed = webhook_events.replay(conn, event_ids or None)
     for event in replayed:
-        click.echo(f"{event['event_id']} {event['event_type']} {event['integration_id'] or '-'}")
-    if unknown := set(event_ids) - {event["event_id"] for event in replayed}:
+        click.echo(f"{event.event_id} {event.event_type} {event.integration_id or '-'}")
+    if unknown := set(event_ids) - {event.event_id for event in replayed}:
         raise LookupError(f"No such event: {', '.join(sorted(unknown))}")
     click.echo(f"{len(replayed)} events wait for the webhook sensor.")
 
@@ -240,8 +240,8 @@ def release_records(quarantine_ids: Sequence[int]) -> None:
 
     with configured_warehouse() as conn:
         applied, staying = apply_them(conn, quarantine_ids or None)
-    for row in staying:
-        click.echo(f"{row['quarantine_id']} stays: {row['reason']}")
+    for record in staying:
+        click.echo(f"{record.quarantine_id} stays: {record.reason}")
     click.echo(f"{applied} records applied, {len(staying)} stay in quarantine.")
 
 
@@ -261,8 +261,8 @@ def release_closure(hold_id: int | None, refuse: bool, by: str | None) -> None:
                 click.echo("No closure is held.")
             for hold in holds:
                 click.echo(
-                    f"{hold['hold_id']}: {hold['integration_id']}, {len(hold['kombo_job_ids'])} of {hold['open_jobs']} "
-                    f"open jobs, {hold['reason']}, held {hold['held_at']:%Y-%m-%d %H:%M}"
+                    f"{hold.hold_id}: {hold.integration_id}, {len(hold.kombo_job_ids)} of {hold.open_jobs} "
+                    f"open jobs, {hold.reason}, held {hold.held_at:%Y-%m-%d %H:%M}"
                 )
             return
         closed = lifecycle.release_closure(conn, hold_id, decided_by=by or getpass.getuser(), refuse=refuse)
@@ -320,7 +320,7 @@ def _kombo(environment: Settings) -> Kombo:
 @contextmanager
 def _fetch_progress(conn: Connection, integration_id: str) -> Iterator[None]:
     """Show on a terminal how many pages have landed; they are committed one by one, so any connection sees them."""
-    from kombo_pipeline.ingest.statements import fetches
+    from kombo_pipeline.ingest.statements import job_pages
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -332,7 +332,7 @@ def _fetch_progress(conn: Connection, integration_id: str) -> Iterator[None]:
     def follow(progress: Progress) -> None:
         task = progress.add_task(f"{integration_id}: asking Kombo", total=None)
         while not done.wait(0.5):
-            landed = fetches.progress(conn, integration_id)
+            landed = job_pages.progress(conn, integration_id)
             text = f"{integration_id}: {landed.pages} pages, {landed.records:,} records"
             progress.update(task, description=text)
 

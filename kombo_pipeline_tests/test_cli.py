@@ -183,7 +183,7 @@ def test_a_sync_that_kombo_refuses_says_who_must_act_in_one_line(world: World, w
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("Error: greenhouse:unknown was not synced. Refused: No integration")
-    assert line.endswith("To be mended by: us.")
+    assert line.endswith("Who must act: us.")
 
 
 def test_what_cannot_be_an_integration_id_is_refused_with_an_example(world: World) -> None:

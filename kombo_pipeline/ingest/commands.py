@@ -12,9 +12,9 @@ _SHOWN = 100
 @click.command()
 @click.option("--dead", is_flag=True, help="List those that could not be interpreted instead of counting what waits.")
 def events(dead: bool) -> None:
-    """Say how many webhook events wait, or list the dead ones: id, type, integration, when they came, and why.
+    """Count the webhook events that wait, or list the dead ones: id, type, integration, time of arrival, reason.
 
-    `kombo-pipeline replay EVENT_ID` takes a dead one up again.
+    `kombo-pipeline replay EVENT_ID` interprets a dead one again.
     """
     from kombo_pipeline.ingest.statements import webhook_events
 
@@ -27,10 +27,10 @@ def events(dead: bool) -> None:
             )
             return
         found = webhook_events.dead(conn, _SHOWN + 1)
-    for row in found[:_SHOWN]:
+    for event in found[:_SHOWN]:
         click.echo(
-            f"{row['event_id']} {row['event_type'] or '-'} {row['integration_id'] or '-'} "
-            f"received {row['received_at']:%Y-%m-%d %H:%M}: {row['reason']}"
+            f"{event.event_id} {event.event_type or '-'} {event.integration_id or '-'} "
+            f"received {event.received_at:%Y-%m-%d %H:%M}: {event.reason}"
         )
     if len(found) > _SHOWN:
         click.echo(f"The newest {_SHOWN}; all are in marts.dead_events.")
@@ -48,17 +48,17 @@ def release_owner(integration_id: str | None, customer: str | None, by: str | No
     Its links are suspended meanwhile. If it is still the known customer's they stand again; if not, they end.
     """
     from kombo_pipeline.ingest import health
-    from kombo_pipeline.ingest.statements import integrations
+    from kombo_pipeline.ingest.statements import integration_owners
 
     if (integration_id is None) != (customer is None):
         raise click.UsageError("Name both: kombo-pipeline release owner INTEGRATION_ID --customer ID")
     with configured_warehouse() as conn:
         if integration_id is None or customer is None:
-            questions = integrations.owner_questions(conn)
-            for row in questions:
+            questions = integration_owners.owner_questions(conn)
+            for question in questions:
                 click.echo(
-                    f"{row['integration_id']}: {row['customer_id']}, or {row['claimed_customer_id']} as Kombo says "
-                    f"since {row['claimed_at']:%Y-%m-%d %H:%M}"
+                    f"{question.integration_id}: {question.customer_id}, or {question.claimed_customer_id} as Kombo "
+                    f"says since {question.claimed_at:%Y-%m-%d %H:%M}"
                 )
             if not questions:
                 click.echo("No owner is in doubt.")

@@ -1,27 +1,28 @@
-"""Looks at landed webhooks: registers integrations, notes their state, marks the events that ask for a fetch.
+"""Interprets landed webhooks: registers integrations, notes their state, marks the events that ask for a fetch.
 
-Events stand alone. A batch is interpreted in memory and written with a few statements; a batch that fails is halved
-until the odd event stands alone, and that one goes to a dead letter (raw.dead_events) that people see.
+A batch of events is interpreted in memory and written with a few statements. A batch that fails is halved until the
+event that cannot be interpreted is alone; that one becomes a dead letter (raw.dead_events), which people see.
 """
 
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health, lifecycle
 from kombo_pipeline.ingest.interpreting import Reading, UninterpretableError, interpret, read
-from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
+from kombo_pipeline.ingest.statements import forgotten, integration_issues, integrations, webhook_events
+from kombo_pipeline.ingest.statements.integrations import Integration
 from kombo_pipeline.ingest.statements.webhook_events import LandedEvent, Seen
 from kombo_pipeline.linking.statements import job_links
 
 BATCH: Final = 1000
 BATCH_BYTES: Final = 32 * 1024 * 1024
-"""Of bodies, so that a batch of the largest ones fits into memory."""
+"""The largest sum of bodies in a batch, so that it fits into memory."""
 MAX_REASON: Final = 300
 # What Postgres says of a value that it cannot store: data, integrity, limits of the program, a trigger's exception.
 _REFUSED_VALUES: Final = ("22", "23", "54", "P0")
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def work_off(conn: Connection, *, seconds: float, limit: int = BATCH) -> int:
-    """Look at what has landed, batch after batch, for about so many seconds; commit each and return how many."""
+    """Interpret landed events, batch after batch, for about `seconds`; commit each batch and return how many events."""
     until, seen = time.monotonic() + seconds, 0
     while True:
         found = observe_events(conn, limit, until=until)
@@ -41,11 +42,11 @@ def work_off(conn: Connection, *, seconds: float, limit: int = BATCH) -> int:
 
 
 def observe_events(conn: Connection, limit: int = BATCH, *, until: float | None = None) -> int:
-    """Look at landed events nobody has looked at, in the caller's transaction; return how many there were.
+    """Interpret a batch of events that are new, in the caller's transaction; return how many there were.
 
-    Registers integrations, notes their state, ends deleted ones, and marks the events that ask for a fetch. When many
-    of them are odd it stops at `until` (time.monotonic) and leaves the rest to the next call. A database that fails
-    raises psycopg.OperationalError, and nothing is lost.
+    Registers integrations, notes their state, closes the jobs of deleted ones, and marks the events that ask for a
+    fetch. When many events cannot be interpreted, it stops at `until` (time.monotonic) and leaves the rest to the next
+    call. Raises psycopg.OperationalError when the database fails; the events are interpreted by a later call then.
     """
     forgotten.ignore_events(conn)
     waiting: list[Sequence[LandedEvent]] = [webhook_events.unseen(conn, limit, max_bytes=BATCH_BYTES)]
@@ -94,13 +95,13 @@ def _observe(conn: Connection, batch: Sequence[LandedEvent]) -> None:
             understood.append(reading)
             seen.append(Seen(reading.event.event_seq, starts_fetch))
     health.store(conn, [(before[key], after[key]) for key in before])
-    integrations.upsert_issues(conn, [reading.issue for reading in understood if reading.issue is not None])
+    integration_issues.keep_newest(conn, [reading.issue for reading in understood if reading.issue is not None])
     webhook_events.mark_seen(conn, seen)
     _end_deleted(conn, before, after, up_to=batch[-1].event_seq)
 
 
-def _integrations(conn: Connection, integration_ids: set[str]) -> dict[str, dict[str, Any]]:
-    """Register integrations that are new, lock all, and return their rows."""
+def _integrations(conn: Connection, integration_ids: set[str]) -> dict[str, Integration]:
+    """Register integrations that are new; lock and return all of them."""
     if not integration_ids:
         return {}
     found = integrations.lock_all(conn, integration_ids)
@@ -111,13 +112,13 @@ def _integrations(conn: Connection, integration_ids: set[str]) -> dict[str, dict
 
 
 def _end_deleted(
-    conn: Connection, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]], *, up_to: int
+    conn: Connection, before: Mapping[str, Integration], after: Mapping[str, Integration], *, up_to: int
 ) -> None:
-    deleted: dict[str, datetime] = {key: row["deleted_at"] for key, row in after.items() if row["deleted_at"]}
+    deleted: dict[str, datetime] = {key: each.deleted_at for key, each in after.items() if each.deleted_at}
     if not deleted:
         return
-    lifecycle.close_integrations(conn, {key: at for key, at in deleted.items() if before[key]["deleted_at"] is None})
-    # No fetch will ever cover what they still announced.
+    lifecycle.close_integrations(conn, {key: at for key, at in deleted.items() if before[key].deleted_at is None})
+    # No fetch will ever cover their events.
     webhook_events.cover_all(conn, list(deleted), up_to=up_to)
 
 

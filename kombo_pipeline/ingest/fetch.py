@@ -1,10 +1,10 @@
 """Fetches an integration's jobs and lands the pages as received."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import psycopg
@@ -14,12 +14,15 @@ from isal import igzip
 from kombo_pipeline.db import leases
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health
-from kombo_pipeline.ingest.statements import fetches, forgotten, integrations
+from kombo_pipeline.ingest.fetchable import may_be_fetched, why_not_fetched
+from kombo_pipeline.ingest.statements import fetches, forgotten, integrations, job_pages
+from kombo_pipeline.ingest.statements.integrations import Integration
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.details import IntegrationDetails
 from kombo_pipeline.kombo.errors import KomboError, KomboNotReady, KomboRefused, KomboUnavailable
 from kombo_pipeline.kombo.record import read_id
 from kombo_pipeline.kombo.responses import Page, read_page
+from kombo_pipeline.vocabulary import FetchKind, FetchStatus
 
 # Kombo purges tombstones 14 days after a deletion; a full fetch that fails must still find time for another.
 FULL_FETCH_FORCED_AFTER = timedelta(days=10)
@@ -32,21 +35,21 @@ _CLOCK_TOLERANCE = timedelta(minutes=5)
 class Plan:
     """Which jobs to ask for: all, or those updated after an instant of Kombo's clock (UTC)."""
 
-    kind: str
+    kind: FetchKind
     updated_after: datetime | None
     why: str
 
 
-def plan(integration: Mapping[str, Any], *, now: datetime, overlap: timedelta, full: bool = False) -> Plan:
+def plan(integration: Integration, *, now: datetime, overlap: timedelta, full: bool = False) -> Plan:
     """Decide between a full and an incremental fetch.
 
-    The overlap covers what nobody documents: whether `updated_after` is inclusive, and changes that become
-    visible some time after their timestamp. What it brings twice is recognised by its hash.
+    The overlap covers what is not documented: whether `updated_after` is inclusive, and changes that become
+    visible some time after their timestamp. Records that come twice are recognised by their hash.
     """
-    watermark, full_fetched_at = integration["kombo_last_sync_started_at"], integration["full_fetched_at"]
+    watermark, full_fetched_at = integration.kombo_last_sync_started_at, integration.full_fetched_at
     if full:
         return Plan("full", None, "a full fetch was asked for")
-    if integration.get("closures_await_details") and integration.get("details_error") is None:
+    if integration.closures_await_details and integration.details_error is None:
         return Plan("full", None, "jobs were left open while the details of the integration were unknown")
     if watermark is None or full_fetched_at is None:
         return Plan("full", None, "nothing was fetched before")
@@ -59,20 +62,19 @@ def plan(integration: Mapping[str, Any], *, now: datetime, overlap: timedelta, f
 
 @dataclass(frozen=True)
 class Landed:
-    """How a fetch ended: `status` is landed, waiting (first sync pending) or gone (deleted, or taken over).
+    """How a fetch ended."""
 
-    `details_error` says why the details of the integration are not known, None where they are.
-    """
-
-    status: str
+    status: Literal["landed", "waiting", "gone"]
+    """waiting: the first sync is pending; gone: the integration was deleted, or another one has taken over."""
     fetch_id: int | None = None
-    kind: str | None = None
+    kind: FetchKind | None = None
     why: str = ""
     updated_after: datetime | None = None
     pages: int = 0
     records: int = 0
     log_url: str | None = None
     details_error: str | None = None
+    """Why the details of the integration are not known; None when they are."""
 
 
 def land_fetch(
@@ -95,7 +97,7 @@ def land_fetch(
     """
     with leases.hold(conn, integration_id, "fetch", run_id=dagster_run_id, ended_run=ended_run) as lease:
         is_new, integration = _registered(conn, kombo, integration_id, lease, now=now)
-        if (why := _gone(integration)) is not None:
+        if (why := why_not_fetched(integration)) is not None:
             return Landed("gone", why=why)
         chosen = plan(integration, now=now(), overlap=overlap, full=full)
         fetch_id = fetches.start(
@@ -130,8 +132,16 @@ def land_fetch(
         lease.confirm(conn)
         conn.commit()
     assert fetch is not None
-    counted = {"pages": fetch["pages"], "records": fetch["records"], "details_error": integration["details_error"]}
-    return Landed("landed", fetch_id, chosen.kind, chosen.why, chosen.updated_after, **counted)
+    return Landed(
+        "landed",
+        fetch_id,
+        chosen.kind,
+        chosen.why,
+        chosen.updated_after,
+        pages=fetch.pages,
+        records=fetch.records,
+        details_error=integration.details_error,
+    )
 
 
 def land_records(conn: Connection, integration_id: str, records: Sequence[bytes]) -> int:
@@ -152,13 +162,13 @@ def land_records(conn: Connection, integration_id: str, records: Sequence[bytes]
 def hash_record(record: msgspec.Raw | bytes) -> str:
     """Return the 128-bit XXH3 of a record's bytes, in hexadecimal.
 
-    It tells accidents apart, not forgeries: whoever could forge a record's hash can change the record itself.
+    It need not resist forgery: whoever could forge the hash of a record can change the record itself.
     """
     return xxhash.xxh3_128_hexdigest(record)
 
 
 def _land(conn: Connection, fetch_id: int, page: Page) -> None:
-    # A page that a crash of Postgres takes back is fetched again; the end of the fetch is what must be durable.
+    # A page that is lost in a crash of Postgres is fetched again; only the end of the fetch must be durable.
     fetches.let_commit_return_early(conn)
     if page.number == 1:
         fetches.set_started_at(conn, fetch_id, started_at(page))
@@ -169,8 +179,8 @@ def _land(conn: Connection, fetch_id: int, page: Page) -> None:
 def started_at(first_page: Page) -> datetime:
     """Return the instant on Kombo's clock at which a traversal began, never later than our own clock.
 
-    Kombo compares `updated_after` with its own clock, and the Date header tells it; were ours to run ahead,
-    the changes in between would be lost.
+    Kombo compares `updated_after` with its own clock, which the Date header shows. If our clock ran ahead, the
+    changes in between would be lost.
     """
     if first_page.kombo_date is None:
         return first_page.requested_at
@@ -180,12 +190,13 @@ def started_at(first_page: Page) -> datetime:
 def _ask_for_absent_jobs(
     conn: Connection, kombo: Kombo, integration_id: str, fetch_id: int, *, page_number: int
 ) -> None:
-    """Ask by id for live jobs that the traversal did not show, and land the answer as a further page.
+    """Ask by id for live jobs that the traversal did not show, and land the responses as a further page.
 
-    Kombo promises neither an order nor a snapshot over the pages, so a job may slip between two of them. One that
-    an answer to its very id does not show either has vanished. Beyond MAX_ABSENT_ASKED a person decides anyway.
+    Kombo promises neither an order nor a snapshot over the pages, so a job may slip between two of them. A job that
+    is missing even when its id is asked for has vanished. Of more than MAX_ABSENT_ASKED jobs none is asked for,
+    because a person must decide about so many anyway.
     """
-    absent = fetches.live_jobs_not_shown(conn, integration_id=integration_id, fetch_id=fetch_id)
+    absent = job_pages.live_jobs_not_shown(conn, integration_id=integration_id, fetch_id=fetch_id)
     conn.commit()
     if absent and len(absent) <= MAX_ABSENT_ASKED:
         askable = [job_id for job_id in absent if "," not in job_id and job_id.strip()]
@@ -200,7 +211,7 @@ def _page_of(records: Sequence[msgspec.Raw | bytes], *, number: int) -> Page:
 
 
 def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
-    fetches.land_page(
+    job_pages.land(
         conn,
         fetch_id,
         page_number=page.number,
@@ -215,33 +226,24 @@ def _insert_page(conn: Connection, fetch_id: int, page: Page) -> None:
 
 def _registered(
     conn: Connection, kombo: Kombo, integration_id: str, lease: leases.Held, *, now: Callable[[], datetime]
-) -> tuple[bool, Mapping[str, Any]]:
-    """Register an integration and bring its details up to date; return whether it is new, and its row."""
+) -> tuple[bool, Integration]:
+    """Register an integration and update its details; return whether it is new, and the integration."""
     forgotten.refuse(conn, integration_id)
     is_new = integrations.register(conn, integration_id)
     integrations.update(conn, integration_id, {"fetch_attempted_at": now()})
     integration = integrations.get(conn, integration_id)
     assert integration is not None
     conn.commit()
-    if _gone(integration) is None:
+    if may_be_fetched(integration):
         _refresh_details(conn, kombo, integration_id, lease, read_at=now())
         integration = integrations.get(conn, integration_id) or integration
     return is_new, integration
 
 
-def _gone(integration: Mapping[str, Any]) -> str | None:
-    """Why an integration is not fetched any more; None when it is."""
-    if integration["deleted_at"] is not None:
-        return "the integration was deleted in Kombo"
-    if integration["succeeded_by"] is not None:
-        return f"{integration['succeeded_by']} has taken over from it"
-    return None
-
-
 def _refresh_details(
     conn: Connection, kombo: Kombo, integration_id: str, lease: leases.Held, *, read_at: datetime
 ) -> None:
-    """Bring what Kombo tells of the integration up to date; where it tells nothing, the older details hold."""
+    """Update what Kombo tells of the integration; what it does not tell keeps its stored value."""
     try:
         details = kombo.integration(integration_id)
     except KomboError as error:
@@ -259,7 +261,7 @@ def _refresh_details(
 
 
 def _known(details: IntegrationDetails) -> dict[str, Any]:
-    """The columns that details tell; of a field that cannot be read the stored value stays."""
+    """Return the columns that follow from the details, without those of fields that cannot be read."""
     told = {
         "organization_name": (details.organization_name, ("end_user", "end_user.organization_name")),
         "tool": (details.tool, ("tool", "tool.id")),
@@ -271,7 +273,7 @@ def _known(details: IntegrationDetails) -> dict[str, Any]:
     }
     odd = {*details.unreadable, *("read_models" for name in details.unreadable if name.startswith("read_models"))}
     known = {column: value for column, (value, fields) in told.items() if odd.isdisjoint(fields)}
-    # One that was told once stays: a connection without an origin_id belongs to whom it did.
+    # Keep the known customer if Kombo omits origin_id.
     return known | ({"customer_id": details.origin_id} if details.origin_id else {})
 
 
@@ -281,18 +283,19 @@ def _is_unknown(error: KomboError) -> bool:
 
 
 def _abandon(conn: Connection, fetch_id: int, error: Exception) -> None:
-    """End a fetch that failed for a reason of ours, so that it does not look like that of a killed process."""
+    """Mark a fetch that failed by a fault of ours as abandoned, so that it does not look interrupted by a kill."""
     with suppress(psycopg.Error, fetches.FetchAbandonedError):
         conn.rollback()
         fetches.finish(conn, fetch_id, "abandoned", error=f"{type(error).__name__}: {error}"[:2000])
         conn.commit()
 
 
-def _note_failure(conn: Connection, integration_id: str, fetch_id: int, error: KomboError, lease: leases.Held) -> str:
+def _note_failure(
+    conn: Connection, integration_id: str, fetch_id: int, error: KomboError, lease: leases.Held
+) -> FetchStatus:
+    status: FetchStatus = "refused" if isinstance(error, KomboRefused) else "unavailable"
     if isinstance(error, KomboNotReady):
         status = "waiting"
-    else:
-        status = "refused" if isinstance(error, KomboRefused) else "unavailable"
     fetches.finish(conn, fetch_id, status, error=str(error), log_url=error.log_url)
     integrations.update(
         conn,

@@ -1,8 +1,8 @@
 """Whose an integration is: who may say so, what counts as a customer's id, and when a person must answer.
 
-The details (GET /integrations/{id}) are read now and so are right. An event tells it too, but may come late or be
-replayed: it changes what is known only if it is newer. Another customer of an integration with links is a question
-for a person, and until it is answered nothing is destroyed: the links are suspended.
+The details (GET /integrations/{id}) are current when they are read. An event names the owner too, but may come late or
+be replayed: it changes what is known only if it is newer. When Kombo names another customer for an integration that has
+links, a person is asked; until the answer the links are suspended, and nothing is deleted.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kombo_pipeline import limits
+from kombo_pipeline.ingest.statements.integrations import Integration
+from kombo_pipeline.ingest.statements.webhook_events import LandedEvent
 
 NO_CLAIM: Mapping[str, Any] = {"claimed_customer_id": None, "claimed_at": None}
 _OWN_TIMES = {
@@ -41,11 +43,11 @@ def told_by_event(data: Mapping[str, Any]) -> Told:
 
 
 def changes_by_event(
-    known: Mapping[str, Any], event: Any, data: Mapping[str, Any], *, has_links: bool
+    known: Integration, event: LandedEvent, data: Mapping[str, Any], *, has_links: bool
 ) -> dict[str, Any]:
     """Return the columns of core.integrations that an event's identity changes.
 
-    One that is not newer than what is known, or is replayed, only fills in what nobody has told yet.
+    An event that is replayed, or not newer than what is known, only fills columns that are still null.
     """
     told = told_by_event(data)
     if not any(told):
@@ -57,42 +59,42 @@ def changes_by_event(
     return changes | {"identity_event_seq": event.event_seq, "identity_told_at": told_at}
 
 
-def changes_by(known: Mapping[str, Any], told: Told, *, has_links: bool, at: datetime) -> dict[str, Any]:
+def changes_by(known: Integration, told: Told, *, has_links: bool, at: datetime) -> dict[str, Any]:
     """Return the columns of core.integrations that change when `told` is the newest that Kombo says."""
     changes = {name: value for name, value in told._asdict().items() if value is not None and name != "customer_id"}
     return changes | _owner(known, told.customer_id, has_links=has_links, at=at)
 
 
-def _owner(known: Mapping[str, Any], told: str | None, *, has_links: bool, at: datetime) -> dict[str, Any]:
-    current = usable_id(known["customer_id"])
-    if told is None or (known["deleted_at"] is not None and current is not None):
+def _owner(known: Integration, told: str | None, *, has_links: bool, at: datetime) -> dict[str, Any]:
+    current = usable_id(known.customer_id)
+    if told is None or (known.deleted_at is not None and current is not None):
         return {}
     if told == current:
-        # The doubt, if there was one, has ended by itself; told again, another claim would be a new question.
+        # A claim of another customer, if there was one, is void. If Kombo claims again, that is a new question.
         return {**NO_CLAIM, "declined_customer_id": None}
-    if told == known["declined_customer_id"]:
+    if told == known.declined_customer_id:
         return {**NO_CLAIM}
     if current is None or not has_links:
         return {**NO_CLAIM, "customer_id": told, "declined_customer_id": None}
     return {
         "claimed_customer_id": told,
-        "claimed_at": known["claimed_at"] if known["claimed_customer_id"] == told else at,
+        "claimed_at": known.claimed_at if known.claimed_customer_id == told else at,
     }
 
 
-def _is_news(known: Mapping[str, Any], event: Any, told_at: datetime | None) -> bool:
+def _is_news(known: Integration, event: LandedEvent, told_at: datetime | None) -> bool:
     """Whether an event is newer than what is known: by the order of landing, and by Kombo's own time if it has one."""
     if event.replays:
         return False
-    if known["identity_event_seq"] is not None and event.event_seq < known["identity_event_seq"]:
+    if known.identity_event_seq is not None and event.event_seq < known.identity_event_seq:
         return False
-    if known["details_read_at"] is not None and (told_at or event.received_at) <= known["details_read_at"]:
+    if known.details_read_at is not None and (told_at or event.received_at) <= known.details_read_at:
         return False
-    return told_at is None or known["identity_told_at"] is None or told_at >= known["identity_told_at"]
+    return told_at is None or known.identity_told_at is None or told_at >= known.identity_told_at
 
 
-def _filled(known: Mapping[str, Any], told: Told) -> dict[str, Any]:
-    return {name: value for name, value in told._asdict().items() if value is not None and known[name] is None}
+def _filled(known: Integration, told: Told) -> dict[str, Any]:
+    return {name: value for name, value in told._asdict().items() if value is not None and getattr(known, name) is None}
 
 
 def own_time(event_type: str | None, data: Mapping[str, Any], received_at: datetime) -> datetime | None:

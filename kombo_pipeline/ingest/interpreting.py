@@ -1,15 +1,16 @@
-"""What an event means: pure functions from an event and what is known of its integration to what is known then."""
+"""What an event means: pure functions that return the integration as it is after an event."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from kombo_pipeline import limits
 from kombo_pipeline.ingest import identity
 from kombo_pipeline.ingest.identity import instant, text
-from kombo_pipeline.ingest.statements.integrations import Issue
+from kombo_pipeline.ingest.statements.integration_issues import Issue
+from kombo_pipeline.ingest.statements.integrations import Integration
 from kombo_pipeline.ingest.statements.webhook_events import LandedEvent
 from kombo_pipeline.kombo import webhooks
 
@@ -19,7 +20,8 @@ _NAMES_AN_INTEGRATION = frozenset(
 )
 _SHOWN = 80
 
-Row = dict[str, Any]
+Changes = dict[str, Any]
+"""New values of fields of Integration."""
 
 
 class UninterpretableError(ValueError):
@@ -62,34 +64,35 @@ def read(event: LandedEvent) -> Reading:
     return Reading(event, payload, integration_id, issue)
 
 
-def interpret(reading: Reading, known: Mapping[str, Any], *, has_links: bool) -> tuple[Row, bool]:
-    """Return the row of core.integrations after an event, and whether the event asks for a fetch.
+def interpret(reading: Reading, known: Integration, *, has_links: bool) -> tuple[Integration, bool]:
+    """Return the integration as it is after an event, and whether the event asks for a fetch.
 
-    Events may come late, twice and out of order: what they tell is dated by what is in them. No time of theirs lies
-    later than their arrival.
+    Events may come late, twice and out of order, so the times inside them count, not their order. A time that lies
+    after the arrival of the event is not used.
     """
     event, data = reading.event, reading.data
-    after = {**known, **identity.changes_by_event(known, event, data, has_links=has_links)}
+    changes = identity.changes_by_event(known, event, data, has_links=has_links)
     match event.event_type:
         case "sync-finished":
-            after |= _sync(after, data, event.received_at)
+            changes |= _sync(known, data, event.received_at)
         case "data-changed":
-            after["last_data_changed_at"] = max(event.received_at, after["last_data_changed_at"] or event.received_at)
+            changes["last_data_changed_at"] = max(event.received_at, known.last_data_changed_at or event.received_at)
         case "integration-state-changed":
-            after |= _state(after, data, event.received_at)
+            changes |= _state(known, data, event.received_at)
         case "integration-deleted":
             told = instant(data.get("deleted_at")) or event.received_at
-            after["deleted_at"] = after["deleted_at"] or min(told, event.received_at)
-    starts_fetch = after["deleted_at"] is None and webhooks.is_trigger(event.event_type or "", reading.payload)
+            changes["deleted_at"] = known.deleted_at or min(told, event.received_at)
+    after = replace(known, **changes)
+    starts_fetch = after.deleted_at is None and webhooks.is_trigger(event.event_type or "", reading.payload)
     return after, starts_fetch
 
 
-def _sync(known: Row, data: Mapping[str, Any], received_at: datetime) -> Row:
+def _sync(known: Integration, data: Mapping[str, Any], received_at: datetime) -> Changes:
     state = text(data.get("sync_state"), limits.WORD)
     told = _dated(data.get("sync_ended_at"), received_at)
     ended_at = told or received_at
-    values: Row = {}
-    if _is_newer(ended_at, received_at, known["last_sync_ended_at"], is_ours=known["sync_time_is_ours"]):
+    values: Changes = {}
+    if _is_newer(ended_at, received_at, known.last_sync_ended_at, is_ours=known.sync_time_is_ours):
         values = {
             "last_sync_id": text(data.get("sync_id"), limits.CODE),
             "last_sync_state": state,
@@ -98,14 +101,14 @@ def _sync(known: Row, data: Mapping[str, Any], received_at: datetime) -> Row:
             "last_sync_log_url": text(data.get("log_url"), limits.ADDRESS),
         }
     if state in _BROUGHT_DATA:
-        values["last_sync_succeeded_at"] = max(ended_at, known["last_sync_succeeded_at"] or ended_at)
+        values["last_sync_succeeded_at"] = max(ended_at, known.last_sync_succeeded_at or ended_at)
     return values
 
 
-def _state(known: Row, data: Mapping[str, Any], received_at: datetime) -> Row:
+def _state(known: Integration, data: Mapping[str, Any], received_at: datetime) -> Changes:
     told = _dated(data.get("updated_at"), received_at)
     updated_at = told or received_at
-    if not _is_newer(updated_at, received_at, known["state_updated_at"], is_ours=known["state_time_is_ours"]):
+    if not _is_newer(updated_at, received_at, known.state_updated_at, is_ours=known.state_time_is_ours):
         return {}
     states = {name: text(data.get(name), limits.WORD) for name in ("state", "setup_status", "qa_status")}
     return {**states, "state_updated_at": updated_at, "state_time_is_ours": told is None}

@@ -16,7 +16,8 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.apply import apply_landed_fetches, release_records
 from kombo_pipeline.ingest.fetch import land_records
-from kombo_pipeline.ingest.statements import fetches, integrations, landed_records
+from kombo_pipeline.ingest.fetchable import may_be_fetched
+from kombo_pipeline.ingest.statements import integrations, job_pages, landed_records, quarantined_records
 from kombo_pipeline.kombo.record import RECORD_RULE
 from kombo_pipeline.kombo.responses import read_page
 from kombo_pipeline.linking import links
@@ -63,7 +64,7 @@ def renew(conn: Connection, integration_id: str, *, until: float | None = None) 
     their history, and links follow. A job whose record was pruned is applied at its next sighting, whatever it holds.
     Raises LeaseTakenError when another process works on the integration.
     """
-    odd = fetches.quarantined_by_older_rule(conn, integration_id, RECORD_RULE)
+    odd = quarantined_records.of_older_rule(conn, integration_id, RECORD_RULE)
     conn.commit()
     if odd:
         release_records(conn, odd)
@@ -81,10 +82,10 @@ def renew(conn: Connection, integration_id: str, *, until: float | None = None) 
                 done += _read_again(conn, integration_id, landed[start : start + AT_ONCE])
                 lease.confirm(conn)
         with conn.transaction():
-            integration = integrations.get(conn, integration_id, lock=True)
+            integration = integrations.lock(conn, integration_id)
             landed_records.apply_at_next_sighting(conn, integration_id, RECORD_RULE)
             if integration is not None:
-                # What follows from a job may follow from it otherwise now.
+                # The new rule may have changed what links and health follow from.
                 links.follow_jobs(conn, integration_id)
                 health.diagnose_and_store(conn, integration_id)
                 integrations.update(conn, integration_id, {"record_rule": RECORD_RULE})
@@ -93,17 +94,17 @@ def renew(conn: Connection, integration_id: str, *, until: float | None = None) 
 
 
 def _read_again(conn: Connection, integration_id: str, landed: Sequence[landed_records.LandedRecord]) -> int:
-    integration = integrations.get(conn, integration_id, lock=True)
-    if integration is None or integration["deleted_at"] is not None or integration["succeeded_by"] is not None:
+    integration = integrations.lock(conn, integration_id)
+    if integration is None or not may_be_fetched(integration):
         return 0
     records: list[bytes] = []
     places: dict[int, dict[int, list[int]]] = {}
     for record in landed_records.still_shown(conn, integration_id, landed):
         places.setdefault(record.fetch_id, {}).setdefault(record.page_number, []).append(record.position)
     for fetch_id, pages in places.items():
-        for page in fetches.read_pages(conn, fetch_id, list(pages)):
+        for page in job_pages.read(conn, fetch_id, list(pages)):
             found = read_page(page.body)
-            records += [bytes(found[position - 1]) for position in pages[page.number]]
+            records += [bytes(found[position - 1]) for position in pages[page.page_number]]
     if records:
         land_records(conn, integration_id, records)
         apply_landed_fetches(conn, integration_id)

@@ -1,7 +1,7 @@
 """Job records as rows for COPY, one table a list, columns in the order given here.
 
-Formatting is half of the CPU of a first fetch, so a record is put together with delimiters that cannot
-occur in JSON text and escaped as a whole, instead of field by field.
+Formatting takes half of the CPU time of a first fetch. So a record is joined with delimiters that cannot occur in JSON
+text and escaped as a whole, instead of field by field.
 """
 
 from datetime import datetime
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from kombo_pipeline.ingest.statements.jobs import DELIMITER, NULL
+from kombo_pipeline.ingest.statements.staged_jobs import DELIMITER, NULL
 from kombo_pipeline.kombo.record import (
     Job,
     Location,
@@ -52,8 +52,8 @@ CHILD_TABLES = {
 # fmt: on
 
 END_OF_ROW = "\x1e"
-"""Stands for the line break between rows until what the values hold of those is escaped."""
-# A value that does hold one of the three gets a noncharacter in its place, and back as COPY's own escape.
+"""Row separator used until the line breaks inside values are escaped."""
+# A value that contains one of the three gets a noncharacter in its place, which becomes COPY's escape at the end.
 _AWAY = str.maketrans({DELIMITER: "\ufdd0", NULL: "\ufdd1", END_OF_ROW: "\ufdd2"})
 _BACK = {"\ufdd0": "\\x1f", "\ufdd1": "\\x1d", "\ufdd2": "\\x1e"}
 
@@ -65,22 +65,27 @@ class JobRows(NamedTuple):
     """One record, ready for COPY."""
 
     kombo_job_id: str
-    job: str  # the row of core.jobs
-    children: dict[str, str | None]  # nested list -> its rows; None where the record does not tell
-    emptied_at: datetime | None  # when a job was deleted whose record Kombo has emptied since
-    unreadable: dict[str, str] | None = None  # field -> reason; None when all could be read
-    left_out: tuple[str, ...] = ()  # columns without a value here, of which the stored one stays
+    job: str
+    """The row of core.jobs."""
+    children: dict[str, str | None]
+    """The rows of each nested list; None where the list is missing from the record, so that stored rows stay."""
+    emptied_at: datetime | None
+    """When the job was deleted, if Kombo has emptied its record since; else None."""
+    unreadable: dict[str, str] | None = None
+    """The reason by field that could not be read; None when all could be read."""
+    left_out: tuple[str, ...] = ()
+    """Columns that have no value here and keep their stored one."""
 
 
 class RowWriter:
-    """Turns the records of one fetch into rows."""
+    """Formats the records of one fetch as rows for COPY."""
 
     def __init__(self, integration_id: str, fetch_id: int) -> None:
         self._integration_id = integration_id
         self._fetch_id = fetch_id
 
     def rows(self, record: msgspec.Raw | bytes, record_hash: str) -> JobRows:
-        """Return the rows of a record: the quick way first, field by field where that fails.
+        """Return the rows of a record: read as a whole first, and field by field where that fails.
 
         Raises UnreadableRecordError when the record has no usable id.
         """

@@ -28,7 +28,7 @@ class SandboxFeeds:
         is asked for again at the next look.
         """
         for integration in integrations.fetched_in_full(conn):
-            integration_id, now = integration["integration_id"], time.monotonic()
+            integration_id, now = integration.integration_id, time.monotonic()
             if now < self._read_at.get(integration_id, -self._again_after) + self._again_after:
                 continue
             url = f"{self._sandbox}/sandbox/integrations/{integration_id}/own-jobs"
@@ -41,7 +41,7 @@ class SandboxFeeds:
             importing.import_own_jobs(
                 conn,
                 rows,
-                customer_id=integration["customer_id"],
+                customer_id=integration.customer_id,
                 source="multiposter",
                 # A customer with two connections has two feeds, which do not withdraw each other's jobs.
                 list_name=integration_id,

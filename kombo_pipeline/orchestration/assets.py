@@ -85,13 +85,13 @@ def raw_job_pages(
             "status": landed.status,
             "fetch": landed.kind or "none",
             "why": landed.why,
-            "watermark_before": moment(state["kombo_last_sync_started_at"]),
+            "watermark_before": moment(state.kombo_last_sync_started_at),
             "updated_after": moment(landed.updated_after),
             "pages": landed.pages,
             "records": landed.records,
             "seconds": round(time.monotonic() - started, 3),
-            "organization": state["organization_name"] or "unknown",
-            **kombo_log(landed.log_url or state["last_sync_log_url"]),
+            "organization": state.organization_name or "unknown",
+            **kombo_log(landed.log_url or state.last_sync_log_url),
             **({"details": landed.details_error} if landed.details_error else {}),
             **_fetch_id(landed),
             "dagster/table_name": "raw.job_pages",
@@ -111,7 +111,7 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
     started = time.monotonic()
     integration_id = context.partition_key
     with warehouse.connect() as conn:
-        before = integration_tables.get(conn, integration_id) or {}
+        before = integration_tables.get(conn, integration_id)
         conn.commit()
         try:
             with in_work.hold(context, conn, "apply") as lease, conn.transaction():
@@ -120,18 +120,18 @@ def jobs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Material
                 lease.confirm(conn)
         except leases.LeaseTakenError as error:
             raise in_work.ask_again(context, error) from error
-        after = integration_tables.get(conn, integration_id) or {}
+        after = integration_tables.get(conn, integration_id)
         metadata = {
             **_counts(applied),
-            "watermark_before": moment(before.get("kombo_last_sync_started_at")),
-            "watermark_after": moment(after.get("kombo_last_sync_started_at")),
+            "watermark_before": moment(before.kombo_last_sync_started_at if before else None),
+            "watermark_after": moment(after.kombo_last_sync_started_at if after else None),
             "open_jobs": job_tables.open_job_count(conn, integration_id),
             "dagster/partition_row_count": job_tables.job_count(conn, integration_id),
             "dagster/table_name": "core.jobs",
             "dagster/column_schema": column_schema(conn, "core", "jobs"),
             "changes": _changes(conn, applied),
             "seconds": round(time.monotonic() - started, 3),
-            **kombo_log(after.get("last_sync_log_url")),
+            **kombo_log(after.last_sync_log_url if after else None),
         }
     for note in [note for each in applied for note in each.notes]:
         context.log.warning(note)
@@ -210,7 +210,7 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
 
 def _what_to_do(error: KomboError) -> str:
     if isinstance(error, KomboRefused):
-        return f"Refused: {error}. To be mended by: {error.who_must_act}."
+        return f"Refused: {error}. Who must act: {error.who_must_act}."
     return f"Unavailable: {error}. The poll asks again in some minutes."
 
 

@@ -1,66 +1,84 @@
-"""What the sensors read and note: works that were interrupted, and what was asked of Dagster last."""
+"""What the sensors read and note: work that was interrupted, and the runs they requested last."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from psycopg.rows import class_row
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest.fetchable import may_be_fetched
+from kombo_pipeline.ingest.statements.webhook_events import WaitingIntegration
+from kombo_pipeline.vocabulary import Work
 
 
-def interrupted_fetches(conn: Connection) -> list[dict[str, Any]]:
-    """Return the integrations whose fetch or apply was cut off, whatever Dagster believes of the run, oldest first.
+def interrupted_fetches(conn: Connection) -> list[WaitingIntegration]:
+    """Return the integrations whose fetch or apply was cut off, oldest first; only leases and tables decide that.
 
-    `interrupted` names what was cut off: a lease that expired, or a fetch that was left behind without one, by a
-    process that was killed between fetching and applying. Work that kills its process again and again is asked for
-    again after a pause that doubles, up to an hour.
+    `interrupted` names what was cut off: a lease that expired, or a fetch without a lease, left by a process that was
+    killed between fetching and applying. Work that kills its process again and again is requested after a pause that
+    doubles each time, up to an hour.
     """
-    return conn.execute(
-        """
-        with expired as (
-            select integration_id, max(acquired_at) as acquired_at
-            from core.leases
-            where work in ('fetch', 'apply')
-                and until + least(interval '30 seconds' * (power(2, least(attempts, 9) - 1) - 1), interval '1 hour')
-                    < clock_timestamp()
-            group by integration_id
-        ),
-        left_behind as (
-            select f.integration_id, min(f.fetch_id) as fetch_id
-            from raw.fetches f
-            where f.status in ('running', 'landed')
-                and coalesce(f.finished_at, f.requested_at) < clock_timestamp() - interval '30 seconds'
-                and not exists (
-                    select
-                    from core.leases l
-                    where l.integration_id = f.integration_id
-                        and l.work in ('fetch', 'apply')
-                )
-            group by f.integration_id
-        )
-        select
-            i.integration_id,
-            i.kombo_last_sync_started_at as watermark,
-            0 as newest_event,
-            null::timestamptz as newest_received_at,
-            0 as replays,
-            coalesce('lease ' || extract(epoch from e.acquired_at), 'fetch ' || l.fetch_id) as interrupted
-        from core.integrations i
-        left join expired e using (integration_id)
-        left join left_behind l using (integration_id)
-        where i.deleted_at is null
-            and i.succeeded_by is null
-            and (e.integration_id is not null or l.integration_id is not null)
-        order by e.acquired_at, l.fetch_id
-        """
-    ).fetchall()
+    with conn.cursor(row_factory=class_row(WaitingIntegration)) as cursor:
+        found = cursor.execute(
+            """
+            with expired as (
+                select integration_id, max(acquired_at) as acquired_at
+                from core.leases
+                where work in ('fetch', 'apply')
+                    and until + least(interval '30 seconds' * (power(2, least(attempts, 9) - 1) - 1), interval '1 hour')
+                        < clock_timestamp()
+                group by integration_id
+            ),
+            left_behind as (
+                select f.integration_id, min(f.fetch_id) as fetch_id
+                from raw.fetches f
+                where f.status in ('running', 'landed')
+                    and coalesce(f.finished_at, f.requested_at) < clock_timestamp() - interval '30 seconds'
+                    and not exists (
+                        select
+                        from core.leases l
+                        where l.integration_id = f.integration_id
+                            and l.work in ('fetch', 'apply')
+                    )
+                group by f.integration_id
+            )
+            select
+                i.integration_id,
+                i.deleted_at,
+                i.succeeded_by,
+                i.kombo_last_sync_started_at as watermark,
+                0 as newest_event,
+                null::timestamptz as newest_received_at,
+                0 as replays,
+                coalesce('lease ' || extract(epoch from e.acquired_at), 'fetch ' || l.fetch_id) as interrupted
+            from core.integrations i
+            left join expired e using (integration_id)
+            left join left_behind l using (integration_id)
+            where e.integration_id is not null or l.integration_id is not null
+            order by e.acquired_at, l.fetch_id
+            """
+        ).fetchall()
+    return [each for each in found if may_be_fetched(each)]
 
 
-def interrupted_matchings(conn: Connection, versions: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the integrations whose matching was cut off, left out by a run that was killed after its apply, or old.
+@dataclass(frozen=True)
+class InterruptedMatching:
+    """An integration whose own jobs must be matched again, and what names the reason in a run key."""
 
-    Old is one that was done by other rules than those of `versions`, the code's.
+    integration_id: str
+    matched_at: datetime | None
+    interrupted: str
+
+
+def interrupted_matchings(conn: Connection, versions: Sequence[str]) -> list[InterruptedMatching]:
+    """Return the integrations whose matching was cut off, was left out by a run killed after its apply, or is outdated.
+
+    A matching is outdated when it was made by other rules than `versions`, those of the code.
     """
-    return conn.execute(
+    cursor = conn.cursor(row_factory=class_row(InterruptedMatching))
+    return cursor.execute(
         """
         with expired as (
             select integration_id, acquired_at
@@ -116,14 +134,14 @@ def interrupted_matchings(conn: Connection, versions: Sequence[str]) -> list[dic
 
 
 class Asked(NamedTuple):
-    """What was asked of Dagster last for one integration."""
+    """The newest run that was requested from Dagster for an integration."""
 
     run_key: str
     requested_at: datetime
 
 
-def asked(conn: Connection, work: str) -> dict[str, Asked]:
-    """Return what was asked last for a kind of work, by integration."""
+def asked(conn: Connection, work: Work) -> dict[str, Asked]:
+    """Return the newest request of a kind of work, by integration."""
     rows = conn.execute(
         """
         select integration_id, run_key, requested_at
@@ -135,8 +153,8 @@ def asked(conn: Connection, work: str) -> dict[str, Asked]:
     return {row["integration_id"]: Asked(row["run_key"], row["requested_at"]) for row in rows}
 
 
-def note_asked(conn: Connection, work: str, run_keys: Mapping[str, str]) -> None:
-    """Note what is asked of Dagster now."""
+def note_asked(conn: Connection, work: Work, run_keys: Mapping[str, str]) -> None:
+    """Note the runs that are requested from Dagster now."""
     conn.execute(
         """
         insert into core.run_requests (integration_id, work, run_key, requested_at)

@@ -1,8 +1,6 @@
 """What must hold after a run, integration by integration, and once an hour for all of them together."""
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
 
 import dagster as dg
 
@@ -38,23 +36,27 @@ def watermark_moved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     """The watermark is that of the newest applied fetch, and no landed fetch is left behind."""
     with warehouse.connect() as conn:
         state = audits.watermark(conn, context.partition_key)
-    waiting = state["fetch_state"] in ("never", "waiting") or state["ended_at"] is not None
-    moved = state["watermark"] is not None and state["watermark"] >= state["newest_applied"]
+    watermark, newest_applied, left_behind = None, None, 0
+    waiting = False
+    if state is not None:
+        watermark, newest_applied, left_behind = state.watermark, state.newest_applied, state.left_behind
+        waiting = state.fetch_state in ("never", "waiting") or state.ended_at is not None
+    moved = watermark is not None and newest_applied is not None and watermark >= newest_applied
     if waiting:
         description = "No fetch is expected: the first sync is pending, or the integration was deleted."
-    elif state["left_behind"]:
-        description = f"{state['left_behind']} landed fetches are not applied. Run sync_integration once more."
+    elif left_behind:
+        description = f"{left_behind} landed fetches are not applied. Run sync_integration once more."
     elif not moved:
         description = "The watermark is behind the newest applied fetch. Launch full_reconcile for this integration."
     else:
         description = "The watermark is that of the newest applied fetch."
     return dg.AssetCheckResult(
-        passed=waiting or (moved and not state["left_behind"]),
+        passed=waiting or (moved and not left_behind),
         description=description,
         metadata={
-            "watermark": str(state["watermark"]),
-            "newest_applied_fetch_began": str(state["newest_applied"]),
-            "landed_but_not_applied": state["left_behind"],
+            "watermark": str(watermark),
+            "newest_applied_fetch_began": str(newest_applied),
+            "landed_but_not_applied": left_behind,
         },
     )
 
@@ -67,15 +69,17 @@ def nothing_is_quarantined(context: dg.AssetCheckExecutionContext, warehouse: Wa
         fields = audits.unreadable_fields(conn, context.partition_key)
     return dg.AssetCheckResult(
         passed=not records,
-        description=f"{len(records)} records could not be read as a whole: see the reasons, mend the reader, then run "
-        "`kombo-pipeline release records`."
+        description=f"{len(records)} records could not be read as a whole: see the reasons, correct "
+        "kombo/record.py, then run `kombo-pipeline release records`."
         if records
         else "Every record could be read.",
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "records": len(records),
             "jobs_by_unreadable_field": fields,
-            "what_to_do": "Mend the reader, then `kombo-pipeline release records`." if records else "nothing",
+            "what_to_do": "Correct kombo/record.py, then run `kombo-pipeline release records`."
+            if records
+            else "nothing",
             "sample": table(records[:10], ("quarantine_id", "kombo_job_id", "reason", "quarantined_at")),
         },
     )
@@ -87,20 +91,12 @@ def sync_is_healthy(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     with warehouse.connect() as conn:
         state = audits.health(conn, context.partition_key)
     return dg.AssetCheckResult(
-        passed=state["who_must_act"] is None and not state["held_jobs"],
+        passed=state.who_must_act is None and not state.held_jobs,
         description=_what_is_wrong(state),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            name: str(state[name] if state[name] is not None else "nobody" if name == "who_must_act" else "-")
-            for name in (
-                "health",
-                "who_must_act",
-                "what_to_do",
-                "last_sync_state",
-                "fetch_state",
-                "held_jobs",
-                "dead_events",
-            )
+            name: str(value if value is not None else "nobody" if name == "who_must_act" else "-")
+            for name, value in vars(state).items()
         },
     )
 
@@ -157,13 +153,13 @@ def every_event_was_understood(warehouse: Warehouse) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not dead,
         description=f"{dead} events could not be interpreted: read the reasons with `kombo-pipeline events --dead`, "
-        "mend the cause, then `kombo-pipeline replay EVENT_ID`."
+        "remove the cause, then `kombo-pipeline replay EVENT_ID`."
         if dead
         else "Every event could be interpreted.",
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "dead_events": dead,
-            "what_to_do": "Read the reasons (`kombo-pipeline events --dead`), mend the cause, then "
+            "what_to_do": "Read the reasons (`kombo-pipeline events --dead`), remove the cause, then "
             "`kombo-pipeline replay EVENT_ID`."
             if dead
             else "nothing",
@@ -194,12 +190,10 @@ def product_knows_every_target(warehouse: Warehouse) -> dg.AssetCheckResult:
     )
 
 
-def _what_is_wrong(state: Mapping[str, Any]) -> str:
+def _what_is_wrong(state: audits.IntegrationHealth) -> str:
     wrong = []
-    if state["who_must_act"] is not None:
-        wrong.append(f"To be mended by: {state['who_must_act']}. {state['what_to_do'] or ''}".strip())
-    if state["held_jobs"]:
-        wrong.append(
-            f"{state['held_jobs']} jobs would close and wait for a person: see `kombo-pipeline release closure`."
-        )
+    if state.who_must_act is not None:
+        wrong.append(f"Who must act: {state.who_must_act}. {state.what_to_do or ''}".strip())
+    if state.held_jobs:
+        wrong.append(f"{state.held_jobs} jobs would close and wait for a person: see `kombo-pipeline release closure`.")
     return " ".join(wrong) or "Nobody has to act."

@@ -1,15 +1,17 @@
 """Which integrations are to be run, decided from the state of the tables; nothing here knows Dagster."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from kombo_pipeline.orchestration.backlog import Asked
+from kombo_pipeline.ingest.statements.webhook_events import WaitingIntegration
+from kombo_pipeline.orchestration.backlog import Asked, InterruptedMatching
 
 REQUESTS_A_TICK: Final = 100
 """Dagster checks each request on its own and gives a tick 60 seconds. What is left out comes with the next tick."""
 
 
-def run_key(waiting: Mapping[str, Any]) -> str:
+def run_key(waiting: WaitingIntegration) -> str:
     """Return the key under which one state of an integration's backlog is run once.
 
     Dagster drops a request whose key it has seen, however that run ended. A failed run is therefore asked
@@ -17,14 +19,15 @@ def run_key(waiting: Mapping[str, Any]) -> str:
     cut off because its process was killed; the poll, whose keys tell the time, is the last resort. The time of the
     newest event stands beside its number, since a restored warehouse gives the same numbers to other events.
     """
-    watermark, received = waiting["watermark"], waiting["newest_received_at"]
-    since = watermark.isoformat() if watermark else "first"
-    newest = f"{waiting['newest_event']}/{received.timestamp():.6f}" if received else waiting["newest_event"]
-    key = f"{waiting['integration_id']}@{since}@{newest}.{waiting['replays']}"
-    return f"{key}#{waiting['interrupted']}" if waiting.get("interrupted") else key
+    since = waiting.watermark.isoformat() if waiting.watermark else "first"
+    received = f"/{waiting.newest_received_at.timestamp():.6f}" if waiting.newest_received_at else ""
+    key = f"{waiting.integration_id}@{since}@{waiting.newest_event}{received}.{waiting.replays}"
+    return f"{key}#{waiting.interrupted}" if waiting.interrupted else key
 
 
-def rematch_keys(waiting: Iterable[Mapping[str, Any]], interrupted: Iterable[Mapping[str, Any]] = ()) -> dict[str, str]:
+def rematch_keys(
+    waiting: Iterable[Mapping[str, Any]], interrupted: Iterable[InterruptedMatching] = ()
+) -> dict[str, str]:
     """Return the key under which one state of an integration's own jobs is matched once; see `run_key`.
 
     A failed run is asked for again by the next own job, and by every sync, which matches as well.
@@ -33,32 +36,32 @@ def rematch_keys(waiting: Iterable[Mapping[str, Any]], interrupted: Iterable[Map
         each["integration_id"]: f"{each['integration_id']}@{each['matched_at']}@{each['state']}" for each in waiting
     }
     for each in interrupted:
-        key = keys.get(each["integration_id"]) or f"{each['integration_id']}@{each['matched_at']}@"
-        keys[each["integration_id"]] = f"{key}#{each['interrupted']}"
+        key = keys.get(each.integration_id) or f"{each.integration_id}@{each.matched_at}@"
+        keys[each.integration_id] = f"{key}#{each.interrupted}"
     return keys
 
 
 def with_interrupted(
-    waiting: Iterable[Mapping[str, Any]], interrupted: Iterable[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
-    """Return what waits for a fetch: work that was cut off first, for it is the oldest, then by its oldest event."""
-    cut_off = {each["integration_id"]: each for each in interrupted}
-    waiting = [{**each, "interrupted": cut_off.get(each["integration_id"], {}).get("interrupted")} for each in waiting]
-    with_events = {each["integration_id"] for each in waiting}
+    waiting: Iterable[WaitingIntegration], interrupted: Iterable[WaitingIntegration]
+) -> list[WaitingIntegration]:
+    """Return what waits for a fetch: first work that was cut off, which is the oldest, then by the oldest event."""
+    cut_off = {each.integration_id: each for each in interrupted}
+    with_events = {each.integration_id: each for each in waiting}
+    both = [replace(each, interrupted=cut_off[key].interrupted) for key, each in with_events.items() if key in cut_off]
     return [
-        *(each for each in cut_off.values() if each["integration_id"] not in with_events),
-        *(each for each in waiting if each["interrupted"]),
-        *(each for each in waiting if not each["interrupted"]),
+        *(each for key, each in cut_off.items() if key not in with_events),
+        *both,
+        *(each for key, each in with_events.items() if key not in cut_off),
     ]
 
 
-def due_integrations(waiting: Iterable[Mapping[str, Any]], in_work: Collection[str]) -> list[Mapping[str, Any]]:
+def due_integrations(waiting: Iterable[WaitingIntegration], in_work: Collection[str]) -> list[WaitingIntegration]:
     """Return the integrations to run for their waiting events: those that are not in work.
 
     However many events wait, one run covers them. An event that lands while a fetch is in work is covered
     by it if it landed before the fetch began, and is still waiting afterwards if it did not.
     """
-    return [each for each in waiting if each["integration_id"] not in in_work]
+    return [each for each in waiting if each.integration_id not in in_work]
 
 
 def next_requests(
@@ -66,8 +69,8 @@ def next_requests(
 ) -> dict[str, str]:
     """Return the requests of one tick, so that nobody starves: those not asked for yet, then the longest ago.
 
-    Within each the order is that of `run_keys`, the oldest first. To ask again for a key that Dagster has seen costs
-    it a look and starts nothing; but a request that got lost on its way is made up for so.
+    Within each group the order is that of `run_keys`, the oldest first. A request that Dagster has received before
+    starts nothing; repeating it makes up for a request that got lost.
     """
     new = [key for key in run_keys if key not in asked or asked[key].run_key != run_keys[key]]
     is_new = set(new)

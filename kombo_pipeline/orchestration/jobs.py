@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from kombo_pipeline.ingest.statements import fetches, refused_deliveries, webhook_events
+from kombo_pipeline.ingest.statements import job_pages, refused_deliveries, webhook_events
 from kombo_pipeline.orchestration import pruning
 from kombo_pipeline.orchestration.assets import FetchConfig, job_match_candidates, jobs, own_jobs, raw_job_pages
 from kombo_pipeline.orchestration.checks import (
@@ -61,8 +61,8 @@ def replay_landed_events(context: dg.OpExecutionContext, config: ReplayConfig, w
     with warehouse.connect() as conn:
         replayed = webhook_events.replay(conn, config.event_ids or None)
     for event in replayed:
-        context.log.info("%(event_id)s (%(event_type)s, %(integration_id)s) will be handled again", event)
-    if unknown := set(config.event_ids) - {event["event_id"] for event in replayed}:
+        context.log.info("%(event_id)s (%(event_type)s, %(integration_id)s) will be handled again", event._asdict())
+    if unknown := set(config.event_ids) - {event.event_id for event in replayed}:
         raise dg.Failure(f"No such event: {', '.join(sorted(unknown))}", allow_retries=False)
 
 
@@ -93,7 +93,7 @@ def prune_history(context: dg.OpExecutionContext, config: PruneConfig, warehouse
     with warehouse.connect() as conn:
         bodies = webhook_events.empty_bodies(conn, older_than=timedelta(days=config.event_bodies_days))
         refused_deliveries.delete(conn, older_than=timedelta(days=config.refused_deliveries_days))
-        pages = fetches.delete_pages(conn, older_than=timedelta(days=config.pages_days))
+        pages = job_pages.delete(conn, older_than=timedelta(days=config.pages_days))
     context.log.info("Deleted %d pages, emptied %d event bodies", pages, bodies)
     runs = 0
     before = datetime.now(UTC) - timedelta(days=config.runs_days)

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 
@@ -34,12 +33,17 @@ def histogram(counts: Sequence[int]) -> str:
     return f"![own jobs by confidence: {list(counts)}](data:image/svg+xml;base64,{picture})"
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dg.MetadataValue:
-    """Return rows as a table for the Dagster UI; null is shown as nothing."""
+def table(rows: Sequence[object], columns: Sequence[str]) -> dg.MetadataValue:
+    """Return rows (objects with these attributes, or mappings) as a table for the Dagster UI; null becomes empty."""
     return dg.MetadataValue.table(
-        [dg.TableRecord({name: "" if row[name] is None else str(row[name]) for name in columns}) for row in rows],
+        [dg.TableRecord({name: _cell(row, name) for name in columns}) for row in rows],
         dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
     )
+
+
+def _cell(row: object, name: str) -> str:
+    value = row[name] if isinstance(row, Mapping) else getattr(row, name)
+    return "" if value is None else str(value)
 
 
 def column_schema(conn: Connection, schema: str, table: str) -> dg.TableSchema:

@@ -1,4 +1,4 @@
-"""Schedules: what time alone asks for."""
+"""Schedules: runs that are due by time alone."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ def poll_silent_integrations(context: dg.ScheduleEvaluationContext, warehouse: W
     """Run the integrations that have been silent too long, those first that were not asked for the longest time."""
     now = datetime.now(UTC)
     with warehouse.connect() as conn:
-        silent = [each["integration_id"] for each in integrations.rhythms(conn) if is_silent(each, now=now)]
+        silent = [each.integration_id for each in integrations.rhythms(conn) if is_silent(each, now=now)]
         return scheduled_requests(context, conn, silent, trigger="poll", jobs=FETCHING_JOBS)
 
 
@@ -36,8 +36,8 @@ def reconcile_weekly(context: dg.ScheduleEvaluationContext, warehouse: Warehouse
     now = datetime.now(UTC)
     with warehouse.connect() as conn:
         due = [each for each in integrations.rhythms(conn) if full_fetch_is_due(each, now=now)]
-        due.sort(key=lambda each: each["full_fetched_at"])
-        keys = [each["integration_id"] for each in due]
+        due.sort(key=lambda each: each.full_fetched_at or now)
+        keys = [each.integration_id for each in due]
         return scheduled_requests(context, conn, keys, trigger="weekly reconcile", jobs=(full_reconcile.name,))
 
 

@@ -44,12 +44,12 @@ def webhook_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) ->
         # Read after the events: a fetch that begins after this look sees every one of them.
         working = in_work(conn, "fetch")
         held_up = working | queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["webhook"])
-        cut_off = {each["integration_id"] for each in waiting if each["interrupted"]}
+        cut_off = {each.integration_id for each in waiting if each.interrupted}
         if cut_off:
-            # What a killed process left waits behind nothing but a run as urgent: it has waited for its lease already.
+            # Interrupted work has waited for its lease to expire already, so only an equally urgent run holds it up.
             urgent = queued(context.instance, FETCHING_JOBS, at_least=PRIORITIES["interrupted"])
             held_up = held_up - cut_off | working | urgent
-        due = {each["integration_id"]: run_key(each) for each in due_integrations(waiting, held_up)}
+        due = {each.integration_id: run_key(each) for each in due_integrations(waiting, held_up)}
         chosen = next_requests(due, backlog.asked(conn, "fetch"))
         backlog.note_asked(conn, "fetch", chosen)
         gone = {each.integration_id for each in forgotten.forgotten(conn)}

@@ -20,7 +20,7 @@ from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.ingest import events, interpreting
 from kombo_pipeline.ingest.identity import instant, usable_id
-from kombo_pipeline.ingest.statements import integrations, webhook_events
+from kombo_pipeline.ingest.statements import integration_issues, integrations, webhook_events
 from kombo_pipeline.kombo import webhooks
 
 ACME = "greenhouse:acme"
@@ -268,7 +268,7 @@ def test_a_connection_that_is_cut_in_mid_batch_loses_nothing(
         own.execute("select 1")
 
     with connect(warehouse_url) as own, monkeypatch.context() as patched:
-        patched.setattr(integrations, "upsert_issues", cut)
+        patched.setattr(integration_issues, "keep_newest", cut)
         with pytest.raises(psycopg.OperationalError):
             events.work_off(own, seconds=20)
         own.close()
@@ -284,11 +284,11 @@ def test_a_replay_takes_dead_events_up_again_and_their_bodies_are_never_pruned(
     webhook_events.empty_bodies(conn, older_than=timedelta(0))
     kept = conn.execute("select event_id from raw.webhook_events where body is not null").fetchall()
     assert {row["event_id"] for row in kept} == {odd, waiting}
-    assert [row["event_id"] for row in webhook_events.replay(conn, [odd])] == [odd]
+    assert [row.event_id for row in webhook_events.replay(conn, [odd])] == [odd]
     assert dead(conn) == {}
     assert tick(conn) == 1
     assert list(dead(conn)) == [odd]
-    assert {row["event_id"] for row in webhook_events.replay(conn, None)} == {odd, waiting}
+    assert {row.event_id for row in webhook_events.replay(conn, None)} == {odd, waiting}
     monkeypatch.setattr("kombo_pipeline.kombo.webhooks.told_integration_id", lambda *_: None)
     monkeypatch.setattr(interpreting, "_NAMES_AN_INTEGRATION", frozenset())
     assert tick(conn) == 2

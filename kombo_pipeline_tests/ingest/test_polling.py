@@ -1,11 +1,13 @@
 """How long an integration may be silent, and when it is fetched in full: pure decisions."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent, silence_allowed
+from kombo_pipeline.ingest.polling import full_fetch_is_due, is_silent, silence, silence_allowed
+from kombo_pipeline.ingest.statements.integrations import Rhythm
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -31,8 +33,9 @@ def test_half_again_the_usual_gap_may_pass_but_never_less_than_an_hour_nor_more_
     assert silence_allowed(times) == allowed
 
 
-def state_of(**values: Any) -> dict[str, Any]:
-    return {
+def state_of(**values: Any) -> Rhythm:
+    usual: dict[str, Any] = {
+        "integration_id": "tool:acme",
         "fetch_attempted_at": NOW,
         "fetch_state": "current",
         "deleted_at": None,
@@ -40,7 +43,8 @@ def state_of(**values: Any) -> dict[str, Any]:
         "event_times": [],
         "waiting_since": None,
         "full_fetched_at": NOW,
-    } | values
+    }
+    return Rhythm(**usual | values)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,7 @@ def test_an_integration_that_was_never_fetched_is_silent() -> None:
 def test_an_event_breaks_the_silence_of_a_healthy_integration_only() -> None:
     heard = state_of(event_times=[NOW + 50 * MINUTE])
     assert not is_silent(heard, now=NOW + HOUR + MINUTE)
-    assert is_silent(heard | {"fetch_state": "unavailable"}, now=NOW + HOUR + MINUTE)
+    assert is_silent(replace(heard, fetch_state="unavailable"), now=NOW + HOUR + MINUTE)
 
 
 def test_an_event_whose_run_was_lost_is_polled_for_after_ten_minutes() -> None:
@@ -68,9 +72,9 @@ def test_an_event_whose_run_was_lost_is_polled_for_after_ten_minutes() -> None:
     lost = state_of(event_times=[event], waiting_since=event)
     assert not is_silent(lost, now=event + 9 * MINUTE)
     assert is_silent(lost, now=event + 10 * MINUTE)
-    assert not is_silent(lost | {"fetch_attempted_at": event + 5 * MINUTE}, now=event + 10 * MINUTE)
-    assert not is_silent(lost | {"fetch_state": "refused"}, now=event + 10 * MINUTE)
-    assert not is_silent(lost | {"fetch_state": "waiting"}, now=event + 10 * MINUTE)
+    assert not is_silent(replace(lost, fetch_attempted_at=event + 5 * MINUTE), now=event + 10 * MINUTE)
+    assert not is_silent(replace(lost, fetch_state="refused"), now=event + 10 * MINUTE)
+    assert not is_silent(replace(lost, fetch_state="waiting"), now=event + 10 * MINUTE)
 
 
 def test_a_deleted_integration_is_never_polled_nor_reconciled() -> None:
@@ -83,3 +87,11 @@ def test_a_full_fetch_is_due_a_week_after_the_newest_one() -> None:
     assert not full_fetch_is_due(state_of(), now=NOW + 7 * DAY - MINUTE)
     assert full_fetch_is_due(state_of(), now=NOW + 7 * DAY)
     assert not full_fetch_is_due(state_of(full_fetched_at=None), now=NOW + 30 * DAY)
+
+
+def test_silence_is_measured_by_the_integrations_own_rhythm() -> None:
+    events = [NOW - (8 - 2 * n) * HOUR for n in range(3)]
+    heard = state_of(fetch_attempted_at=NOW - 5 * HOUR, event_times=events)
+    found = silence(heard, now=NOW)
+    assert (found.silent_for, found.allowed, found.is_due) == (4 * HOUR, 3 * HOUR, True)
+    assert silence(replace(heard, event_times=[], fetch_attempted_at=None), now=NOW).silent_for is None

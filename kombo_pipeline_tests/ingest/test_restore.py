@@ -95,7 +95,7 @@ def test_a_restored_warehouse_equals_kombo_after_its_next_fetch(
         assert migrate(backup.server.url(backup.name)) == newest_revision()
         assert acme.integration()["kombo_last_sync_started_at"] == before < newest
         # What had not been covered is still due.
-        assert [row["integration_id"] for row in webhook_events.waiting_for_fetch(restored)] == [acme.id]
+        assert [row.integration_id for row in webhook_events.waiting_for_fetch(restored)] == [acme.id]
         restored.commit()
         assert acme.fetch().kind == kind
         if kind == "incremental":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kombo_pipeline import limits
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest.rows import CHILD_TABLES, JOB_COLUMNS, RowWriter
-from kombo_pipeline.ingest.statements import jobs
+from kombo_pipeline.ingest.statements import staged_jobs
 from kombo_pipeline.kombo import nesting
 from kombo_pipeline.kombo.record import NESTED, Job, Json, Location, UnreadableRecordError, read_job
 from kombo_pipeline.kombo.responses import read_page
@@ -114,9 +114,9 @@ def test_postgres_refuses_nothing_that_the_tolerant_way_has_read(conn: Connectio
     writer = RowWriter("greenhouse:acme", 1)
     texts = [json.dumps(record | {"id": f"job {number}"}).encode() for number, record in enumerate(records)]
     rows = [writer.tolerant_rows(text, "0" * 32) for text in texts]
-    jobs.copy_rows(conn, "jobs", JOB_COLUMNS, [row.job for row in rows], incoming=False)
+    staged_jobs.copy_rows(conn, "jobs", JOB_COLUMNS, [row.job for row in rows], incoming=False)
     for field, (table, columns) in CHILD_TABLES.items():
-        jobs.copy_rows(conn, table, columns, [row.children[field] or "" for row in rows], incoming=False)
+        staged_jobs.copy_rows(conn, table, columns, [row.children[field] or "" for row in rows], incoming=False)
     conn.rollback()
 
 

@@ -1,6 +1,7 @@
 """Customers that connect their ATS anew: when the new connection takes over, what follows, and how it is undone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -490,9 +491,10 @@ def test_a_connection_that_was_taken_over_is_not_fetched_and_says_so(acme: Custo
     )
     events.observe_events(acme.conn)
     acme.conn.commit()
-    assert old not in {row["integration_id"] for row in webhook_events.waiting_for_fetch(acme.conn)}
-    [state] = [row for row in integrations.rhythms(acme.conn) if row["integration_id"] == old]
-    state["fetch_attempted_at"] = state["full_fetched_at"] = datetime(2026, 1, 1, tzinfo=UTC)
+    assert old not in {row.integration_id for row in webhook_events.waiting_for_fetch(acme.conn)}
+    [rhythm] = [row for row in integrations.rhythms(acme.conn) if row.integration_id == old]
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    state = replace(rhythm, fetch_attempted_at=long_ago, full_fetched_at=long_ago)
     assert not polling.is_silent(state, now=datetime.now(UTC))
     assert not polling.full_fetch_is_due(state, now=datetime.now(UTC))
     assert old not in {row["integration_id"] for row in match_candidates.own_jobs_waiting(acme.conn)}
@@ -503,7 +505,7 @@ def test_a_connection_that_was_taken_over_is_not_fetched_and_says_so(acme: Custo
 
     successions.undo(acme.conn, integration_id=new, predecessor_id=old, decided_by="ben")
     acme.conn.commit()
-    assert old in {row["integration_id"] for row in webhook_events.waiting_for_fetch(acme.conn)}
+    assert old in {row.integration_id for row in webhook_events.waiting_for_fetch(acme.conn)}
     acme.fetch(old)
     assert acme.open_jobs() == {old: 6, new: 6}
     assert health()[:2] == ("healthy", None)

@@ -280,7 +280,7 @@ def test_an_integration_that_a_fetch_is_working_on_holds_the_tick_not_up(
     conn.execute("update core.integrations set fetched_at = now() - interval '8 days'")
     conn.commit()
     with connect(warehouse_url) as applying:
-        integrations.get(applying, "tool:one", lock=True)
+        integrations.lock(applying, "tool:one")
         assert health.note_staleness(conn, after=timedelta(days=7)) == 0
     assert health.note_staleness(conn, after=timedelta(days=7)) == 1
 

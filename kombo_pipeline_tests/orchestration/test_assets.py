@@ -27,7 +27,7 @@ def told(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     return {name: value.value for name, value in materialization.metadata.items()}
 
 
-def state(conn: Connection, integration_id: str) -> dict[str, Any]:
+def state(conn: Connection, integration_id: str) -> integrations.Integration:
     conn.rollback()
     found = integrations.get(conn, integration_id)
     assert found is not None
@@ -73,16 +73,16 @@ def test_the_first_run_copies_every_job_and_the_next_one_only_asks_for_changes(
 def test_a_materialization_tells_what_a_data_engineer_asks_first(world: World, run: Run, conn: Connection) -> None:
     acme = world.add_integration(jobs=12, organization="Acme GmbH")
     run(acme)
-    before = state(conn, acme)["kombo_last_sync_started_at"]
+    before = state(conn, acme).kombo_last_sync_started_at
     world.set_status(acme, world.ats_jobs(acme)[0], "OPEN")
     world.sync(acme)
     run(acme)
-    between = state(conn, acme)["kombo_last_sync_started_at"]
+    between = state(conn, acme).kombo_last_sync_started_at
     world.set_status(acme, world.ats_jobs(acme)[0], "CLOSED")
     world.set_raw(acme, world.ats_jobs(acme)[1], lambda record: record | {"stages": 7})
     world.sync(acme)
     result = run(acme)
-    after = state(conn, acme)["kombo_last_sync_started_at"]
+    after = state(conn, acme).kombo_last_sync_started_at
 
     pages, jobs = told(result, "raw_job_pages"), told(result, "jobs")
     assert {name: pages[name] for name in ("status", "fetch", "pages", "records", "organization")} == {
@@ -130,7 +130,7 @@ def test_a_first_sync_that_is_pending_is_no_failure(world: World, run: Run, conn
         assert told(result, "jobs")["fetches_applied"] == "none"
         assert all(check.passed for check in result.get_asset_check_evaluations())
     assert len(asked(world)) == 3
-    assert (state(conn, newcomer)["kombo_last_sync_started_at"], state(conn, newcomer)["fetch_state"]) == (
+    assert (state(conn, newcomer).kombo_last_sync_started_at, state(conn, newcomer).fetch_state) == (
         None,
         "waiting",
     )
@@ -147,10 +147,10 @@ def test_what_kombo_refuses_is_asked_once(world: World, run: Run, conn: Connecti
     [failure] = result.get_step_failure_events()
     description = failure.step_failure_data.user_failure_data
     assert description.description.startswith("Refused: It says no.")
-    assert description.description.endswith("To be mended by: customer.")
+    assert description.description.endswith("Who must act: customer.")
     assert description.metadata["kombo_log"].value == "https://app.kombo.dev/logs?interactionId=1"
     assert not result.asset_materializations_for_node("jobs")
-    assert (state(conn, acme)["fetch_state"], state(conn, acme)["who_must_act"]) == ("refused", "customer")
+    assert (state(conn, acme).fetch_state, state(conn, acme).who_must_act) == ("refused", "customer")
 
 
 def test_while_kombo_is_unavailable_the_failure_says_that_the_poll_asks_again(
@@ -165,11 +165,11 @@ def test_while_kombo_is_unavailable_the_failure_says_that_the_poll_asks_again(
     [failure] = result.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data.description.endswith("The poll asks again in some minutes.")
     after = state(conn, acme)
-    assert after["fetch_state"] == "unavailable"
-    assert after["kombo_last_sync_started_at"] == before["kombo_last_sync_started_at"]
+    assert after.fetch_state == "unavailable"
+    assert after.kombo_last_sync_started_at == before.kombo_last_sync_started_at
     world.faults.clear()
     assert run(acme).success
-    assert state(conn, acme)["fetch_state"] == "current"
+    assert state(conn, acme).fetch_state == "current"
 
 
 def test_the_header_always_names_the_partition(world: World, run: Run) -> None:
@@ -184,11 +184,11 @@ def test_an_integration_never_sees_the_jobs_of_another(world: World, run: Run, c
     run(acme)
     assert stored(conn, globex) == {}
     ours = stored(conn, acme)
-    watermark = state(conn, acme)["kombo_last_sync_started_at"]
+    watermark = state(conn, acme).kombo_last_sync_started_at
     assert told(run(globex), "jobs")["dagster/partition_row_count"] == 4
     assert stored(conn, acme) == ours
     assert stored(conn, acme).keys().isdisjoint(stored(conn, globex))
-    assert state(conn, acme)["kombo_last_sync_started_at"] == watermark
+    assert state(conn, acme).kombo_last_sync_started_at == watermark
 
 
 def test_the_full_reconcile_fetches_everything_and_closes_what_vanished(

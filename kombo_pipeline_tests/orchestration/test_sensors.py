@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, cast
@@ -19,6 +20,8 @@ from kombo_pipeline.ingest import apply, events, renewal
 from kombo_pipeline.ingest.fetch import FULL_FETCH_FORCED_AFTER, plan
 from kombo_pipeline.ingest.polling import FULL_FETCH_EVERY, POLL_AT_LEAST_EVERY
 from kombo_pipeline.ingest.statements import integrations, webhook_events
+from kombo_pipeline.ingest.statements.integrations import Integration
+from kombo_pipeline.ingest.statements.webhook_events import WaitingIntegration
 from kombo_pipeline.kombo import webhooks
 from kombo_pipeline.kombo.webhooks import UNRELATED_MODELS
 from kombo_pipeline.linking import decisions
@@ -38,13 +41,21 @@ ACME = "greenhouse:acme"
 # Pure decisions
 
 
-def backlog(**values: Any) -> dict[str, Any]:
-    waiting = {"integration_id": ACME, "watermark": NOW, "newest_event": 7, "newest_received_at": NOW, "replays": 0}
-    return waiting | values
+def backlog(**values: Any) -> WaitingIntegration:
+    waiting = WaitingIntegration(
+        integration_id=ACME,
+        deleted_at=None,
+        succeeded_by=None,
+        watermark=NOW,
+        newest_event=7,
+        newest_received_at=NOW,
+        replays=0,
+    )
+    return replace(waiting, **values)
 
 
 def test_one_state_of_the_backlog_has_one_run_key() -> None:
-    assert due.run_key(backlog()) == due.run_key(backlog(waiting_since=NOW))
+    assert due.run_key(backlog()) == due.run_key(backlog())
 
 
 @pytest.mark.parametrize(
@@ -68,14 +79,19 @@ def test_replays_and_events_are_told_apart_in_the_run_key() -> None:
 
 
 def test_only_integrations_that_are_not_in_work_are_due() -> None:
-    waiting = [{"integration_id": name} for name in "abc"]
-    assert due.due_integrations(waiting, {"b", "z"}) == [{"integration_id": "a"}, {"integration_id": "c"}]
+    waiting = [backlog(integration_id=name) for name in "abc"]
+    assert due.due_integrations(waiting, {"b", "z"}) == [waiting[0], waiting[2]]
     assert due.due_integrations(waiting, set()) == waiting
+
+
+def integration_of(**values: Any) -> Integration:
+    usual: dict[str, Any] = {field.name: None for field in fields(Integration)}
+    return Integration(**usual | {"integration_id": ACME, "closures_await_details": False} | values)
 
 
 def planned(*, watermark: datetime | None, full_fetched_at: datetime | None, full: bool = False) -> tuple[str, Any]:
     chosen = plan(
-        {"kombo_last_sync_started_at": watermark, "full_fetched_at": full_fetched_at},
+        integration_of(kombo_last_sync_started_at=watermark, full_fetched_at=full_fetched_at),
         now=NOW,
         overlap=5 * MINUTE,
         full=full,
@@ -503,7 +519,7 @@ def test_a_tick_with_an_event_that_nobody_can_read_goes_on_and_runs_the_others(p
     pipeline.land(integration_id=ACME)
     assert pipeline.requested().keys() == {"a:2", ACME}
     assert pipeline.unhandled().count(odd) == 1
-    assert [row["event_id"] for row in webhook_events.dead(pipeline.conn, 10)] == [odd]
+    assert [row.event_id for row in webhook_events.dead(pipeline.conn, 10)] == [odd]
 
 
 def test_a_tick_works_off_a_backlog_of_several_batches(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -705,7 +721,7 @@ def test_a_tick_notes_what_is_stale_by_the_setting_and_what_is_fresh_again(
         pipeline.conn.rollback()
         found = integrations.get(pipeline.conn, ACME)
         pipeline.conn.rollback()
-        return found is not None and found["stale_since"] is not None
+        return found is not None and found.stale_since is not None
 
     assert not is_stale()
     monkeypatch.setenv("KOMBO_STALE_AFTER_DAYS", "4")

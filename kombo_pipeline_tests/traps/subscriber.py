@@ -60,11 +60,11 @@ class Subscriber(Customer):
         """The integrations that the sensor would run."""
         waiting = webhook_events.waiting_for_fetch(self.conn)
         self.conn.commit()
-        return [each["integration_id"] for each in due.due_integrations(waiting, in_work)]
+        return [each.integration_id for each in due.due_integrations(waiting, in_work)]
 
     def is_polled(self) -> bool:
         """Whether the poll would run this integration."""
-        state = next(each for each in integrations.rhythms(self.conn) if each["integration_id"] == self.id)
+        state = next(each for each in integrations.rhythms(self.conn) if each.integration_id == self.id)
         self.conn.commit()
         return polling.is_silent(state, now=self.world.clock.now())
 

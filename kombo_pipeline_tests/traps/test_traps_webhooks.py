@@ -234,7 +234,7 @@ def test_trap_52_active_is_not_fresh(acme: Subscriber) -> None:
     health = acme.health()
     assert (health["state"], health["health"], health["stale"]) == ("ACTIVE", "healthy", True)
     stale = audits.stale_integrations(acme.conn)
-    assert [each["integration_id"] for each in stale] == [acme.id]
+    assert [each.integration_id for each in stale] == [acme.id]
     acme.conn.rollback()
     for state in ("SUCCEEDED", "AUTHENTICATION_FAILED"):
         acme.world.sync(acme.id, state)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,7 +18,8 @@ from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health
-from kombo_pipeline.ingest.polling import is_silent, silence_allowed
+from kombo_pipeline.ingest.fetchable import not_fetched_because
+from kombo_pipeline.ingest.polling import silence
 from kombo_pipeline.ingest.statements import integrations as statements
 from kombo_pipeline.ingest.statements import successions
 from kombo_pipeline.own_jobs import held_withdrawals
@@ -36,30 +36,6 @@ _CHIPS: Final[Mapping[Health, str]] = {
     "gone": "",
 }
 LINK_DAYS: Final = (1, 7, 30)
-
-
-@dataclass(frozen=True)
-class Rhythm:
-    """How silent an integration is, measured by its own rhythm."""
-
-    silent_for: timedelta | None
-    """Since the newest event or fetch; None when there was none yet."""
-    allowed: timedelta
-    """After so much silence it is asked."""
-    is_due: bool
-    waiting_since: datetime | None
-    """Since when an event waits that no fetch has covered."""
-
-
-def rhythm_of(state: Mapping[str, Any], *, now: datetime) -> Rhythm:
-    """Measure the silence of a row of `integrations.rhythms`."""
-    heard = [moment for moment in (state["fetch_attempted_at"], *state["event_times"][-1:]) if moment]
-    return Rhythm(
-        now - max(heard) if heard else None,
-        silence_allowed(state["event_times"]),
-        is_silent(state, now=now),
-        state["waiting_since"],
-    )
 
 
 def duration(span: timedelta | None) -> str:
@@ -115,12 +91,13 @@ def fetch(request: Request) -> Response:
     if state is None:
         raise HTTPException(404)
     back = _url(integration_id)
-    if state["deleted_at"] is not None:
+    why_not = not_fetched_because(state)
+    if why_not == "deleted":
         return rendering.redirect(
             request, back, notice="The integration was deleted in Kombo; there is nothing to fetch.", kind="warning"
         )
-    if state["succeeded_by"] is not None:
-        words = f"{state['succeeded_by']} has taken over from it; undo that to fetch it again."
+    if why_not == "succeeded":
+        words = f"{state.succeeded_by} has taken over from it; undo that to fetch it again."
         return rendering.redirect(request, back, notice=words, kind="warning")
     try:
         run = _dagster(request).fetch(integration_id, full=full, by=request.state.viewer.name)
@@ -138,7 +115,7 @@ def invite(request: Request) -> Response:
     """Make a link by which the customer sees its own jobs, and show it once."""
     with rendering.warehouse(request) as conn:
         state = statements.get(conn, request.path_params["integration_id"])
-    customer_id = rendering.visible_customer(request, state["customer_id"] if state else None)
+    customer_id = rendering.visible_customer(request, state.customer_id if state else None)
     given = str(request.state.form.get("days", ""))
     if given not in map(str, LINK_DAYS):
         raise HTTPException(400, "A link holds for 1, 7 or 30 days")
@@ -153,13 +130,13 @@ def owner(request: Request) -> Response:
     customer_id, claimed = str(form.get("customer", "")), str(form.get("claimed", ""))
     back, moved = _url(integration_id), False
     with rendering.warehouse(request) as conn:
-        state = statements.get(conn, integration_id, lock=True)
+        state = statements.lock(conn, integration_id)
         if state is None:
             raise HTTPException(404)
-        if state["claimed_customer_id"] is None or state["claimed_customer_id"] != claimed:
+        if state.claimed_customer_id is None or state.claimed_customer_id != claimed:
             notice = "What Kombo says of the owner has changed, or somebody has answered meanwhile. Nothing was done."
             return rendering.redirect(request, back, notice=notice, kind="warning")
-        if customer_id not in (state["customer_id"], claimed):
+        if customer_id not in (state.customer_id, claimed):
             raise HTTPException(400, "Say which of the two customers it is")
         moved = health.answer_owner(
             conn, integration_id, customer_id=customer_id, answered_by=request.state.viewer.name
@@ -203,7 +180,7 @@ def _detail(request: Request, **more: Any) -> Response:
 def _facts(request: Request, conn: Connection, integration_id: str | None) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
-        "rhythms": {row["integration_id"]: rhythm_of(row, now=now) for row in statements.rhythms(conn)},
+        "rhythms": {each.integration_id: silence(each, now=now) for each in statements.rhythms(conn)},
         "funnels": overview.funnels(conn, integration_id),
         "waiting": waiting_lists(request).by_integration(conn),
         "first_syncs": overview.first_syncs(conn),

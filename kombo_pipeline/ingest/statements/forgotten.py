@@ -53,7 +53,7 @@ def refuse(conn: Connection, integration_id: str) -> None:
 
 
 def keep_away(conn: Connection, integration_id: str, *, forgotten_by: str, reason: str | None) -> None:
-    """Note that an integration must not come back; who registers it at this moment has done so, or will not."""
+    """Note that an integration must not come back. The lock makes sure that nobody registers it at this moment."""
     conn.execute("lock table core.integrations in share row exclusive mode")
     conn.execute(
         """
@@ -66,7 +66,7 @@ def keep_away(conn: Connection, integration_id: str, *, forgotten_by: str, reaso
 
 
 def bring_back(conn: Connection, integration_id: str) -> bool:
-    """Let an integration come back; whether it was forgotten."""
+    """Let an integration come back; return whether it was forgotten."""
     return conn.execute("delete from core.forgotten where integration_id = %s", (integration_id,)).rowcount == 1
 
 
@@ -84,11 +84,11 @@ class Place(NamedTuple):
 
 
 def places(conn: Connection) -> list[Place]:
-    """Return where rows of an integration are, so ordered that no foreign key is in the way of deleting them.
+    """Return the tables with rows of an integration, in an order in which foreign keys allow to delete them.
 
-    Read from the catalog, so that no table that comes later is left out: every column named integration_id, and
-    every column with a foreign key to core.integrations. What the product was told of targets goes by itself, when the
-    commit tells it that they have ended.
+    They are read from the catalog, so that a table that is added later is found too: every column named integration_id,
+    and every column with a foreign key to core.integrations. core.targets is left out: the triggers of the commit
+    delete its rows when they tell the product that the targets have ended.
     """
     rows = conn.execute(
         """
@@ -122,7 +122,9 @@ def places(conn: Connection) -> list[Place]:
     }
     references = conn.execute(
         """
-        select source.nspname || '.' || child.relname as child, target.nspname || '.' || parent.relname as parent
+        select
+            source.nspname || '.' || child.relname as child,
+            target.nspname || '.' || parent.relname as parent
         from pg_catalog.pg_constraint k
         join pg_catalog.pg_class child on child.oid = k.conrelid
         join pg_catalog.pg_namespace source on source.oid = child.relnamespace
@@ -140,10 +142,10 @@ def places(conn: Connection) -> list[Place]:
 
 def count(conn: Connection, place: Place, integration_id: str) -> int:
     """Return how many rows of an integration are in a place."""
-    query = sql.SQL("select count(*) as rows from {} where {}").format(_table(place), _names(place))
+    query = sql.SQL("select count(*) as n from {} where {}").format(_table(place), _names(place))
     row = conn.execute(query, {"integration_id": integration_id}).fetchone()
     assert row is not None
-    return int(row["rows"])
+    return int(row["n"])
 
 
 def delete(conn: Connection, place: Place, integration_id: str) -> int:
@@ -185,7 +187,9 @@ def empty_events(conn: Connection, integration_id: str) -> int:
     return conn.execute(
         """
         update raw.webhook_events
-        set body = null, payload = null, starts_fetch = coalesce(starts_fetch, false),
+        set body = null,
+            payload = null,
+            starts_fetch = coalesce(starts_fetch, false),
             handled_at = coalesce(handled_at, now())
         where integration_id = %s and (body is not null or handled_at is null)
         """,

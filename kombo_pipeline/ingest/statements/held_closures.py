@@ -1,10 +1,29 @@
-"""Statements on core.held_closures: closures too large to believe, which wait for a person."""
+"""Statements on core.held_closures: closures of so many jobs that a person must confirm them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from psycopg.rows import class_row
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.vocabulary import HoldDecision, HoldReason
+
+
+@dataclass(frozen=True)
+class HeldClosure:
+    """A closure of jobs that waits, or waited, for a person's decision."""
+
+    hold_id: int
+    integration_id: str
+    fetch_id: int
+    reason: HoldReason
+    kombo_job_ids: list[str]
+    gone_at: list[datetime]
+    """Since when each of `kombo_job_ids` is gone, in the same order."""
+    open_jobs: int
+    """How many jobs were open when it was held."""
+    held_at: datetime
 
 
 def hold(
@@ -12,13 +31,13 @@ def hold(
     *,
     integration_id: str,
     fetch_id: int,
-    reason: str,
+    reason: HoldReason,
     gone_at: Mapping[str, datetime],
     open_jobs: int,
 ) -> None:
     """Hold a closure for a person's decision; an earlier one for the same reason is superseded unless it is equal.
 
-    A set that a person has refused to close is not held again until one of its jobs has come back in between.
+    A set of jobs that a person has refused to close is not held again until one of its jobs has come back.
     """
     ids = sorted(gone_at)
     same = conn.execute(
@@ -44,8 +63,8 @@ def hold(
     )
 
 
-def supersede(conn: Connection, *, integration_id: str, reason: str) -> None:
-    """Withdraw a waiting hold that a later fetch has made void."""
+def supersede(conn: Connection, *, integration_id: str, reason: HoldReason) -> None:
+    """Mark a waiting hold as superseded: a later fetch has decided."""
     conn.execute(
         """
         update core.held_closures
@@ -57,9 +76,10 @@ def supersede(conn: Connection, *, integration_id: str, reason: str) -> None:
 
 
 def note_returned(conn: Connection, *, integration_id: str, fetch_id: int) -> None:
-    """Note the refused sets of which a fetch has shown a job as core.jobs has it: the refusal has served its purpose.
+    """Note the refused holds of which a fetch has shown a job again as core.jobs has it.
 
-    The record that was held tells something else of the job than core.jobs, so it does not count.
+    Such a refusal has served its purpose: the same set may be held again. The record that was held does not count, for
+    it differs from core.jobs.
     """
     conn.execute(
         """
@@ -84,29 +104,31 @@ def note_returned(conn: Connection, *, integration_id: str, fetch_id: int) -> No
     )
 
 
-def waiting(conn: Connection) -> list[dict[str, Any]]:
+def waiting(conn: Connection) -> list[HeldClosure]:
     """Return the holds that wait for a decision, oldest first."""
-    return conn.execute(
-        """
-        select hold_id, integration_id, fetch_id, reason, kombo_job_ids, gone_at, open_jobs, held_at
-        from core.held_closures
-        where decision is null
-        order by hold_id
-        """
-    ).fetchall()
+    with conn.cursor(row_factory=class_row(HeldClosure)) as cursor:
+        return cursor.execute(
+            """
+            select hold_id, integration_id, fetch_id, reason, kombo_job_ids, gone_at, open_jobs, held_at
+            from core.held_closures
+            where decision is null
+            order by hold_id
+            """
+        ).fetchall()
 
 
-def decide(conn: Connection, hold_id: int, *, decision: str, decided_by: str) -> dict[str, Any] | None:
-    """Decide a waiting hold and return it; None when there is none of that id."""
-    return conn.execute(
-        """
-        update core.held_closures
-        set decision = %s, decided_by = %s, decided_at = now()
-        where hold_id = %s and decision is null
-        returning hold_id, integration_id, fetch_id, reason, kombo_job_ids, gone_at
-        """,
-        (decision, decided_by, hold_id),
-    ).fetchone()
+def decide(conn: Connection, hold_id: int, *, decision: HoldDecision, decided_by: str) -> HeldClosure | None:
+    """Decide a waiting hold and return it; None when no hold of that id waits."""
+    with conn.cursor(row_factory=class_row(HeldClosure)) as cursor:
+        return cursor.execute(
+            """
+            update core.held_closures
+            set decision = %s, decided_by = %s, decided_at = now()
+            where hold_id = %s and decision is null
+            returning hold_id, integration_id, fetch_id, reason, kombo_job_ids, gone_at, open_jobs, held_at
+            """,
+            (decision, decided_by, hold_id),
+        ).fetchone()
 
 
 def seen_since(conn: Connection, *, integration_id: str, fetch_id: int, kombo_job_ids: Sequence[str]) -> set[str]:

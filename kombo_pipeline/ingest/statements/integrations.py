@@ -2,21 +2,93 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg import sql
+from psycopg.rows import class_row
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.ingest.statements.fetches import Fetch
 from kombo_pipeline.kombo.record import RECORD_RULE
+from kombo_pipeline.vocabulary import Actor, FetchState
 
 
-def get(conn: Connection, integration_id: str, *, lock: bool = False) -> dict[str, Any] | None:
-    """Return an integration's row, None when it is not registered; locked until the transaction ends on demand."""
-    return conn.execute(
-        f"select * from core.integrations where integration_id = %s {'for update' if lock else ''}",  # noqa: S608
-        (integration_id,),
-    ).fetchone()
+@dataclass(frozen=True)
+class Integration:
+    """A row of core.integrations, without what matching keeps there; its columns are explained in docs/tables.md."""
+
+    integration_id: str
+    registered_at: datetime
+    # Whose it is, and who says so.
+    customer_id: str | None
+    organization_name: str | None
+    tool: str | None
+    category: str | None
+    identity_event_seq: int | None
+    identity_told_at: datetime | None
+    details_read_at: datetime | None
+    claimed_customer_id: str | None
+    claimed_at: datetime | None
+    declined_customer_id: str | None
+    # Its state in Kombo.
+    state: str | None
+    setup_status: str | None
+    qa_status: str | None
+    state_updated_at: datetime | None
+    state_time_is_ours: bool
+    jobs_model_enabled: bool | None
+    data_expired_at: datetime | None
+    deleted_at: datetime | None
+    succeeded_by: str | None
+    succeeded_at: datetime | None
+    # Its newest sync in Kombo.
+    last_sync_id: str | None
+    last_sync_state: str | None
+    last_sync_ended_at: datetime | None
+    sync_time_is_ours: bool
+    last_sync_succeeded_at: datetime | None
+    last_data_changed_at: datetime | None
+    last_sync_log_url: str | None
+    # Our fetches.
+    fetch_state: FetchState
+    fetch_error_code: str | None
+    fetch_error: str | None
+    fetch_attempted_at: datetime | None
+    fetched_at: datetime | None
+    full_fetched_at: datetime | None
+    kombo_last_sync_started_at: datetime | None
+    details_error: str | None
+    details_error_by: Actor | None
+    closures_await_details: bool
+    # What follows.
+    who_must_act: Actor | None
+    what_to_do: str | None
+    stale_since: datetime | None
+
+
+_COLUMNS = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Integration))
+
+
+def get(conn: Connection, integration_id: str) -> Integration | None:
+    """Return an integration; None when it is not registered."""
+    with conn.cursor(row_factory=class_row(Integration)) as cursor:
+        return cursor.execute(
+            sql.SQL(
+                """
+                select {columns}
+                from core.integrations
+                where integration_id = %s
+                """
+            ).format(columns=_COLUMNS),
+            (integration_id,),
+        ).fetchone()
+
+
+def lock(conn: Connection, integration_id: str) -> Integration | None:
+    """Return an integration, locked until the transaction ends; None when it is not registered."""
+    return lock_all(conn, [integration_id]).get(integration_id)
 
 
 def register(conn: Connection, integration_id: str) -> bool:
@@ -31,9 +103,9 @@ def unregister(conn: Connection, integration_id: str) -> None:
 
 
 def register_all(conn: Connection, integration_ids: Iterable[str]) -> int:
-    """Make sure that the integrations have a row, less those that were forgotten; return how many are new.
+    """Make sure that the integrations have a row, except those that were forgotten; return how many are new.
 
-    One order for everybody, so that nobody waits in a ring.
+    Every caller inserts in the order of the ids, so that two of them never wait for each other.
     """
     return conn.execute(
         """
@@ -47,19 +119,22 @@ def register_all(conn: Connection, integration_ids: Iterable[str]) -> int:
     ).rowcount
 
 
-def lock_all(conn: Connection, integration_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the rows of integrations by id, locked in the order of the ids until the transaction ends."""
-    rows = conn.execute(
-        """
-        select *
-        from core.integrations
-        where integration_id = any(%s)
-        order by integration_id
-        for update
-        """,
-        (sorted(integration_ids),),
-    )
-    return {row["integration_id"]: row for row in rows}
+def lock_all(conn: Connection, integration_ids: Iterable[str]) -> dict[str, Integration]:
+    """Return integrations by id, locked in the order of the ids until the transaction ends."""
+    with conn.cursor(row_factory=class_row(Integration)) as cursor:
+        found = cursor.execute(
+            sql.SQL(
+                """
+                select {columns}
+                from core.integrations
+                where integration_id = any(%s)
+                order by integration_id
+                for update
+                """
+            ).format(columns=_COLUMNS),
+            (sorted(integration_ids),),
+        ).fetchall()
+    return {integration.integration_id: integration for integration in found}
 
 
 def registered(conn: Connection) -> list[str]:
@@ -75,25 +150,59 @@ def registered(conn: Connection) -> list[str]:
     return [row["integration_id"] for row in rows]
 
 
-def fetched_in_full(conn: Connection) -> list[dict[str, Any]]:
+class Owned(NamedTuple):
+    """An integration and its customer."""
+
+    integration_id: str
+    customer_id: str
+
+
+def fetched_in_full(conn: Connection) -> list[Owned]:
     """Return the integrations that live, whose customer is known and whose jobs a full fetch has shown."""
-    return conn.execute(
-        "select * from core.integrations where full_fetched_at is not null and customer_id is not null "
-        "and deleted_at is null and succeeded_by is null order by integration_id"
-    ).fetchall()
+    with conn.cursor(row_factory=class_row(Owned)) as cursor:
+        return cursor.execute(
+            """
+            select integration_id, customer_id
+            from core.integrations
+            where full_fetched_at is not null
+                and customer_id is not null
+                and deleted_at is null
+                and succeeded_by is null
+            order by integration_id
+            """
+        ).fetchall()
 
 
-def rhythms(conn: Connection) -> list[dict[str, Any]]:
-    """Return each integration with what the poll decides on.
+@dataclass(frozen=True)
+class Rhythm:
+    """When an integration was heard of and asked: what the poll decides on."""
 
-    `event_times` are those of its newest 20 trigger events, oldest first; `waiting_since` is when the oldest
-    one arrived that no fetch has covered, None when there is none.
-    """
-    return conn.execute(
-        "select i.*, r.event_times, r.waiting_since from core.integrations i "
-        "join marts.integration_rhythms r using (integration_id) "
-        "order by fetch_attempted_at nulls first, integration_id"
-    ).fetchall()
+    integration_id: str
+    deleted_at: datetime | None
+    succeeded_by: str | None
+    fetch_state: FetchState
+    fetch_attempted_at: datetime | None
+    full_fetched_at: datetime | None
+    event_times: Sequence[datetime]
+    """When its newest 20 trigger events came, oldest first (our clock)."""
+    waiting_since: datetime | None
+    """When the oldest trigger event came that no fetch has covered; None when there is none."""
+
+
+def rhythms(conn: Connection) -> list[Rhythm]:
+    """Return the rhythm of each integration, those first that were not asked for the longest time."""
+    with conn.cursor(row_factory=class_row(Rhythm)) as cursor:
+        return cursor.execute(
+            """
+            select
+                i.integration_id, i.deleted_at, i.succeeded_by,
+                i.fetch_state, i.fetch_attempted_at, i.full_fetched_at,
+                r.event_times, r.waiting_since
+            from core.integrations i
+            join marts.integration_rhythms r using (integration_id)
+            order by i.fetch_attempted_at nulls first, i.integration_id
+            """
+        ).fetchall()
 
 
 def read_by_older_rule(conn: Connection, record_rule: int) -> list[str]:
@@ -111,12 +220,18 @@ def read_by_older_rule(conn: Connection, record_rule: int) -> list[str]:
 
 
 def update(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> None:
-    """Set columns of an integration; health.note is the door for what Kombo tells of it."""
+    """Set columns of an integration. What Kombo tells of it is written by health.store instead."""
     if not values:
         return
     conn.execute(
-        sql.SQL("update core.integrations set {} where integration_id = %(integration_id)s").format(
-            sql.SQL(", ").join(
+        sql.SQL(
+            """
+            update core.integrations
+            set {changes}
+            where integration_id = %(integration_id)s
+            """
+        ).format(
+            changes=sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values
             )
         ),
@@ -124,20 +239,25 @@ def update(conn: Connection, integration_id: str, values: Mapping[str, Any]) -> 
     )
 
 
-def mark_fetched(conn: Connection, *, integration_id: str, fetch: Mapping[str, Any]) -> None:
+def mark_fetched(conn: Connection, fetch: Fetch) -> None:
     """Move the watermark to the start of a fetch, in the transaction that applies it; it never moves back."""
     conn.execute(
-        "update core.integrations set "
-        "kombo_last_sync_started_at = greatest(kombo_last_sync_started_at, %(started_at)s), "
-        "full_fetched_at = case when %(kind)s = 'full' then %(requested_at)s else full_fetched_at end, "
-        "closures_await_details = closures_await_details and (%(kind)s <> 'full' or details_error is not null), "
-        "fetched_at = clock_timestamp(), fetch_state = 'current', fetch_error_code = null, fetch_error = null "
-        "where integration_id = %(integration_id)s",
+        """
+        update core.integrations
+        set kombo_last_sync_started_at = greatest(kombo_last_sync_started_at, %(started_at)s),
+            full_fetched_at = case when %(kind)s = 'full' then %(requested_at)s else full_fetched_at end,
+            closures_await_details = closures_await_details and (%(kind)s <> 'full' or details_error is not null),
+            fetched_at = clock_timestamp(),
+            fetch_state = 'current',
+            fetch_error_code = null,
+            fetch_error = null
+        where integration_id = %(integration_id)s
+        """,
         {
-            "integration_id": integration_id,
-            "started_at": fetch["started_at"],
-            "kind": fetch["kind"],
-            "requested_at": fetch["requested_at"],
+            "integration_id": fetch.integration_id,
+            "started_at": fetch.started_at,
+            "kind": fetch.kind,
+            "requested_at": fetch.requested_at,
         },
     )
 
@@ -164,9 +284,9 @@ def with_live_jobs(conn: Connection, integration_ids: Sequence[str]) -> list[str
 def note_staleness(conn: Connection, *, after: timedelta, limit: int) -> int:
     """Store since when data is too old for applications, or that it is not any more; return how many rows changed.
 
-    Data is stale when it is older than `after`: no fetch of ours has completed since then; or Kombo reports failures
-    and has told of no success since then. An integration of which nothing is heard is not stale for that: perhaps
-    nothing has changed. At most `limit` rows are changed, and none that a fetch is working on.
+    Data is stale in two cases: no fetch of ours has completed for `after`, or Kombo reports failures and has reported
+    no success for `after`. Silence alone does not make it stale: perhaps nothing has changed. At most `limit` rows are
+    changed, and none that a fetch is working on.
     """
     return conn.execute(
         """
@@ -206,11 +326,11 @@ TOLD_COLUMNS = (
 """The columns that follow from what Kombo tells."""
 
 
-def write_told(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_told(conn: Connection, changed: Sequence[Integration]) -> None:
     """Write the TOLD_COLUMNS of integrations whose rows are locked, in one statement."""
-    if not rows:
+    if not changed:
         return
-    told = [{name: row[name] for name in ("integration_id", *TOLD_COLUMNS)} for row in rows]
+    told = [{name: getattr(each, name) for name in ("integration_id", *TOLD_COLUMNS)} for each in changed]
     conn.execute(
         sql.SQL(
             """
@@ -232,90 +352,3 @@ def _written(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
-
-
-class Issue(NamedTuple):
-    """A problem that Kombo raised, as core.integration_issues keeps it."""
-
-    issue_id: str
-    integration_id: str | None
-    issue_type: str | None
-    title: str | None
-    status: str | None
-    message: str | None
-    first_observed_at: datetime | None
-    resolved_at: datetime | None
-
-
-def upsert_issues(conn: Connection, issues: Iterable[Issue]) -> None:
-    """Keep the newest state of each issue as Kombo told it; a late event opens none again that is resolved."""
-    newest: dict[str, Issue] = {}
-    for issue in issues:
-        known = newest.get(issue.issue_id)
-        if known is None or known.status != "RESOLVED":
-            newest[issue.issue_id] = issue
-    if not newest:
-        return
-    rows = [newest[issue_id] for issue_id in sorted(newest)]
-    conn.execute(
-        """
-        insert into core.integration_issues (
-            issue_id, integration_id, issue_type, title, status, message, first_observed_at, resolved_at
-        )
-        select *
-        from unnest(
-            %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]
-        )
-        on conflict (issue_id) do update
-        set status = excluded.status, resolved_at = excluded.resolved_at, message = excluded.message
-        where core.integration_issues.status is distinct from 'RESOLVED'
-        """,
-        [[row[column] for row in rows] for column in range(len(Issue._fields))],
-    )
-
-
-def told_since(conn: Connection, integration_id: str, moment: datetime) -> bool:
-    """Return whether the newest event that told the identity of an integration was received after a moment."""
-    return (
-        conn.execute(
-            """
-            select
-            from core.integrations i
-            join raw.webhook_events e on e.event_seq = i.identity_event_seq
-            where i.integration_id = %s and e.received_at > %s
-            """,
-            (integration_id, moment),
-        ).fetchone()
-        is not None
-    )
-
-
-def write_owner_answer(conn: Connection, row: Mapping[str, Any], *, answered_by: str) -> None:
-    """Write whose an integration is, as a person has answered; only the columns that the back office may change."""
-    conn.execute(
-        """
-        update core.integrations
-        set customer_id = %(customer_id)s,
-            claimed_customer_id = null,
-            claimed_at = null,
-            declined_customer_id = %(declined_customer_id)s,
-            who_must_act = %(who_must_act)s,
-            what_to_do = %(what_to_do)s,
-            owner_answered_by = %(answered_by)s,
-            owner_answered_at = now()
-        where integration_id = %(integration_id)s
-        """,
-        {**row, "answered_by": answered_by},
-    )
-
-
-def owner_questions(conn: Connection) -> list[dict[str, Any]]:
-    """Return the integrations whose owner is in doubt, the longest first."""
-    return conn.execute(
-        """
-        select integration_id, customer_id, claimed_customer_id, claimed_at
-        from core.integrations
-        where claimed_customer_id is not null
-        order by claimed_at, integration_id
-        """
-    ).fetchall()

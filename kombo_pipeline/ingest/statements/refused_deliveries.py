@@ -11,14 +11,13 @@ from kombo_pipeline.db.connection import Connection
 
 async def add(conn: psycopg.AsyncConnection[Any], counts: Mapping[tuple[datetime, str], int]) -> None:
     """Add counts by minute and reason; whoever reads adds up the rows, so that a receiver needs only insert."""
-    rows = [(minute, reason, number) for (minute, reason), number in counts.items()]
     await conn.execute(
         """
         insert into raw.refused_deliveries (minute, reason, deliveries)
-        select *
-        from unnest(%s::timestamptz[], %s::text[], %s::bigint[])
+        select minute, reason, deliveries
+        from unnest(%s::timestamptz[], %s::text[], %s::bigint[]) as refused (minute, reason, deliveries)
         """,
-        [[row[column] for row in rows] for column in range(3)],
+        ([minute for minute, _ in counts], [reason for _, reason in counts], list(counts.values())),
     )
 
 

@@ -19,13 +19,13 @@ def prepare(conn: Connection) -> None:
 def note_left_out(conn: Connection, left_out: Sequence[tuple[str, list[str]]]) -> None:
     """Note the columns of staged jobs that have no readable value: what is stored of them stays."""
     if left_out:
-        conn.cursor().executemany("insert into incoming_left_out values (%s, %s)", left_out)
+        conn.cursor().executemany("insert into incoming_left_out (kombo_job_id, columns) values (%s, %s)", left_out)
 
 
 def keep_stored_values(conn: Connection) -> None:
     """Give staged jobs the stored value of each column that their record leaves out.
 
-    A stored text beyond its limit comes from code that knew none; it goes.
+    A stored text that exceeds its limit was written by an older version that knew no limit; it is not kept.
     """
     rows = conn.execute("select distinct unnest(columns) as name from incoming_left_out order by 1").fetchall()
     if not rows:
@@ -87,9 +87,10 @@ class Share(NamedTuple):
 
 
 def shares(conn: Connection, integration_ids: Sequence[str]) -> dict[str, Share]:
-    """Return of each integration with records that cannot be read whole how many there are, and the commonest field.
+    """Return how many records of each integration cannot be read whole, and which field is concerned most often.
 
-    Read through marts, as the back office asks too and may not read raw.
+    Integrations without such records are left out. Read from marts, because the back office asks too and may not read
+    raw.
     """
     rows = conn.execute(
         """

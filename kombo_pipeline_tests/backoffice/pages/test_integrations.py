@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from kombo_pipeline.backoffice import rendering
-from kombo_pipeline.backoffice.pages.integrations import duration, rhythm_of
+from kombo_pipeline.backoffice.pages.integrations import duration
 from kombo_pipeline.backoffice.runs import Dagster
 from kombo_pipeline.backoffice.statements import overview, users
 from kombo_pipeline.backoffice.waiting import Waiting
@@ -493,15 +493,6 @@ def test_the_buttons_start_a_run_of_the_partition_in_dagster_and_no_second_one_w
 
 
 # Pure
-
-
-def test_silence_is_measured_by_the_integrations_own_rhythm() -> None:
-    state = {"fetch_attempted_at": NOW - 5 * HOUR, "fetch_state": "current", "deleted_at": None, "waiting_since": None}
-    state["succeeded_by"] = None
-    events = [NOW - (8 - 2 * n) * HOUR for n in range(3)]
-    rhythm = rhythm_of(state | {"event_times": events}, now=NOW)
-    assert (rhythm.silent_for, rhythm.allowed, rhythm.is_due) == (4 * HOUR, 3 * HOUR, True)
-    assert rhythm_of(state | {"event_times": [], "fetch_attempted_at": None}, now=NOW).silent_for is None
 
 
 @pytest.mark.parametrize(
