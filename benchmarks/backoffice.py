@@ -205,7 +205,7 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
     from kombo_pipeline.backoffice.statements import overview
     from kombo_pipeline.backoffice.waiting import Waiting
     from kombo_pipeline.backoffice.widgets import card
-    from kombo_pipeline.linking.statements import exposed_jobs, link_decisions, review_queue
+    from kombo_pipeline.linking.statements import ats_jobs, job_filter, link_decisions, review_queue
 
     # The newest first: it is the oldest that get answered.
     keys = list(Waiting().read(conn).queue(review_queue.Queue(order="oldest")))[::-1]
@@ -222,10 +222,10 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
         review_queue.connections(conn)
 
     def picker_sql(words: tuple[str, ...]) -> None:
-        wanted = exposed_jobs.Filter(integration_id=INTEGRATION, words=words)
-        exposed_jobs.counts(conn, INTEGRATION)
-        ids, _ = exposed_jobs.page(conn, wanted, offset=0, limit=50)
-        exposed_jobs.jobs(conn, INTEGRATION, ids)
+        wanted = job_filter.Filter(integration_id=INTEGRATION, words=words)
+        ats_jobs.counts(conn, INTEGRATION)
+        ids, _ = job_filter.page(conn, wanted, offset=0, limit=50)
+        ats_jobs.jobs(conn, INTEGRATION, ids)
 
     cities = itertools.cycle(CITIES)
     return {

@@ -1,7 +1,7 @@
-"""Who may: sessions, the trusted proxy's header, customers' signed links, CSRF.
+"""Who may use a page: sessions, the header of a trusted proxy, signed links of customers, CSRF.
 
-`needs` stands before every endpoint of a page. What decides is the newest of three: a customer's link that was
-opened in this browser, the proxy's header where one is trusted, a session.
+`needs` decorates every endpoint of a page. Of three ways to come in the first that is there decides: a customer's
+link that was opened in this browser, the proxy's header where one is trusted, a session.
 """
 
 import functools
@@ -25,6 +25,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kombo_pipeline.backoffice import proxies
 from kombo_pipeline.backoffice.statements import users
+from kombo_pipeline.backoffice.statements.users import User
 from kombo_pipeline.backoffice.threads import Pool, Threads
 from kombo_pipeline.serving.same_origin import read_origin
 from kombo_pipeline.settings import Settings
@@ -35,13 +36,13 @@ SESSION_HOURS = 8
 CUSTOMER_LINK_DAYS = 7
 MAX_FORM_FIELDS = 20_000
 MAX_BYTES_OF_STRANGERS: Final = 16 * 1024
-"""A longer form is taken apart only for somebody who is signed in: all requests wait meanwhile."""
+"""A longer form is parsed only for somebody who is signed in, because all requests wait meanwhile."""
 
 Endpoint = Callable[[Request], Response]
 
 
 class GuardedEndpoint(Protocol):
-    """An endpoint that `needs` stands before; `needs` says for whom it is."""
+    """An endpoint that `needs` decorates; its attribute `needs` is the role, and whether customers may come in."""
 
     needs: tuple[Role, bool]
 
@@ -50,11 +51,11 @@ class GuardedEndpoint(Protocol):
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks at the page."""
+    """The person who looks at a page."""
 
     name: str
-    """Stands under each answer."""
-    role: str
+    """The name that is stored with each answer."""
+    role: Role
     customer_id: str | None = None
     """The only customer to be seen; None for staff, who see all."""
 
@@ -64,7 +65,7 @@ class Viewer:
 
 
 class Access:
-    """What the secret signs, and the names of the cookies."""
+    """Makes and checks everything that is signed with the secret, and names the cookies."""
 
     def __init__(self, settings: Settings) -> None:
         """Raise ValueError when there is no secret, or one that can be guessed."""
@@ -81,7 +82,7 @@ class Access:
         self.is_https = self.url.startswith("https:")
         prefix = "__Host-" if self.is_https else ""
         self.session_cookie, self.customer_cookie = f"{prefix}kombo_session", f"{prefix}kombo_customer"
-        self.notice_cookie = f"{prefix}kombo_notice"
+        self.flash_cookie = f"{prefix}kombo_flash"
         self.browser_cookie, self.form_cookie = f"{prefix}kombo_browser", f"{prefix}kombo_form"
 
     def customer_link(self, customer_id: str, *, days: float = CUSTOMER_LINK_DAYS) -> str:
@@ -177,7 +178,8 @@ def identify(request: Request) -> Viewer | None:
     Raises HTTPException 400 when the trusted header is there more than once.
     """
     access: Access = request.app.state.access
-    state, row = request.state, None
+    state = request.state
+    user: User | None = None
     state.viewer, state.csrf_binding = None, "nobody"
     if token := request.cookies.get(access.customer_cookie):
         customer_id = access.customer_of(token)
@@ -188,14 +190,14 @@ def identify(request: Request) -> Viewer | None:
     if access.proxy_header is not None:
         if name := _named_by_proxy(request):
             with request.app.state.pool.connection() as conn:
-                row = users.user(conn, name)
+                user = users.user(conn, name)
             state.csrf_binding = f"proxy {_form_token(request)} {name}"
     elif token := request.cookies.get(access.session_cookie):
         with request.app.state.pool.connection() as conn:
-            row = users.session_user(conn, token_hash(token))
+            user = users.session_user(conn, token_hash(token))
         state.csrf_binding = f"session {token}"
-    if row:
-        state.viewer = Viewer(row["user_name"], row["role"])
+    if user:
+        state.viewer = Viewer(user.user_name, user.role)
     return state.viewer  # type: ignore[no-any-return]
 
 

@@ -1,10 +1,10 @@
-"""The back office's web app: every route, the headers of every answer, limits, error pages."""
+"""The web app of the back office: its routes, the headers of every response, limits, error pages."""
 
 import logging
 import mimetypes
 import traceback
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -45,20 +45,20 @@ from kombo_pipeline.own_jobs import feed
 from kombo_pipeline.settings import Settings
 
 MAX_FORM_BYTES = 1024 * 1024
-"""A longer form is answered 413: ten thousand chosen jobs, or a paste of as many lines, fit in it."""
+"""A longer form gets the response 413. Ten thousand ticked jobs, or a paste of as many lines, are shorter."""
 STATEMENT_SECONDS = 30
 LOCK_SECONDS = 5
-"""What another transaction has locked is waited for as long; then the request is answered 503."""
+"""How long a request waits for rows that another transaction has locked; then its response is 503."""
 CONNECTIONS = 8
 WAIT_SECONDS = 5
-"""A request that gets no connection by then is answered 503."""
+"""How long a request waits for a connection to the database; then its response is 503."""
 MAX_CONNECTIONS = 512
-"""Those that wait longest for their clients are closed for new ones; 503 if all have requests in work."""
+"""At the limit, the connection that has waited longest for its client is closed; 503 if all serve requests."""
 KEEP_ALIVE_SECONDS = 75
-"""Longer than the 60 s after which load balancers drop an idle connection: the closing side must be theirs."""
+"""Longer than the 60 s after which load balancers close an idle connection, so that they close it and not we."""
 GRACE_SECONDS = 5
 LOGGED_CHARACTERS = 200
-"""Of the message of an error that nothing handled."""
+"""How much is logged of the message of an error that no handler knows."""
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +74,21 @@ _HEADERS = {
 _WORDS: Mapping[int, tuple[str, str]] = {
     400: ("That could not be read", "Go back and try again."),
     401: ("Nobody is signed in", "Sign in and try again."),
-    403: ("This is not for you to do", "Ask an admin for the role it needs."),
-    404: ("There is nothing here", "It does not exist, or it is not yours to see."),
+    403: ("You may not do this", "Ask an admin for the role that it needs."),
+    404: ("There is nothing here", "It does not exist, or you may not see it."),
     408: ("That came too slowly", "Nothing was saved. Send it again; if it fails again, in parts."),
-    405: ("This address takes no such request", "Use the links and buttons of the pages."),
+    405: ("This address does not accept such a request", "Use the links and buttons of the pages."),
     413: ("That was too much at once", "Send it in parts; nothing was saved."),
     429: ("That was too much at once", "Nothing was saved. Wait a moment, then try again."),
     500: ("Something went wrong here", "Nothing was saved. It is in the log; try again, or tell who runs this."),
     503: ("The database does not answer", "Nothing was saved. Try again in a moment."),
 }
 _JSON_DOORS: Final = ("api", "healthz")
-"""Addresses for programs: they are answered in JSON, their errors too."""
+"""First parts of addresses for programs, whose responses are JSON, also for errors."""
 _JSON_WORDS: Final[Mapping[int, str]] = {
     400: "that could not be read; nothing was saved",
     404: "there is nothing at this address",
-    405: "this address takes no such request",
+    405: "this address does not accept such a request",
     413: "that was too long; nothing was saved",
     500: "something went wrong here; nothing was saved, and it is in the log",
     503: "the database does not answer; send it again",
@@ -96,14 +96,41 @@ _JSON_WORDS: Final[Mapping[int, str]] = {
 
 
 def app(*, warehouse_url: str, settings: Settings) -> Starlette:
-    """All pages. It starts without a warehouse too, and answers 503 as long as there is none.
+    """Make the app with all its pages. It starts without a warehouse too, and responds 503 as long as there is none.
 
     Raises ValueError without a secret, for one that can be guessed, for a token or an endpoint that cannot be used,
     and for a URL that is not Postgres's.
     """
     notice_endpoint = notices.endpoint(settings.notice_url, settings.notice_secret)
     deliverer = notices.Deliverer(warehouse_url, notice_endpoint) if notice_endpoint else None
-    pool: ConnectionPool[Connection] = ConnectionPool(
+    pool = _pool(warehouse_url)
+    application = _Backoffice(
+        routes=_routes(),
+        middleware=[Middleware(_BodyLimits)],
+        exception_handlers={
+            HTTPException: _http_error,
+            ClientDisconnect: _left,
+            psycopg.errors.LockNotAvailable: _locked,
+            psycopg.OperationalError: _no_warehouse,
+            psycopg.DataError: _unreadable,
+            Exception: _our_error,
+        },
+        lifespan=_lifespan(pool, deliverer),
+    )
+    application.router.redirect_slashes = False
+    application.state.access = Access(settings)
+    application.state.settings = settings
+    application.state.pool = pool
+    application.state.feed_tokens = feed.read_tokens(settings.own_jobs_tokens)
+    application.state.threads = Threads()
+    application.state.turns = sign_in.Turns()
+    application.state.feed_turns = feed.Turns()
+    application.state.warned_of_proxies = False
+    return application
+
+
+def _pool(warehouse_url: str) -> ConnectionPool[Connection]:
+    return ConnectionPool(
         with_driver(warehouse_url),
         connection_class=Session,
         kwargs={
@@ -123,6 +150,12 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
         open=False,
     )
 
+
+def _lifespan(
+    pool: ConnectionPool[Connection], deliverer: notices.Deliverer | None
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Keep the pool open, and the notices being delivered, for as long as the app runs."""
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         pool.open()
@@ -133,45 +166,7 @@ def app(*, warehouse_url: str, settings: Settings) -> Starlette:
             await run_in_threadpool(deliverer.stop)
         await run_in_threadpool(pool.close)
 
-    application = _Backoffice(
-        routes=[
-            Route("/", start, methods=["GET"]),
-            Route("/healthz", healthz, methods=["GET"]),
-            Route("/static/{name}", static, methods=["GET"]),
-            *sign_in.routes,
-            *review.routes,
-            *bulk.routes,
-            *history.routes,
-            *picker.routes,
-            *paste.routes,
-            *own_jobs.routes,
-            *integrations.routes,
-            *takeovers.routes,
-            *holds.routes,
-            *links.routes,
-            *feed.routes,
-        ],
-        middleware=[Middleware(_BodyLimits)],
-        exception_handlers={
-            HTTPException: _http_error,
-            ClientDisconnect: _left,
-            psycopg.errors.LockNotAvailable: _locked,
-            psycopg.OperationalError: _no_warehouse,
-            psycopg.DataError: _unreadable,
-            Exception: _our_error,
-        },
-        lifespan=lifespan,
-    )
-    application.router.redirect_slashes = False
-    application.state.access = Access(settings)
-    application.state.settings = settings
-    application.state.pool = pool
-    application.state.feed_tokens = feed.read_tokens(settings.own_jobs_tokens)
-    application.state.threads = Threads()
-    application.state.turns = sign_in.Turns()
-    application.state.feed_turns = feed.Turns()
-    application.state.warned_of_proxies = False
-    return application
+    return lifespan
 
 
 def server(
@@ -201,19 +196,19 @@ def serve(*, warehouse_url: str, settings: Settings, host: str, port: int) -> No
 
 @needs("viewer", customers=True)
 def start(request: Request) -> Response:
-    """Lead to the page with which a viewer begins."""
+    """Redirect to the first page of the viewer."""
     return RedirectResponse("/review" if request.state.viewer.customer_id is None else "/picker", 303)
 
 
 def healthz(request: Request) -> Response:
-    """Whether the warehouse answers."""
+    """Respond 200 if the warehouse answers."""
     with rendering.warehouse(request) as conn:
         conn.execute("select 1")
     return JSONResponse({"status": "ok"})
 
 
 def static(request: Request) -> Response:
-    """A file of static/; an address with its hash may be kept for ever."""
+    """Send a file of static/. Browsers may keep it for ever if the address has the hash of its content."""
     name = request.path_params["name"]
     try:
         content, version = rendering.static_file(name)
@@ -226,8 +221,28 @@ def static(request: Request) -> Response:
     )
 
 
+def _routes() -> list[Route]:
+    return [
+        Route("/", start, methods=["GET"]),
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/static/{name}", static, methods=["GET"]),
+        *sign_in.routes,
+        *review.routes,
+        *bulk.routes,
+        *history.routes,
+        *picker.routes,
+        *paste.routes,
+        *own_jobs.routes,
+        *integrations.routes,
+        *takeovers.routes,
+        *holds.routes,
+        *links.routes,
+        *feed.routes,
+    ]
+
+
 class _Backoffice(Starlette):
-    """Starlette that gives every answer its headers, those to its own failures included."""
+    """Starlette that sends our headers with every response, also with those to its own failures."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
@@ -242,8 +257,8 @@ class _Backoffice(Starlette):
         try:
             await super().__call__(scope, receive, send_with_headers)
         except Exception as error:
-            # It was answered 500. The server behind this would log the whole message, in which an address of any
-            # length and the token of a link may stand.
+            # The response 500 was sent. Raised again, the server would log the whole message, which may hold a long
+            # address and the token of a link.
             log.error(  # noqa: TRY400
                 "%s answered 500: %s: %s\n%s",
                 getattr(scope.get("endpoint"), "__qualname__", "No page of ours"),
@@ -254,7 +269,10 @@ class _Backoffice(Starlette):
 
 
 class _BodyLimits:
-    """Answers long bodies 413, with a page where a form was sent; the own-jobs feed may send longer ones."""
+    """Refuse long bodies with 413, as a page for people and as JSON for programs; the feed of own jobs may send more.
+
+    Starlette's RequestBodyLimitMiddleware replaces both by plain text for a body whose declared length is too long.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -289,7 +307,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _left(_: Request, __: Exception) -> Response:
-    """Nobody reads this: the client is gone, before the end of its form."""
+    """Respond to a client that left before the end of its form; nobody reads this."""
     return Response(status_code=400)
 
 
@@ -298,12 +316,12 @@ async def _no_warehouse(request: Request, _: Exception) -> Response:
 
 
 async def _locked(request: Request, _: Exception) -> Response:
-    told = "Something else is changing the same data. Nothing was saved. Try again in a moment."
-    return await run_in_threadpool(_error_page, request, 503, told, {"Retry-After": "5"})
+    text = "Something else is changing the same data. Nothing was saved. Try again in a moment."
+    return await run_in_threadpool(_error_page, request, 503, text, {"Retry-After": "5"})
 
 
 async def _unreadable(request: Request, _: Exception) -> Response:
-    """A NUL in a text or a number beyond all ids: nothing that a page of ours sends."""
+    """Respond to a NUL in a text, or a number larger than any id; our pages send neither."""
     return await run_in_threadpool(_error_page, request, 400)
 
 
@@ -316,8 +334,8 @@ def _error_page(request: Request, status_code: int, detail: str = "", headers: A
     if detail and detail != _phrase(status_code):
         text = detail
     if _speaks_json(request):
-        told = text if text == detail else _JSON_WORDS.get(status_code, _phrase(status_code))
-        return JSONResponse({"error": told}, status_code, headers)
+        reason = text if text == detail else _JSON_WORDS.get(status_code, _phrase(status_code))
+        return JSONResponse({"error": reason}, status_code, headers)
     response = rendering.render(
         request, "error.html", status_code=status_code, heading=heading, text=text, typed=_typed(request)
     )
@@ -330,7 +348,10 @@ def _speaks_json(request: Request) -> bool:
 
 
 def _typed(request: Request) -> list[str]:
-    """What somebody wrote into the form that failed: pages are not kept by browsers, so going back would lose it."""
+    """Return the texts of the form that failed, to show them.
+
+    Browsers do not keep our pages: whoever goes back finds an empty form.
+    """
     form = getattr(request.state, "form", None) or FormData()
     written = [value for name, value in form.multi_items() if isinstance(value, str) and name != "password"]
     return [value for value in written if len(value.split()) > 1]

@@ -1,7 +1,7 @@
-"""How often a password may be tried. It is counted before it is hashed, in the warehouse, for all processes.
+"""How often a password may be tried. Attempts are counted in the warehouse, for all processes, before they are hashed.
 
-Who comes from a browser in which that user signed in before has a budget of its own, so that wrong passwords of
-strangers lock nobody out of its own browser. A signed cookie says so; a stolen one allows few attempts.
+A browser in which the user signed in before has a budget of its own: wrong passwords of strangers do not lock users
+out of their own browser. A signed cookie marks such a browser; with a stolen cookie few attempts are possible.
 """
 
 import time
@@ -18,7 +18,7 @@ from kombo_pipeline.backoffice.access import Access, new_token
 from kombo_pipeline.backoffice.statements.sign_in_attempts import Budget
 
 A_MINUTE: Final = 5
-"""Wrong passwords for one name from one address, or from one browser that is known."""
+"""Wrong passwords a minute for one name from one address, or from one known browser."""
 AN_HOUR: Final = 20
 """The same in an hour: one address alone cannot use up what a name has."""
 OF_AN_ADDRESS: Final = 50
@@ -27,11 +27,11 @@ OF_A_NAME: Final = 100
 """Wrong passwords an hour for one name, from all addresses and unknown browsers."""
 BROWSER_DAYS: Final = 180
 MAX_USERS: Final = 5
-"""So many users of one browser are remembered; the one who has been away for longest goes first."""
+"""How many users of one browser are remembered; beyond that the one who signed in longest ago is forgotten."""
 
 
 def budgets(request: Request, name: str) -> Sequence[Budget]:
-    """Return what an attempt with `name` counts against."""
+    """Return the budgets in which an attempt to sign in as `name` counts."""
     doors: Access = request.app.state.access
     if is_known(request, name):
         browser = doors.keyed_hash("browser", _browser(request)["id"], name)
@@ -54,7 +54,7 @@ def is_known(request: Request, name: str) -> bool:
 
 
 def remember_browser(request: Request, response: Response, name: str) -> None:
-    """Let the browser say from now on that the user has signed in from it."""
+    """Set the cookie that marks the browser as one in which the user has signed in."""
     doors: Access = request.app.state.access
     browser = _browser(request)
     users = browser["users"] | {_short(doors, name): int(time.time() + BROWSER_DAYS * 86_400)}
@@ -76,7 +76,7 @@ def whole_seconds(wait: timedelta) -> int:
 
 
 def _browser(request: Request) -> dict[str, Any]:
-    """What the cookie says: an id, and until when each user counts as known; a new id without a cookie of ours."""
+    """Return the content of the cookie: an id, and until when each user is known. Without our cookie the id is new."""
     doors: Access = request.app.state.access
     try:
         return dict(doors.signer("browser").loads(request.cookies.get(doors.browser_cookie, "")))

@@ -6,7 +6,7 @@ import click
 
 from kombo_pipeline import settings
 from kombo_pipeline.db.urls import configured_warehouse
-from kombo_pipeline.vocabulary import ROLES
+from kombo_pipeline.vocabulary import ROLES, Role
 
 
 @click.group()
@@ -18,10 +18,10 @@ def user() -> None:
 @click.argument("name")
 @click.option("--role", required=True, type=click.Choice(ROLES))
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
-@click.option("--generate-password", is_flag=True, help="Make one and print it.")
-@click.option("--no-password", is_flag=True, help="For one who comes through a trusted proxy.")
-def add_user(name: str, role: str, password_stdin: bool, generate_password: bool, no_password: bool) -> None:
-    """Add a user; one that exists gets this role and password, may enter again, and is signed out everywhere."""
+@click.option("--generate-password", is_flag=True, help="Make a password and print it.")
+@click.option("--no-password", is_flag=True, help="For a user who signs in through a trusted proxy.")
+def add_user(name: str, role: Role, password_stdin: bool, generate_password: bool, no_password: bool) -> None:
+    """Add a user, or change the role and the password of one. A disabled user may sign in again; all sessions end."""
     from kombo_pipeline.backoffice import passwords
     from kombo_pipeline.backoffice.statements import users
 
@@ -43,7 +43,7 @@ def add_user(name: str, role: str, password_stdin: bool, generate_password: bool
 @user.command("disable")
 @click.argument("name")
 def disable_user(name: str) -> None:
-    """Keep a user out, at once; what it answered stays."""
+    """Sign a user out and keep it from signing in. Its answers stay."""
     from kombo_pipeline.backoffice.statements import users
 
     with configured_warehouse() as conn:
@@ -59,22 +59,24 @@ def list_users() -> None:
 
     with configured_warehouse() as conn:
         found = users.users(conn)
-    for row in found:
-        remarks = ["disabled"] if row["disabled_at"] else []
-        remarks += [] if row["has_password"] else ["no password"]
-        remarks += [f"signed in {row['signed_in_at']:%Y-%m-%d %H:%M} UTC"] if row["signed_in_at"] else []
-        click.echo(": ".join(filter(None, [f"{row['user_name']} {row['role']}", ", ".join(remarks)])))
+    for each in found:
+        remarks = ["disabled"] if each.disabled_at else []
+        remarks += [] if each.has_password else ["no password"]
+        remarks += [f"signed in {each.signed_in_at:%Y-%m-%d %H:%M} UTC"] if each.signed_in_at else []
+        click.echo(": ".join(filter(None, [f"{each.user_name} {each.role}", ", ".join(remarks)])))
     if not found:
         click.echo("No user yet; add one with `kombo-pipeline user add NAME --role admin`.")
 
 
 @click.command("customer-link")
 @click.argument("customer")
-@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 90), help="After so many it expires.")
+@click.option(
+    "--days", default=7, show_default=True, type=click.IntRange(1, 90), help="The link expires after so many days."
+)
 def customer_link(customer: str, days: int) -> None:
-    """Print a link that shows its holder the job picker of one customer, and nothing else.
+    """Print a link to the job picker of one customer, and to nothing else.
 
-    Whoever has the link may choose for the customer: send it to the person who should.
+    Whoever has the link may expose jobs for the customer: send it only to the person who should.
     """
     from kombo_pipeline.backoffice.access import Access
     from kombo_pipeline.own_jobs import statements

@@ -1,4 +1,4 @@
-"""What pages share: templates, the warehouse, redirects with a notice, filters for foreign values."""
+"""What pages share: templates, the warehouse, redirects with a message, filters for values from outside."""
 
 import functools
 import hashlib
@@ -28,12 +28,13 @@ STATIC = HERE / "static"
 SHOWN_CHARACTERS = 120
 MAX_PAGE_BYTES = 1_000_000
 SHOWN_BYTES = (4_000, 600, 200)
-"""How much of a value a page shows: the first, the others where the page would be larger than the maximum."""
+"""How many bytes of a value a page shows: the first number; the next ones where the page would become too large."""
 WHOLE_BYTES = 300_000
 MAX_URL_CHARACTERS = 4_000
 _BYTES_A_CHARACTER = 5
 """At most: `&` becomes `&amp;`, and other characters have up to four bytes."""
-NoticeKind = Literal["done", "warning", "error"]
+FlashKind = Literal["done", "warning", "error"]
+"""The kind of a message that a page shows once, after a redirect."""
 
 _STAFF_PAGES = (
     ("/review", "Review"),
@@ -48,20 +49,20 @@ _CUSTOMER_PAGES = (("/picker", "Job picker"),)
 
 
 def render(request: Request, template: str, *, status_code: int = 200, **context: Any) -> Response:
-    """Return a page. Templates get `viewer`, `csrf_field()`, `notice`, `nav`, `path` and what `context` names."""
+    """Return a page. Templates get `viewer`, `csrf_field()`, `flash`, `nav`, `path` and what `context` names."""
     access: Access = request.app.state.access
     viewer: Viewer | None = getattr(request.state, "viewer", None)
-    notice = _notice(request)
+    flash = _flash(request)
     context |= {
         "viewer": viewer,
         "nav": _CUSTOMER_PAGES if viewer and viewer.customer_id is not None else _STAFF_PAGES if viewer else (),
         "path": request.url.path,
-        "notice": notice,
+        "flash": flash,
         "csrf_field": functools.partial(_csrf_field, request),
     }
     response = HTMLResponse(_within_limit(template, context), status_code)
-    if notice:
-        access.delete_cookie(response, access.notice_cookie)
+    if flash:
+        access.delete_cookie(response, access.flash_cookie)
     if form_token := getattr(request.state, "new_form_token", None):
         access.set_cookie(response, access.form_cookie, form_token, max_age=SESSION_HOURS * 3600)
     return response
@@ -91,7 +92,7 @@ def _within_limit(template: str, context: dict[str, Any]) -> str:
 
 
 def shortened(value: Any) -> Any:
-    """Return a value as a page shows it: texts that are foreign are cut, and say how long they are."""
+    """Return a value as a page shows it: long texts are cut, with their length behind them."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     most = WHOLE_BYTES if isinstance(value, Whole) else _shown_bytes.get()
@@ -103,14 +104,14 @@ def shortened(value: Any) -> Any:
     return value if len(text) == len(value) else f"{text}… ({len(value):,} characters)"
 
 
-def redirect(request: Request, url: str, *, notice: str | None = None, kind: NoticeKind = "done") -> Response:
-    """Send the browser on after a POST; the next page shows `notice` once. `url` is a path of ours."""
+def redirect(request: Request, url: str, *, message: str | None = None, kind: FlashKind = "done") -> Response:
+    """Send the browser to another page after a POST; that page shows `message` once. `url` is a path of this site."""
     response = RedirectResponse(local_path(url), 303)
-    if notice:
+    if message:
         access: Access = request.app.state.access
-        # Browsers keep cookies of 4 kB.
+        # Browsers keep cookies up to 4 kB.
         access.set_cookie(
-            response, access.notice_cookie, access.signer("notice").dumps([kind, notice[:500]]), max_age=60
+            response, access.flash_cookie, access.signer("flash").dumps([kind, message[:500]]), max_age=60
         )
     return response
 
@@ -236,10 +237,10 @@ def _csrf_field(request: Request) -> Markup:
     return Markup('<input type="hidden" name="csrf_token" value="{}">').format(token)
 
 
-def _notice(request: Request) -> tuple[str, str] | None:
+def _flash(request: Request) -> tuple[str, str] | None:
     access: Access = request.app.state.access
     try:
-        kind, text = access.signer("notice").loads(request.cookies.get(access.notice_cookie, ""))
+        kind, text = access.signer("flash").loads(request.cookies.get(access.flash_cookie, ""))
     except BadSignature:
         return None
     return kind, text

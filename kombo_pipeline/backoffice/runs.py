@@ -1,4 +1,4 @@
-"""Runs of one integration, started in Dagster and looked up there, through its webserver's GraphQL."""
+"""Start runs of one integration in Dagster and find those under way, through the GraphQL of its webserver."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import msgspec
 
 from kombo_pipeline import certificates
 
-ANSWER_SECONDS: Final = 20
-"""A webserver that has not answered by then is as good as down; one that just started needs several seconds."""
+RESPONSE_SECONDS: Final = 20
+"""A webserver that does not respond by then counts as down; one that has just started needs several seconds."""
 LOCATION: Final = "kombo_pipeline"
 PARTITIONS: Final = "integration"
 
-_NOT_UNDERSTOOD: Final = "What answers at KOMBO_DAGSTER_WEBSERVER does not answer as Dagster does. Check the address."
+_NOT_UNDERSTOOD: Final = "The server at KOMBO_DAGSTER_WEBSERVER does not respond as Dagster does. Check the address."
 _UNFINISHED: Final = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 _IN_FLIGHT: Final = """
 query InFlight($filter: RunsFilter!) {
@@ -54,7 +54,7 @@ class _Run(msgspec.Struct):
 
 
 class _Field(msgspec.Struct):
-    """What one field of a GraphQL answer holds: one of the types that the statements above name."""
+    """A field of a GraphQL response: one of the types that the queries above name."""
 
     kind: str = msgspec.field(name="__typename")
     message: str | None = None
@@ -63,7 +63,7 @@ class _Field(msgspec.Struct):
     run: _Run | None = None
 
 
-class _Answer(msgspec.Struct):
+class _Response(msgspec.Struct):
     data: dict[str, _Field] | None = None
     errors: list[_Message] | None = None
 
@@ -78,7 +78,7 @@ class Run:
 
     run_id: str
     started: bool
-    """False: it was in flight already, and no other one was started."""
+    """False: it was under way already, and no other run was started."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ class Dagster:
         return f"{self.url}/runs/{quote(run_id, safe='')}"
 
     def fetch(self, integration_id: str, *, full: bool, by: str) -> Run:
-        """Start a run that fetches one integration, unless one is in flight.
+        """Start a run that fetches one integration, unless one is under way.
 
-        Raises NotStartedError when the webserver does not answer, has not loaded the project, or refuses.
+        Raises NotStartedError when the webserver does not respond, has not loaded the project, or refuses.
         """
         tags = {"dagster/partition": integration_id}
         found = self._ask(
@@ -136,16 +136,16 @@ class Dagster:
         return Run(run.run_id, started=True)
 
     def _ask(self, query: str, variables: dict[str, Any], *, expected: Mapping[str, set[str]]) -> dict[str, _Field]:
-        """Return the fields of an answer, of which each has one of the types that are expected of it."""
+        """Send a query; return the fields of the response, each of one of the types that are expected for it."""
         try:
-            answer = httpx.post(
+            response = httpx.post(
                 f"{self.url}/graphql",
                 json={"query": query, "variables": variables},
-                timeout=httpx.Timeout(ANSWER_SECONDS, connect=3),
+                timeout=httpx.Timeout(RESPONSE_SECONDS, connect=3),
                 verify=certificates.trusted(),
             )
-            answer.raise_for_status()
-            body = msgspec.json.decode(answer.content, type=_Answer)
+            response.raise_for_status()
+            body = msgspec.json.decode(response.content, type=_Response)
         except httpx.HTTPStatusError as error:
             raise NotStartedError(
                 f"Dagster's webserver answered {error.response.status_code}. Check KOMBO_DAGSTER_WEBSERVER."

@@ -1,9 +1,9 @@
-"""Which own jobs wait, kept between two cards so that the next one is there at once.
+"""A list of the own jobs that wait for review, kept in memory so that the next card is shown at once.
 
-To list all that wait takes a look at every own job and every answer, a tenth of a second or more for tens of
-thousands. So the list is kept for some minutes, and read anew after the page is sent once it is a minute old. Answers
-given since, by whomever, are taken out of it before it is used, and no own job is shown without asking whether it
-still waits; only what begins to wait meanwhile comes late.
+To read it, Postgres looks at every own job and every answer, which takes 0.1 s or more for tens of thousands. So the
+list is kept for some minutes, and read again, after a page was sent, once it is a minute old. Own jobs that anybody
+has answered since are taken out before it is used, and every own job is checked again before it is shown. Only an own
+job that begins to wait meanwhile is shown late.
 """
 
 import time
@@ -20,15 +20,15 @@ from kombo_pipeline.linking.statements.review_queue import Key, Queue, WaitingJo
 FRESH_SECONDS: Final = 60
 KEPT_SECONDS: Final = 300
 EMPTY_SECONDS: Final = 1
-"""A queue without own jobs is read anew after this: that nothing waits should be true."""
+"""An empty queue is read again after this time: a page should not say that nothing waits when something does."""
 KEPT_QUEUES: Final = 16
 MOST_ANSWERS: Final = 100
-"""After more answers than this the list is read anew."""
+"""After more answers than this the whole list is read again."""
 
 
 @dataclass
 class _Everything:
-    """Who waits, as of one reading; keys are taken out in one step, whatever other threads do."""
+    """The own jobs that waited when the list was read. Threads may share it: each change of a queue is one step."""
 
     jobs: dict[Key, WaitingJob]
     read_at: float
@@ -49,7 +49,7 @@ class _Everything:
         return keys
 
     def update(self, key: Key, job: WaitingJob | None) -> None:
-        """Take an own job out of the queues that do not hold it (any more); None: of all."""
+        """Store how an own job is now, and take it out of the queues that do not hold it; None: it no longer waits."""
         if job is None:
             self.jobs.pop(key, None)
         else:
@@ -88,11 +88,11 @@ class Waiting:
         return Counter(integration_id for _, _, integration_id in list(self._current(conn, Queue()).queue(Queue())))
 
     def is_old(self) -> bool:
-        """Whether the list should be read anew, without anybody waiting for it."""
+        """Whether the list should be read again in the background."""
         return self._kept is not None and self._kept.age > FRESH_SECONDS
 
     def read(self, conn: Connection) -> _Everything:
-        """Read the list anew."""
+        """Read the list again."""
         read_at, decision_id = time.monotonic(), link_decisions.newest_id(conn)
         self._kept = _Everything({job.key: job for job in review_queue.waiting(conn)}, read_at, decision_id)
         return self._kept
@@ -102,7 +102,7 @@ class Waiting:
         if kept is None or kept.age > KEPT_SECONDS or (kept.age > EMPTY_SECONDS and not kept.queue(queue)):
             return self.read(conn)
         since = link_decisions.decided_since(conn, kept.decision_id, limit=MOST_ANSWERS + 1)
-        # What was taken back waits again, at a place that only a new list knows.
+        # An own job whose answer was taken back waits again; only a new list has its place.
         if len(since) > MOST_ANSWERS or any(row["decision"] == "undone" for row in since):
             return self.read(conn)
         for key in {(row["customer_id"], row["own_job_id"], row["integration_id"]) for row in since}:

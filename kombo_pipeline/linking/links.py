@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import exposed_jobs, job_links
+from kombo_pipeline.linking.statements import ats_jobs, job_links
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,5 +64,5 @@ def follow_jobs(
 
 def follow_own_jobs(conn: Connection, customer_id: str) -> None:
     """Bring the links of a customer in line with its own jobs, in the transaction that withdrew or returned some."""
-    for integration in exposed_jobs.integrations(conn, customer_id=customer_id):
-        follow_jobs(conn, integration["integration_id"])
+    for integration in ats_jobs.integrations(conn, customer_id=customer_id):
+        follow_jobs(conn, integration.integration_id)

@@ -1,6 +1,6 @@
-"""What somebody pasted out of an e-mail, line by line: which ATS job is meant by each.
+"""The paste box: find for each line of a pasted text, as an e-mail, the ATS job that it means.
 
-Nothing is ever fetched from a pasted address: it is compared, and asked of Kombo as a filter.
+Nothing is ever fetched from a pasted address. It is compared with known addresses, and sent to Kombo as a filter.
 """
 
 import re
@@ -20,8 +20,9 @@ from kombo_pipeline.kombo.filters import batches
 from kombo_pipeline.kombo.record import UnreadableRecordError, read_job
 from kombo_pipeline.kombo.tolerance import read_tolerantly
 from kombo_pipeline.linking.by_title import jobs_by_title
-from kombo_pipeline.linking.statements import exposed_jobs as statements
+from kombo_pipeline.linking.statements import ats_jobs
 from kombo_pipeline.linking.statements import identifiers as identifier_statements
+from kombo_pipeline.linking.statements.ats_jobs import Integration
 from kombo_pipeline.matching.addresses import canonical_url
 from kombo_pipeline.matching.identifiers import (
     AtsIdentity,
@@ -38,10 +39,10 @@ MAX_URLS_ASKED: Final = 6
 """Kombo takes one address a request."""
 MAX_CODES_ASKED: Final = 50
 MAX_REQUESTS: Final = 12
-"""Requests to Kombo that one paste may make."""
+"""How many requests to Kombo one paste may cause."""
 TITLE_CANDIDATES: Final = 3
 MAX_SECONDS: Final = 20
-"""After which no more is asked of Kombo: somebody waits for the page."""
+"""After this time no further request is sent to Kombo, because somebody waits for the page."""
 _TIMEOUT: Final = httpx.Timeout(connect=3, read=10, write=5, pool=3)
 
 Kind = Literal["found", "several", "kombo", "title", "repeated", "nothing"]
@@ -62,15 +63,15 @@ _TOKEN: Final = re.compile(r"[\w./_-]*\d[\w./_-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line of what was pasted."""
+    """One line of the pasted text."""
 
     number: int
     text: str
     urls: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
-    """What may be an id or a code: the line as a whole, and behind a label."""
+    """Texts that may be an id or a code: the whole line, and the line without a label such as `Ref.:`."""
     tokens: tuple[str, ...] = ()
-    """Words with a digit inside a longer text: believed only where the rest of the line is the job's title."""
+    """Words with a digit in a longer text. Such a word is a code only if the rest of the line is the job's title."""
     title: str = ""
 
     @property
@@ -81,22 +82,22 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a line was found to mean."""
+    """Which ATS jobs a line means, and how that was found."""
 
     line: Line
     kind: Kind
     jobs: tuple[str, ...] = ()
     """Kombo ids of jobs in the warehouse, the likeliest first."""
     by: str = ""
-    """The identifier that named them, in words."""
+    """The identifier by which they were found, in words."""
     bands: Mapping[str, str] = field(default_factory=dict)
-    """Of jobs that a title proposes."""
-    told: str = ""
-    """More in words."""
+    """How likely each job is, where the title of the line proposes jobs."""
+    remark: str = ""
+    """For `repeated`, which line has the same text; for `kombo`, the jobs that Kombo has found."""
 
 
 def read_lines(text: str) -> tuple[list[Line], int]:
-    """Return the lines that say something, without bullets and numbers in front, and how many were too many."""
+    """Return the first MAX_LINES lines that have text, without bullets and numbering, and how many lines are left."""
     lines: list[Line] = []
     more = 0
     for number, raw in enumerate(text.replace("\0", "").splitlines(), start=1):
@@ -132,16 +133,16 @@ def _line(number: int, text: str) -> Line:
     )
 
 
-def resolve(conn: Connection, integration: Mapping[str, Any], lines: Sequence[Line]) -> list[Verdict]:
-    """Say what each line means among the jobs of the warehouse: by identifiers, else by title."""
-    integration_id = integration["integration_id"]
+def resolve(conn: Connection, integration: Integration, lines: Sequence[Line]) -> list[Verdict]:
+    """Find the jobs of the warehouse that each line means: by identifiers, else by title. Return a verdict a line."""
+    integration_id = integration.integration_id
     verdicts: dict[int, Verdict] = {}
     seen: dict[str, int] = {}
     fresh = []
     for line in lines:
         same = " ".join(line.text.casefold().split())
         if same in seen:
-            verdicts[line.number] = Verdict(line=line, kind="repeated", told=f"the same as line {seen[same]}")
+            verdicts[line.number] = Verdict(line=line, kind="repeated", remark=f"the same as line {seen[same]}")
         else:
             seen[same] = line.number
             fresh.append(line)
@@ -160,31 +161,32 @@ def resolve(conn: Connection, integration: Mapping[str, Any], lines: Sequence[Li
 
 
 def to_ask(verdicts: Iterable[Verdict]) -> list[Line]:
-    """Return the lines that nothing here answers to and Kombo may know."""
+    """Return the lines for which no job was found and which have an address or a code to ask Kombo for."""
     lines = [verdict.line for verdict in verdicts if verdict.kind == "nothing"]
     return [line for line in lines if line.urls or line.is_code]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What Kombo answered about lines."""
+    """What Kombo found for lines."""
 
     records: dict[int, list[Any]] = field(default_factory=dict)
-    """By number of the line; no line without one."""
+    """The jobs that were found, by the number of the line; lines without any are left out."""
     requests: int = 0
-    """That were made."""
+    """How many requests were sent."""
     failure: str = ""
-    """Why Kombo could not be asked; empty when it could."""
+    """Why Kombo could not be asked; empty where it could."""
     lines_left: int = 0
-    """That there was no time or no request left for."""
+    """How many lines were not asked about, because the time or the requests were used up."""
 
 
 def ask_kombo(
     lines: Sequence[Line], *, api_url: str, api_key: str | None, integration_id: str, most: int = MAX_REQUESTS
 ) -> Asked:
-    """Ask Kombo for lines: a request a kind of identifier, and one an address, `most` in all.
+    """Ask Kombo for the jobs that lines name. Sends `most` requests at most, in MAX_SECONDS at most.
 
-    That Kombo answers with none is no proof of absence.
+    One request asks for many codes of a kind, but for one address. If Kombo finds no job, the ATS may have it still:
+    some ATS do not give Kombo addresses or codes.
     """
     if not api_key:
         return Asked(failure="KOMBO_API_KEY is not set for the back office")
@@ -219,13 +221,13 @@ def ask_kombo(
 def _by_code(
     kombo: Kombo, integration_id: str, lines: Iterable[Line], may_ask: Callable[[], bool]
 ) -> Iterator[tuple[int, Any]]:
-    """The jobs that lines name by an id or a code, with the number of the line: some three requests for all of them."""
+    """Yield the jobs that lines name by an id or a code, with the number of the line; some three requests for all."""
     codes = {line.codes[-1]: line.number for line in lines if line.is_code and "," not in line.codes[-1]}
     if not codes:
         return
     seen: set[tuple[int, str]] = set()
     for kind, name in (("ids", "id"), ("remote_ids", "remote_id"), ("job_codes", "job_code")):
-        # Kombo compares to the letter, people do not write so.
+        # Kombo distinguishes capital letters, and people often write a code in other ones.
         variants = [text for code in codes for text in (code, code.upper())] if name == "job_code" else list(codes)
         for batch in batches(variants):
             if not may_ask():
@@ -242,23 +244,23 @@ def _by_code(
 def with_kombo(
     conn: Connection, integration_id: str, verdicts: Iterable[Verdict], found: Mapping[int, Sequence[Any]]
 ) -> list[Verdict]:
-    """Fill in what Kombo answered: a job that is here under another name, or one that is still to arrive."""
+    """Return the verdicts with the jobs that Kombo found: in the warehouse, or still to arrive with the next fetch."""
     ids = sorted({record.id for records in found.values() for record in records})
-    here = {row["kombo_job_id"] for row in statements.jobs(conn, integration_id, ids)}
-    told = []
+    here = {job.kombo_job_id for job in ats_jobs.jobs(conn, integration_id, ids)}
+    filled = []
     for verdict in verdicts:
         records = found.get(verdict.line.number, ()) if verdict.kind == "nothing" else ()
         known = tuple(dict.fromkeys(record.id for record in records if record.id in here))
         if known:
-            told.append(
+            filled.append(
                 replace(verdict, kind="found" if len(known) == 1 else "several", jobs=known, by="Kombo's search")
             )
         elif records:
             names = "; ".join(_in_words(record) for record in records[:5])
-            told.append(replace(verdict, kind="kombo", told=names))
+            filled.append(replace(verdict, kind="kombo", remark=names))
         else:
-            told.append(verdict)
-    return told
+            filled.append(verdict)
+    return filled
 
 
 def _in_words(record: Any) -> str:
@@ -280,7 +282,7 @@ def _keys(lines: Iterable[Line]) -> set[str]:
 
 
 def _probes(line: Line) -> Iterable[tuple[IdentifierMethod, str, list[str]]]:
-    """What a line may name jobs by: the kind, the text, and keys from the exact to the loose, the best kind first."""
+    """Yield the identifiers that a line may hold, the most certain first: kind, text, and keys, the exact one first."""
     for url in line.urls:
         yield "post_url", url, _exact_first("post_url", url, own_keys([OwnIdentity("", post_url=url)])[""])
     for code in line.codes:
@@ -295,7 +297,7 @@ def _exact_first(method: IdentifierMethod, text: str, keys: list[str]) -> list[s
 
 
 def _named(line: Line, bearers: Mapping[str, set[str]]) -> Verdict | None:
-    """The jobs that the line's best identifier names."""
+    """Return the jobs that the most certain identifier of the line names; None where no identifier names any."""
     for method, _, keys in _probes(line):
         for rank, key in enumerate(keys):
             if jobs := bearers.get(key):
@@ -311,11 +313,10 @@ def _known_to_matching(conn: Connection, integration_id: str, keys: set[str]) ->
 
 
 def _unread(conn: Connection, integration_id: str, keys: set[str]) -> dict[str, set[str]]:
-    """Jobs that matching does not hold: gone ones above all."""
-    rows = statements.unread_jobs(conn, integration_id)
+    """Find jobs that core.matchable_jobs does not hold, most of them gone from the ATS."""
     identities = [
-        AtsIdentity(row["kombo_job_id"], row["name"], row["remote_id"], row["job_code"], tuple(row["urls"]))
-        for row in rows
+        AtsIdentity(job.kombo_job_id, job.name, job.remote_id, job.job_code, tuple(job.urls))
+        for job in ats_jobs.unread_jobs(conn, integration_id)
     ]
     return {key: jobs for key, jobs in _by_key(ats_keys(identities)).items() if key in keys}
 
@@ -329,7 +330,7 @@ def _by_key(keys_of: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
 
 
 def _by_token(conn: Connection, integration_id: str, lines: Sequence[Line]) -> dict[int, Verdict]:
-    """Lines that hold a code beside the job's title."""
+    """Find the jobs of lines that hold a code beside the job's title."""
     probes = {
         line.number: {
             key for token in line.tokens for key in own_keys([OwnIdentity("", job_code=token, remote_id=token)])[""]
@@ -339,10 +340,8 @@ def _by_token(conn: Connection, integration_id: str, lines: Sequence[Line]) -> d
     }
     bearers = _known_to_matching(conn, integration_id, {key for keys in probes.values() for key in keys})
     named = {number: {job for key in keys for job in bearers.get(key, ())} for number, keys in probes.items()}
-    rows = statements.jobs(conn, integration_id, sorted({job for jobs in named.values() for job in jobs}))
-    known = {
-        row["kombo_job_id"]: Side(row["name"], row["place"], row["employment_type"], row["department"]) for row in rows
-    }
+    rows = ats_jobs.jobs(conn, integration_id, sorted({job for jobs in named.values() for job in jobs}))
+    known = {job.kombo_job_id: Side(job.name, job.place, job.employment_type, job.department) for job in rows}
     verdicts = {}
     for line in lines:
         rest = line.title
@@ -357,13 +356,13 @@ def _by_token(conn: Connection, integration_id: str, lines: Sequence[Line]) -> d
     return verdicts
 
 
-def _by_title(conn: Connection, integration: Mapping[str, Any], lines: Sequence[Line]) -> dict[int, Verdict]:
+def _by_title(conn: Connection, integration: Integration, lines: Sequence[Line]) -> dict[int, Verdict]:
     asked = [line for line in lines if line.title and not line.is_code and re.search(r"[^\W\d_]{2}", line.title)]
     found = jobs_by_title(
         conn,
         [line.title for line in asked],
-        integration_id=integration["integration_id"],
-        customer=integration["organization_name"] or "",
+        integration_id=integration.integration_id,
+        customer=integration.organization_name or "",
         k=TITLE_CANDIDATES,
     )
     verdicts = {}

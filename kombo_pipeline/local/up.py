@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from rich import box
@@ -27,6 +26,7 @@ from kombo_pipeline.local import statements
 from kombo_pipeline.local.first_user import backoffice_secret, first_sign_in
 from kombo_pipeline.local.sandbox_feeds import SandboxFeeds
 from kombo_pipeline.local.stack import Stack, StackError, answers, ask, free_port, listens, running_up, script
+from kombo_pipeline.local.statements import SummaryRow
 from kombo_pipeline.settings import (
     BACKOFFICE_PORT,
     CODE_SERVER_PORT,
@@ -200,7 +200,7 @@ def _watch(
 ) -> int:
     """Show what lands until interrupted, or until every integration has had its first incremental chain."""
     deadline = time.monotonic() + ONCE_WITHIN_SECONDS
-    shown: tuple[int, ...] = ()
+    shown: statements.Counts | None = None
     complete = False
     while True:
         for name in stack.revive():
@@ -209,7 +209,7 @@ def _watch(
             with connect(warehouse) as conn:
                 if feeds:
                     feeds.import_due(conn)
-                counts = statements.counts(conn)
+                counts: statements.Counts | None = statements.counts(conn)
                 if not complete and first.are_complete(conn):
                     complete = True
                     console.print(_summary(statements.summary(conn)))
@@ -225,7 +225,7 @@ def _watch(
             # A summary is no reason to stop everything: a lock or a migration may have been in its way.
             console.print(f"The summary failed and is tried again: {str(error).splitlines()[0]}", highlight=False)
             counts = shown
-        if counts != shown and counts[0]:
+        if counts and counts != shown and counts.integrations:
             shown = counts
             text = "{} integrations, {:,} jobs, {:,} own jobs, {:,} changes, {:,} fetches".format(*counts)
             console.print(text, highlight=False)
@@ -259,14 +259,14 @@ class _FirstChains:
 
     def _are_matched(self, conn: Connection) -> bool:
         rows = statements.matched(conn, self._awaited or [])
-        return all(row["matched"] == row["own_jobs"] and (row["own_jobs"] or not self._sandbox) for row in rows)
+        return all(row.matched == row.own_jobs and (row.own_jobs or not self._sandbox) for row in rows)
 
     def _in_sandbox(self) -> list[str]:
         with urllib.request.urlopen(f"{self._sandbox}/sandbox", timeout=5) as answer:  # noqa: S310 -- ours
             return [integration["id"] for integration in json.load(answer)["integrations"]]
 
 
-def _summary(rows: list[dict[str, Any]]) -> Table:
+def _summary(rows: list[SummaryRow]) -> Table:
     table = Table(title="What landed", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("Organization", max_width=24)
     for column in ("Jobs", "Open", "Changes", "Own jobs", "Linked", "To review", "Fresh as of"):
@@ -274,15 +274,15 @@ def _summary(rows: list[dict[str, Any]]) -> Table:
     table.add_column("Health")
     for row in rows:
         table.add_row(
-            row["organization_name"],
-            f"{row['jobs']:,}",
-            f"{row['open_jobs']:,}",
-            f"{row['changes']:,}",
-            f"{row['own_jobs']:,}",
-            f"{row['linked']:,}",
-            f"{row['waiting_for_review']:,}",
-            f"{row['fresh_as_of']:%H:%M:%S}" if row["fresh_as_of"] else "-",
-            row["health"] + (f" ({row['who_must_act']} must act)" if row["who_must_act"] else ""),
+            row.organization_name,
+            f"{row.jobs:,}",
+            f"{row.open_jobs:,}",
+            f"{row.changes:,}",
+            f"{row.own_jobs:,}",
+            f"{row.linked:,}",
+            f"{row.waiting_for_review:,}",
+            f"{row.fresh_as_of:%H:%M:%S}" if row.fresh_as_of else "-",
+            row.health + (f" ({row.who_must_act} must act)" if row.who_must_act else ""),
         )
     return table
 

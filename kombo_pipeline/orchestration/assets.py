@@ -150,12 +150,12 @@ def own_jobs_metadata(conn: Connection) -> dict[str, Any]:
     counts = own_job_tables.counts(conn)
     columns = ("customer_id", "list", "source", "own_jobs", "withdrawn", "held", "newest_import")
     return {
-        "dagster/row_count": sum(row["own_jobs"] + row["withdrawn"] for row in counts),
+        "dagster/row_count": sum(row.own_jobs + row.withdrawn for row in counts),
         "dagster/table_name": "core.own_jobs",
         "dagster/column_schema": column_schema(conn, "core", "own_jobs"),
-        "customers": len({row["customer_id"] for row in counts}),
-        "held": sum(row["held"] for row in counts),
-        "by_customer_and_source": table(counts[:100], columns),
+        "customers": len({row.customer_id for row in counts}),
+        "held": sum(row.held for row in counts),
+        "by_customer_and_source": table([row._asdict() for row in counts[:100]], columns),
     }
 
 

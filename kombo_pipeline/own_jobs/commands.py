@@ -4,29 +4,36 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import click
 from rich.console import Console
 
 from kombo_pipeline.db.urls import configured_warehouse
-from kombo_pipeline.own_jobs.files import Format
+from kombo_pipeline.own_jobs.formats import FORMATS
+from kombo_pipeline.vocabulary import SOURCES
 
-TELL_AFTER_SECONDS: Final = 5.0
-"""How often a long import says on standard error, where that is no terminal, how far it is."""
-_TELL_AFTER_ROWS: Final = 1000
+REPORT_EVERY_SECONDS: Final = 5.0
+"""How often a long import reports its progress on standard error, where that is no terminal."""
+_REPORT_EVERY_ROWS: Final = 1000
 
 
 @click.command("import-own-jobs")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--customer", required=True, help="Your id of the customer, the origin_id of its integrations.")
-@click.option("--source", default="import", show_default=True, help="manual, email, import or multiposter.")
-@click.option("--list", "list_name", default=None, help="Which of the customer's lists it is; the source by default.")
-@click.option("--format", "file_format", type=click.Choice(get_args(Format)), help="By suffix otherwise.")
+@click.option("--source", default="import", show_default=True, help=f"{', '.join(SOURCES[:-1])} or {SOURCES[-1]}.")
+@click.option("--list", "list_name", default=None, help="The name of the customer's list; by default the source.")
+@click.option("--format", "file_format", type=click.Choice(list(FORMATS)), help="Otherwise the suffix decides.")
 @click.option("--sheet", help="The sheet of a workbook (.xlsx) that has several.")
-@click.option("--map", "columns", multiple=True, metavar="COLUMN=NAME", help="A column here and its name in the file.")
-@click.option("--replace", is_flag=True, help="Withdraw the jobs of this customer and list that the file lacks.")
-@click.option("--dry-run", is_flag=True, help="Say what the import would do; write nothing.")
+@click.option(
+    "--map",
+    "columns",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="Which NAME of the file is the COLUMN of core.own_jobs.",
+)
+@click.option("--replace", is_flag=True, help="Withdraw jobs of this list that are not in the file.")
+@click.option("--dry-run", is_flag=True, help="Only say what the import would do.")
 def import_own_jobs(
     file: Path,
     *,
@@ -37,20 +44,20 @@ def import_own_jobs(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Import jobs of your own database: CSV, XLSX, JSON, JSON Lines or an XML job feed.
+    """Import jobs of your own database from a file: CSV, XLSX, JSON, JSON Lines or an XML job feed.
 
-    Bad rows are named, the rest is kept. A list that lacks too many of its jobs at once withdraws none of them until
-    somebody has looked: kombo-pipeline release own-jobs.
+    Rows that cannot be read are named, all others are imported. If too many jobs of the list would be withdrawn at
+    once, none is withdrawn until somebody has looked: kombo-pipeline release own-jobs.
     """
     from kombo_pipeline import settings
     from kombo_pipeline.own_jobs import importing, reading
 
     max_rows = settings.load().own_jobs_max_rows
     mapped = reading.read_mapping(columns)
-    with _progress() as tell, configured_warehouse() as conn:
-        tell(f"{file.name} is being read")
+    with _progress() as report, configured_warehouse() as conn:
+        report(f"{file.name} is being read")
         read = reading.read(file, format=file_format, columns=mapped, sheet=sheet, max_rows=max_rows)
-        rows = importing.collect(_watched(read, tell))
+        rows = importing.collect(_watched(read, report))
         imported = importing.import_own_jobs(conn, rows, customer_id=customer, **options)
         if dry_run:
             conn.rollback()
@@ -76,28 +83,28 @@ def import_own_jobs(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows on standard error how far a long import is."""
+    """Yield a function that shows the progress of a long import on standard error."""
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("") as status:
             yield status.update
         return
-    told_at = time.monotonic()
+    reported_at = time.monotonic()
 
-    def tell(text: str) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= TELL_AFTER_SECONDS:
-            told_at = time.monotonic()
+    def report(text: str) -> None:
+        nonlocal reported_at
+        if time.monotonic() - reported_at >= REPORT_EVERY_SECONDS:
+            reported_at = time.monotonic()
             click.echo(text, err=True)
 
-    yield tell
+    yield report
 
 
-def _watched(rows: Iterable[Any], tell: Callable[[str], None]) -> Iterator[Any]:
-    """Yield the rows, and tell how many have been read."""
+def _watched(rows: Iterable[Any], report: Callable[[str], None]) -> Iterator[Any]:
+    """Yield the rows, and report how many have been read."""
     read = 0
     for read, row in enumerate(rows, start=1):
-        if read % _TELL_AFTER_ROWS == 0:
-            tell(f"{read:,} rows are read")
+        if read % _REPORT_EVERY_ROWS == 0:
+            report(f"{read:,} rows are read")
         yield row
-    tell(f"{read:,} rows are read and are being compared with the warehouse")
+    report(f"{read:,} rows are read and are being compared with the warehouse")

@@ -1,4 +1,4 @@
-"""Own jobs by HTTP: a multiposter, or any program of yours, posts its list of jobs with a token."""
+"""Own jobs over HTTP: a multiposter, or any program of yours, sends its list of jobs with a token."""
 
 import asyncio
 import hmac
@@ -18,32 +18,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kombo_pipeline.own_jobs import importing, reading, statements
-from kombo_pipeline.own_jobs.files import FeedError, Format, TooLargeError
+from kombo_pipeline.own_jobs.files import FeedError, TooLargeError
+from kombo_pipeline.own_jobs.formats import MEDIA_TYPES
 from kombo_pipeline.settings import MINIMUM_SECRET_LENGTH, SettingsError
 from kombo_pipeline.vocabulary import SOURCES
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""A longer body is answered 413: 100,000 jobs without descriptions are 30 MB, and may come packed by gzip."""
+"""A longer body gets the response 413. 100,000 jobs without descriptions are 30 MB, less when packed by gzip."""
 BODY_SECONDS: Final = 300
 AT_A_TIME: Final = 2
-"""Lists that are read and imported at a time; a list is held in memory as a whole."""
+"""How many lists are read and imported at a time: each is in memory as a whole."""
 _SHOWN: Final = 1000
 _IN_MEMORY_BYTES: Final = 1024 * 1024
 
-_FORMATS: Final[Mapping[str, Format]] = {
-    "application/xml": "xml",
-    "text/xml": "xml",
-    "application/rss+xml": "xml",
-    "application/json": "json",
-    "application/jsonl": "jsonl",
-    "application/x-ndjson": "jsonl",
-    "application/x-jsonlines": "jsonl",
-    "application/json-lines": "jsonl",
-    "text/csv": "csv",
-    "application/ld+json": "json",
-    "application/atom+xml": "xml",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-}
 _FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 T = TypeVar("T")
@@ -78,7 +65,10 @@ def read_tokens(entries: Iterable[str]) -> list[Token]:
 
 
 class Turns:
-    """Who is served now: AT_A_TIME requests, and one of a customer, whose lists change the same jobs."""
+    """Limit the requests that are served at a time: AT_A_TIME in all, and one of each customer.
+
+    The lists of a customer may change the same jobs.
+    """
 
     def __init__(self) -> None:
         self._all = anyio.CapacityLimiter(AT_A_TIME)
@@ -100,16 +90,16 @@ class _RefusedError(Exception):
 
 
 async def receive(request: Request) -> Response:
-    """Import a list of own jobs; answers what it did, and which rows are bad. All of it is one transaction."""
-    return await _answer(request, _receive)
+    """Import a list of own jobs in one transaction; respond with what was done, and which rows are bad."""
+    return await _respond(request, _receive)
 
 
 async def withdraw(request: Request) -> Response:
-    """Withdraw one own job, whatever list it belongs to; answers 1, or 0 where it was withdrawn already."""
-    return await _answer(request, _withdraw)
+    """Withdraw one own job of any list; respond with the number 1, or 0 where it was withdrawn already."""
+    return await _respond(request, _withdraw)
 
 
-async def _answer(request: Request, serve: Callable[[Request, str], Awaitable[dict[str, Any]]]) -> Response:
+async def _respond(request: Request, serve: Callable[[Request, str], Awaitable[dict[str, Any]]]) -> Response:
     try:
         return JSONResponse(await serve(request, _admitted(request)))
     except _RefusedError as refused:
@@ -120,11 +110,11 @@ async def _answer(request: Request, serve: Callable[[Request, str], Awaitable[di
     except ClientDisconnect:
         return Response(status_code=400)
     except (ValueError, psycopg.DataError, psycopg.IntegrityError) as error:
-        # What no check of ours has foreseen lies in what was sent.
-        return JSONResponse({"error": f"the list cannot be taken in: {str(error)[:_SHOWN]}"}, 422)
+        # No check of ours has found it, but the cause is in the list.
+        return JSONResponse({"error": f"the list cannot be imported: {str(error)[:_SHOWN]}"}, 422)
     except Exception:
         _log.exception("A list of own jobs failed")
-        return JSONResponse({"error": "an error of ours, which our log names; nothing was taken in"}, 500)
+        return JSONResponse({"error": "an error of ours, which is in our log; nothing was imported"}, 500)
 
 
 async def _receive(request: Request, customer_id: str) -> dict[str, Any]:
@@ -157,7 +147,10 @@ def _withdraw_one(request: Request, customer_id: str, own_job_id: str, is_dry: b
 
 
 def _admitted(request: Request) -> str:
-    """The customer whose jobs the token may write. Every token is compared, so that time tells nothing."""
+    """Return the customer of the address if the token may write its jobs.
+
+    Every token is compared, so that the time does not show which one was nearly right. Raises _RefusedError.
+    """
     customer_id: str = request.path_params["customer"]
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     matching = [
@@ -172,14 +165,14 @@ def _admitted(request: Request) -> str:
     return customer_id
 
 
-def _format(request: Request) -> Format:
+def _format(request: Request) -> str:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in _FORMATS:
-        raise _RefusedError(415, f"Content-Type {media_type or '(none)'} is not read; send {', '.join(_FORMATS)}")
+    if media_type not in MEDIA_TYPES:
+        raise _RefusedError(415, f"Content-Type {media_type or '(none)'} is not read; send {', '.join(MEDIA_TYPES)}")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise _RefusedError(415, "Content-Encoding may be gzip, or left out")
-    return _FORMATS[media_type]
+    return MEDIA_TYPES[media_type]
 
 
 class _Options(NamedTuple):
@@ -231,7 +224,7 @@ async def _store(request: Request, body: "tempfile.SpooledTemporaryFile[bytes]")
     body.seek(0)
 
 
-def _import(request: Request, body: BinaryIO, customer_id: str, form: Format, options: _Options) -> dict[str, Any]:
+def _import(request: Request, body: BinaryIO, customer_id: str, form: str, options: _Options) -> dict[str, Any]:
     max_rows = request.app.state.settings.own_jobs_max_rows
     try:
         rows = importing.collect(reading.read(body, format=form, max_rows=max_rows))
@@ -253,10 +246,10 @@ def _import(request: Request, body: BinaryIO, customer_id: str, form: Format, op
         )
         if options.dry_run:
             conn.rollback()
-    return _told(imported, options)
+    return _body(imported, options)
 
 
-def _told(imported: importing.Imported, options: _Options) -> dict[str, Any]:
+def _body(imported: importing.Imported, options: _Options) -> dict[str, Any]:
     bad = [
         {"line": row.line, "reason": row.reason, "kept": row.kept, "own_job_id": row.own_job_id} for row in imported.bad
     ]

@@ -1,4 +1,4 @@
-"""A file with a list of jobs: unpacked within a limit, told by its kind, decoded, as records of named values."""
+"""A file with a list of jobs: how it is unpacked within a limit and decoded, and the records that are read from it."""
 
 import codecs
 import gzip
@@ -6,40 +6,33 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final, Literal, NamedTuple
-
-Format = Literal["csv", "json", "jsonl", "xml", "xlsx"]
+from typing import Any, BinaryIO, Final, NamedTuple
 
 MAX_BYTES: Final = 2**28
-"""Of a file once unpacked; a bomb ends here. 100,000 jobs without descriptions are about 30 MB."""
+"""How large an unpacked file may be, against bombs. 100,000 jobs without descriptions are about 30 MB."""
 MAX_ROW_BYTES: Final = 2**22
-"""Of one row, its description with pictures included."""
+"""How long a row may be, with its description and the pictures in it."""
 MAX_LINES: Final = 10_000_000
 MAX_WORKBOOK_BYTES: Final = 2**27
-"""Of an XLSX file once unpacked: its texts take several times as much memory as they are long."""
+"""How large an unpacked XLSX file may be: its texts take several times as much memory as they are long."""
 MAX_CELL_BYTES: Final = 2**20
 MAX_ROW_ELEMENTS: Final = 100_000
-"""Of XML in one row of a workbook, or in a part of it that has no rows."""
+"""How many XML elements a row of a workbook may have, or a part of it that has no rows."""
 MAX_WORKBOOK_ROWS: Final = 3_000_000
-"""Rows and texts of a workbook; a sheet has 1,048,576 rows at most."""
+"""How many rows and shared texts a workbook may have; a sheet has 1,048,576 rows at most."""
 MAX_NAMED: Final = 1_000
-"""Bad rows that are named; further ones are counted, so that memory does not grow with them."""
+"""How many bad rows are named. Further ones are only counted, so that memory does not grow with them."""
 MAX_DIGITS: Final = 30
-"""A longer number stays the text that it is: as a number it would be another one, and Python refuses 4,300 digits."""
+"""A longer number stays a text: as a number it would lose digits, and Python refuses more than 4,300."""
 MAX_LAYERS: Final = 3
 """How often a file may be packed: a list in a ZIP file in a gzip file is 2."""
 
 _CHUNK: Final = 2**16
 _ROW: Final = re.compile(rb"<(?:\w+:)?(?:row|si)(?=[\s/>])")
 """A row of a sheet, or a text of those that cells share."""
-_SUFFIXES: Final[Mapping[str, Format]] = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    ".jsonld": "json", ".xml": "xml", ".rss": "xml", ".atom": "xml", ".xlsx": "xlsx", ".xlsm": "xlsx",
-}  # fmt: skip
-_BEGINNINGS: Final[Mapping[str, Format]] = {"<": "xml", "[": "json", "{": "json"}
 _NOT_READ: Final[Mapping[bytes, str]] = {
     b"\xd0\xcf\x11\xe0": "a file of Excel 97 (.xls) or a protected one; save it as .xlsx or CSV without a password",
     b"%PDF": "a PDF file; export the list as CSV, XLSX, JSON or XML",
@@ -93,14 +86,20 @@ class Content(NamedTuple):
     """What a file holds once it is unpacked."""
 
     data: bytes
-    format: Format | None
+    format: str
+    """A key of `formats.FORMATS`."""
 
 
-def unpacked(source: str | Path | BinaryIO, format: Format | None) -> Content:  # noqa: A002
-    """Read a file or binary stream, packed by gzip or ZIP or not, and tell its format.
+def unpacked(
+    source: str | Path | BinaryIO,
+    format: str | None,  # noqa: A002
+    recognised: Callable[[str, str], str],
+) -> Content:
+    """Read a file or binary stream, packed by gzip or ZIP or not, and say which format it has.
 
-    The format is the one stated, else it is told by the content of XLSX files, by the suffix, or by the first
-    character. Raises FeedError for a damaged or an empty file, one larger than MAX_BYTES, and a kind not read.
+    That is `format` where it is given, XLSX where the content shows it, else what `recognised` returns for the suffix
+    and the first character. Raises FeedError for a damaged or an empty file, one larger than MAX_BYTES, and a kind
+    that is not read.
     """
     if isinstance(source, str | Path):
         with Path(source).open("rb") as file:
@@ -131,9 +130,9 @@ def unpacked(source: str | Path | BinaryIO, format: Format | None) -> Content:  
             "an HTML page, not a list of jobs. Was it a sign-in or an error page? Of a page with JSON-LD, "
             'send what stands in <script type="application/ld+json">'
         )
-    suffix = PurePosixPath(name.lower()).suffix
-    told = format or _SUFFIXES.get(suffix) or _BEGINNINGS.get(start[:1].decode("latin-1"), "csv")
-    return Content(data, "csv" if told == "xlsx" else told)
+    found = format or recognised(PurePosixPath(name.lower()).suffix, start[:1].decode("latin-1"))
+    # An XLSX file is a ZIP file, which this one is not.
+    return Content(data, "csv" if found == "xlsx" else found)
 
 
 def _check_size(size: int, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""Jobs of your own database, written to core.own_jobs."""
+"""Import jobs of your own database into core.own_jobs, and withdraw those that a list no longer has."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,15 +38,15 @@ class Imported:
 
 
 class _BadRows:
-    """The bad rows of a list: the first ones, and of the others what an import must know of them."""
+    """The bad rows of a list: the first ones in full, and of all of them which jobs must not be withdrawn."""
 
     def __init__(self) -> None:
         self.named: list[BadRow] = []
         self.more = 0
         self.own_job_ids: set[str] = set()
-        """Of the jobs that they name, which are spared."""
+        """The ids that they name; these jobs are not withdrawn for being absent."""
         self.nameless = 0
-        """Rows that could not be read and name no job: they may be any."""
+        """How many rows could not be read and name no job: each may be any job of the list."""
 
     def add(self, row: BadRow) -> None:
         if len(self.named) < MAX_NAMED:
@@ -75,24 +75,19 @@ def import_own_jobs(
     list_name: str | None = None,
     replace: bool = False,
 ) -> Imported:
-    """Upsert a customer's jobs in the caller's transaction; unchanged ones are not written.
+    """Insert or update a customer's jobs in the caller's transaction; unchanged ones are not written.
 
-    A job belongs to the list that brought it last, `list_name` or else the source; a withdrawn job that comes back
-    is alive again. A job marked `withdrawn` is withdrawn, whatever list it belongs to, and nothing else of its row
-    is taken. Of jobs with the same id the last counts.
+    A job belongs to the list that brought it last: `list_name`, or else the source. A withdrawn job that comes back
+    is no longer withdrawn. A job marked `withdrawn` is withdrawn, whatever list it belongs to, and nothing else of its
+    row is stored. Of jobs with the same id the last one counts.
 
-    With `replace` the jobs of the same list that the rows lack are withdrawn, but for those that a bad row names.
-    None is when no job could be read, or when a row that could not be read names no job: it may be any of them.
-    So many that nobody can believe it are held for a person. A caller that rolls back has tried the import out.
-    Raises ValueError for a customer id that is blank or too long, an unknown source, and a name of a list that cannot
-    be stored.
+    With `replace` the jobs of the same list that the rows lack are withdrawn, except those that a bad row names.
+    None is withdrawn when no job could be read, or when a row that could not be read names no job, since it may be any
+    of them. If they are too many to be believed (`guard.is_held`), they are held for a person. To try an import out,
+    roll back. Raises ValueError for a customer id that is blank or too long, an unknown source, and a name of a list
+    that cannot be stored.
     """
-    if not customer_id.strip():
-        raise ValueError("a customer id is needed")
-    if fault := limits.CODE.fault(customer_id):
-        raise ValueError(f"the customer id is too long: {fault}")
-    if source not in SOURCES:
-        raise ValueError(f"{source!r} is no source; known are {', '.join(SOURCES)}")
+    _check(customer_id, source)
     list_name = source if list_name is None else checked_list_name(list_name)
     jobs, bad = rows if isinstance(rows, Collected) else collect(rows)
     ending = {own_job_id: job for own_job_id, job in jobs.items() if job.withdrawn}
@@ -131,6 +126,15 @@ def import_own_jobs(
         },
         bad.more,
     )
+
+
+def _check(customer_id: str, source: str) -> None:
+    if not customer_id.strip():
+        raise ValueError("a customer id is needed")
+    if fault := limits.CODE.fault(customer_id):
+        raise ValueError(f"the customer id is too long: {fault}")
+    if source not in SOURCES:
+        raise ValueError(f"{source!r} is no source; known are {', '.join(SOURCES)}")
 
 
 def checked_list_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Own jobs out of a file: which of its names mean what, and what cannot be taken."""
+"""Own jobs from a file: which column each of its names means, and which rows cannot be taken."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from kombo_pipeline import limits
-from kombo_pipeline.own_jobs import files, json_lists, tables, values, xml_feeds
+from kombo_pipeline.own_jobs import files, values
 from kombo_pipeline.own_jobs.dates import read_date
-from kombo_pipeline.own_jobs.files import BadRow, FeedError, Format, Header, Record, TooLargeError
+from kombo_pipeline.own_jobs.files import BadRow, FeedError, Header, Record, TooLargeError
+from kombo_pipeline.own_jobs.formats import FORMATS, recognised
 from kombo_pipeline.own_jobs.names import (
     LAST_ID_NAMES,
     MORE_PLACES,
@@ -29,7 +30,7 @@ from kombo_pipeline.settings import OWN_JOBS_MAX_ROWS
 
 @dataclass(frozen=True, slots=True)
 class OwnJob:
-    """A job of yours. None is what the file does not tell: what is stored stays; "" is told to be empty."""
+    """A job of yours. None: the file does not have the value, so the stored one stays. Empty: it is to be cleared."""
 
     own_job_id: str
     title: str | None = None
@@ -49,10 +50,10 @@ class OwnJob:
 
 
 COLUMNS: Final = tuple(column.name for column in fields(OwnJob) if column.name not in ("withdrawn", "line"))
-"""What is stored of a job in core.own_jobs, as the file tells it."""
+"""The columns of core.own_jobs that come from the file."""
 _READ: Final = (*COLUMNS, "withdrawn")
 _NUMBERS: Final = ("own_job_id", "kombo_job_id", "remote_id", "job_code")
-"""Columns of ids and codes: exact as they are, and what spreadsheets damage."""
+"""Columns of ids and codes. They are compared exactly, and spreadsheets damage them."""
 _PARTS: Final = tuple(name for names in PLACE for name in names)
 _JOINED: Final = ("department", "employment_type")
 _SHOWN: Final = 500
@@ -61,18 +62,18 @@ _SHOWN: Final = 500
 def read(
     path_or_stream: str | Path | BinaryIO,
     *,
-    format: Format | None = None,  # noqa: A002
+    format: str | None = None,  # noqa: A002
     columns: Mapping[str, str] | None = None,
     sheet: str | None = None,
     max_rows: int = OWN_JOBS_MAX_ROWS,
 ) -> Iterator[OwnJob | BadRow]:
-    """Yield the jobs of a CSV, XLSX, JSON, JSON Lines or XML file, and a `BadRow` for what cannot be taken.
+    """Yield the jobs of a file, and a `BadRow` for what cannot be taken.
 
-    `columns` maps names of the file that are not understood by themselves to columns of core.own_jobs, `sheet` names
-    the sheet of a workbook. A job without a title or with an unreadable date is kept and reported; one with a text
-    beyond its limit (limits.OWN_JOB) is not taken. Raises FeedError when the file cannot be read to its end or has
-    more than `max_rows` rows, when no job in it is understood, when a table has no column for the id or the title, and
-    when `columns` names what is not there.
+    `format` is a key of FORMATS; without it the format is recognised. `columns` maps names of the file that are not
+    known to columns of core.own_jobs, `sheet` names the sheet of a workbook. A job without a title or with an
+    unreadable date is kept and reported; one with a text beyond its limit (limits.OWN_JOB) is not taken. Raises
+    FeedError when the file cannot be read to its end or has more than `max_rows` rows, when no job in it is
+    understood, when a table has no column for the id or the title, and when `columns` names what is not there.
     """
     yield from _without_decimals(_Reader(columns or {}, max_rows).read(path_or_stream, format, sheet))
 
@@ -118,7 +119,7 @@ class _Reader:
         self._columns: dict[str, list[str]] = {column: [] for column in self._names}
         self._has_header = False
 
-    def read(self, source: str | Path | BinaryIO, form: Format | None, sheet: str | None) -> Iterator[OwnJob | BadRow]:
+    def read(self, source: str | Path | BinaryIO, form: str | None, sheet: str | None) -> Iterator[OwnJob | BadRow]:
         first: Record | None = None
         unread: BadRow | None = None
         rows = 0
@@ -146,34 +147,22 @@ class _Reader:
             raise FeedError(f"no job understood: none has an id under a known name.{has} Name it `id`, or map its name")
 
     def _records(
-        self, source: str | Path | BinaryIO, form: Format | None, sheet: str | None
+        self, source: str | Path | BinaryIO, form: str | None, sheet: str | None
     ) -> Iterator[Header | Record | BadRow]:
-        data, kind = files.unpacked(source, form)
-        if sheet is not None and kind != "xlsx":
+        data, kind = files.unpacked(source, form, recognised)
+        if sheet is not None and not FORMATS[kind].has_sheets:
             raise FeedError("only a workbook of Excel (.xlsx) has sheets")
-        if kind == "xlsx":
-            yield from tables.xlsx_records(data, self._is_header, sheet)
-            return
-        if kind == "xml":
-            yield from xml_feeds.xml_records(data)
-            return
-        data, notes = files.as_utf_8(data)
-        yield from notes
-        match kind:
-            case "csv":
-                yield from tables.csv_records(data, self._is_header)
-            case "jsonl":
-                yield from json_lists.json_lines(data)
-            case _:
-                yield from json_lists.json_records(data, self._is_job)
+        yield from FORMATS[kind].records(data, self, sheet)
 
-    def _is_header(self, names: Sequence[str]) -> bool:
+    def is_header(self, names: Sequence[str]) -> bool:
+        """Whether a table with these columns has an id, a title and every name that is mapped."""
         keys = set(map(key, names))
         has_id = not keys.isdisjoint((*self._id_names, *self._last_id_names))
         return has_id and not keys.isdisjoint(self._names["title"]) and keys.issuperset(map(key, self._mapped))
 
-    def _is_job(self, record: Mapping[str, Any]) -> bool:
-        return self._is_header(list(values.named(record)))
+    def is_job(self, record: Mapping[str, Any]) -> bool:
+        """Whether a JSON object has an id, a title and every name that is mapped."""
+        return self.is_header(list(values.named(record)))
 
     def _understand_header(self, header: Header) -> Iterator[BadRow]:
         self._has_header = True

@@ -60,7 +60,7 @@ def test_an_odd_address_is_no_failure_at_any_door(backoffice: Backoffice, odd: b
         assert status_of(backoffice.url, target, headers=signed_in) < 500, target
     for method in (b"POST", b"DELETE"):
         assert status_of(backoffice.url, b"/api/own-jobs/" + odd, method=method, headers=bearer) < 500
-    for name in ("kombo_session", "kombo_customer", "kombo_browser", "kombo_notice", "kombo_form"):
+    for name in ("kombo_session", "kombo_customer", "kombo_browser", "kombo_flash", "kombo_form"):
         cookie = {"Cookie": f"{name}={odd.decode('latin-1').encode('ascii', 'replace').decode()}"}
         assert status_of(backoffice.url, b"/nothing", headers=cookie) == 404, name
 

@@ -62,19 +62,19 @@ def test_a_moment_is_shown_in_utc_with_its_distance() -> None:
     assert "–" in rendering.when(None) + rendering.ago(None)
 
 
-def test_a_notice_is_shown_once_and_only_as_it_was_written(backoffice: Backoffice) -> None:
+def test_a_message_is_shown_once_and_only_as_it_was_written(backoffice: Backoffice) -> None:
     text = "2 jobs <b>exposed</b> " + "ü" * 2000
     request = Request({"type": "http", "headers": [], "app": _App(backoffice)})
-    cookie = rendering.redirect(request, "/picker", notice=text, kind="warning").headers["set-cookie"]
+    cookie = rendering.redirect(request, "/picker", message=text, kind="warning").headers["set-cookie"]
     value = cookie.partition("=")[2].partition(";")[0]
     assert len(cookie) < 4000
     client = backoffice.new_client()
-    client.cookies["kombo_notice"] = value
+    client.cookies["kombo_flash"] = value
     answer = client.get("/login")
     assert '<p class="notice warning" role="status" data-announce>2 jobs &lt;b&gt;exposed&lt;/b&gt; ü' in answer.text
-    assert 'kombo_notice=""; ' in answer.headers["set-cookie"]
+    assert 'kombo_flash=""; ' in answer.headers["set-cookie"]
     client.cookies.clear()
-    client.cookies["kombo_notice"] = value[:-2]
+    client.cookies["kombo_flash"] = value[:-2]
     assert "exposed" not in client.get("/login").text
 
 

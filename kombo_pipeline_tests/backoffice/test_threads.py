@@ -122,7 +122,7 @@ def test_a_customer_asks_kombo_only_as_often_as_its_budget_allows_and_is_told_wh
     pages = [paste(backoffice, "spender", here, lines=300, word=f"W{number}") for number in range(14)]
     assert len(world.requests) <= BUDGET + 2
     told = pages[-1].text
-    assert "the questions of this hour are used up" in told
+    assert "the requests of this hour are used up" in told
     at = told.partition("Read this again at ")[2][:5]
     again = datetime.now(UTC) + timedelta(hours=1)
     assert at in {f"{again - timedelta(minutes=minutes):%H:%M}" for minutes in range(3)}
@@ -151,7 +151,7 @@ def test_one_paste_makes_few_requests_and_says_what_it_left_out(
     finally:
         world.behaviour.fault_rate = 0.0
     assert 0 < len(world.requests) <= MAX_REQUESTS + 1
-    assert "not asked of Kombo" in page or "Kombo could not be asked about every line" in page
+    assert "not sent to Kombo" in page or "Kombo could not be asked about every line" in page
 
 
 def test_a_killed_process_keeps_nobody_from_asking_for_long(backoffice: Backoffice) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import exposed_jobs
-from kombo_pipeline.linking.statements.exposed_jobs import Filter
+from kombo_pipeline.linking.statements import ats_jobs, exposed_jobs, job_filter
+from kombo_pipeline.linking.statements.job_filter import Filter
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, add_own_job, match
 
 HERE = "personio:acme"
@@ -41,7 +41,7 @@ def jobs(conn: Connection) -> Iterator[Connection]:
 
 
 def found(conn: Connection, **wanted: Any) -> set[str]:
-    ids, total = exposed_jobs.page(conn, Filter(integration_id=HERE, **wanted), offset=0, limit=1000)
+    ids, total = job_filter.page(conn, Filter(integration_id=HERE, **wanted), offset=0, limit=1000)
     assert total in (None, len(ids)) or not ids
     assert len(set(ids)) == len(ids)
     return set(ids)
@@ -53,7 +53,7 @@ def test_a_filter_finds_the_same_before_and_after_matching_has_read_the_jobs(job
     wanted: list[dict[str, Any]] = [
         {"status": status, "visibility": visibility, "exposed": exposed}
         for status, visibility, exposed in product(
-            exposed_jobs.STATUSES, ("", *exposed_jobs.VISIBILITIES), (None, True, False)
+            job_filter.STATUSES, ("", *job_filter.VISIBILITIES), (None, True, False)
         )
     ]
     wanted += [
@@ -78,7 +78,7 @@ def test_words_are_taken_literally_and_all_must_be_there(jobs: Connection) -> No
 def test_no_job_of_another_integration_is_ever_found(jobs: Connection) -> None:
     assert "theirs" not in found(jobs, status="all")
     assert exposed_jobs.expose(jobs, HERE, ["theirs"], by="ana", channel="picker") == []
-    assert exposed_jobs.jobs(jobs, HERE, ["theirs"]) == []
+    assert ats_jobs.jobs(jobs, HERE, ["theirs"]) == []
 
 
 @pytest.mark.parametrize(
@@ -89,26 +89,24 @@ def test_no_job_of_another_integration_is_ever_found(jobs: Connection) -> None:
 def test_lists_are_sorted(jobs: Connection, sort: str, descending: bool, first: str, is_matched: bool) -> None:
     if is_matched:
         match(jobs, HERE)
-    ids, total = exposed_jobs.page(
-        jobs, Filter(integration_id=HERE), sort=sort, descending=descending, offset=0, limit=1
-    )
+    ids, total = job_filter.page(jobs, Filter(integration_id=HERE), sort=sort, descending=descending, offset=0, limit=1)
     assert ids == [first]
     assert total is None
 
 
 def test_pages_show_each_job_once(jobs: Connection) -> None:
-    for sort in exposed_jobs.SORTS:
+    for sort in job_filter.SORTS:
         ids: list[str] = []
         for offset in range(0, 50, 7):
-            ids += exposed_jobs.page(
-                jobs, Filter(integration_id=HERE, status="all"), sort=sort, offset=offset, limit=7
-            )[0]
+            ids += job_filter.page(jobs, Filter(integration_id=HERE, status="all"), sort=sort, offset=offset, limit=7)[
+                0
+            ]
         assert len(ids) == len(set(ids)) == 42
 
 
 def test_counts_tell_states_targets_and_exposures(jobs: Connection) -> None:
     exposed_jobs.expose(jobs, HERE, ["j1"], by="ana", channel="picker")
-    by_lifecycle, may_be_targets, exposed = exposed_jobs.counts(jobs, HERE)
+    by_lifecycle, may_be_targets, exposed = ats_jobs.counts(jobs, HERE)
     assert by_lifecycle == {
         "open": 9, "closed": 6, "draft": 6, "archived": 6, "unknown": 12, "deleted": 1, "vanished": 1,
         "integration_gone": 1,
@@ -149,12 +147,12 @@ def test_choices_are_history_and_a_second_choice_of_the_same_changes_nothing(job
     jobs.commit()
     exposed_jobs.expose(jobs, HERE, ["j1"], by="cleo", channel="customer")
     jobs.commit()
-    told = [(row["what"], row["who"], row["channel"], row["jobs"]) for row in exposed_jobs.history(jobs, HERE)]
+    told = [(row.what, row.who, row.channel, row.jobs) for row in exposed_jobs.history(jobs, HERE)]
     assert told == [("exposed", "cleo", "customer", 1), ("ended", "ben", None, 1), ("exposed", "ana", "paste", 2)]
     of_job = exposed_jobs.history(jobs, HERE, kombo_job_id="j2")
-    assert [(row["what"], row["ids"]) for row in of_job] == [("exposed", ["j2"])]
+    assert [(row.what, row.ids) for row in of_job] == [("exposed", ["j2"])]
     newest = exposed_jobs.history(jobs, HERE, limit=1)
-    assert [row["who"] for row in exposed_jobs.history(jobs, HERE, before=newest[0]["at"])] == ["ben", "ana"]
+    assert [row.who for row in exposed_jobs.history(jobs, HERE, before=newest[0].at)] == ["ben", "ana"]
 
 
 def test_ending_all_that_match_reaches_jobs_that_are_gone(jobs: Connection) -> None:
@@ -167,6 +165,6 @@ def test_ending_all_that_match_reaches_jobs_that_are_gone(jobs: Connection) -> N
 
 def test_every_job_is_exported_once(jobs: Connection) -> None:
     match(jobs, HERE)
-    lists = list(exposed_jobs.every_job(jobs, Filter(integration_id=HERE, status="all"), at_once=10))
+    lists = list(job_filter.every_job(jobs, Filter(integration_id=HERE, status="all"), at_once=10))
     assert [len(each) for each in lists] == [10, 10, 10, 10, 2]
-    assert len({row["kombo_job_id"] for each in lists for row in each}) == 42
+    assert len({row.kombo_job_id for each in lists for row in each}) == 42

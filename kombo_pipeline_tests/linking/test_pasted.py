@@ -8,7 +8,7 @@ import pytest
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import pasted
-from kombo_pipeline.linking.statements import exposed_jobs
+from kombo_pipeline.linking.statements import ats_jobs
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, match
 
@@ -73,9 +73,9 @@ def jobs(conn: Connection) -> Iterator[Connection]:
 
 
 def verdicts(conn: Connection, text: str) -> list[tuple[str, tuple[str, ...], str]]:
-    [integration] = exposed_jobs.integrations(conn, customer_id="acme")
+    [integration] = ats_jobs.integrations(conn, customer_id="acme")
     found = pasted.resolve(conn, integration, pasted.read_lines(text)[0])
-    return [(each.kind, each.jobs, each.by or each.told) for each in found]
+    return [(each.kind, each.jobs, each.by or each.remark) for each in found]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_jobs_that_matching_has_not_read_are_found_by_what_names_them(jobs: Conn
 
 def asked(conn: Connection, world: World, text: str, integration: str, **options: Any) -> Any:
     """The verdicts with what the served Kombo says."""
-    [row] = exposed_jobs.integrations(conn, customer_id="acme")
+    [row] = ats_jobs.integrations(conn, customer_id="acme")
     found = pasted.resolve(conn, row, pasted.read_lines(text)[0])
     given = {"api_url": os.environ["KOMBO_API_URL"], "api_key": "sandbox-key"} | options
     asked = pasted.ask_kombo(pasted.to_ask(found), integration_id=integration, **given)

@@ -134,7 +134,7 @@ def test_a_long_import_says_how_far_it_is_where_standard_error_is_no_terminal(
 ) -> None:
     path = file(*range(3000))
     assert kombo_pipeline("import-own-jobs", path, "--customer", "acme", "--dry-run").stderr == ""
-    monkeypatch.setattr(commands, "TELL_AFTER_SECONDS", 0)
+    monkeypatch.setattr(commands, "REPORT_EVERY_SECONDS", 0)
     told = kombo_pipeline("import-own-jobs", path, "--customer", "acme", "--dry-run").stderr.splitlines()
     assert told == [
         "jobs.csv is being read",

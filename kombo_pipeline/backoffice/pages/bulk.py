@@ -131,7 +131,7 @@ def accept(request: Request) -> Response:
     chosen = [str(name) for name in request.state.form.getlist("item") if str(name) in signed["items"]]
     here = f"/review/bulk?{urlencode({'customer': signed['customer']})}" if signed["customer"] else "/review/bulk"
     if not chosen:
-        return rendering.redirect(request, here, notice="Nothing was chosen, nothing was accepted.", kind="warning")
+        return rendering.redirect(request, here, message="Nothing was chosen, nothing was accepted.", kind="warning")
     batch_id = UUID(signed["batch_id"])
     accepted = 0
     with rendering.warehouse(request) as conn:
@@ -141,13 +141,13 @@ def accept(request: Request) -> Response:
             if not done and _same(still.get(name), signed["items"][name]):
                 accepted += _accept(conn, request.state.viewer.name, signed["items"][name], batch_id)
     if done:
-        notice, kind = "This batch was accepted before.", "warning"
+        message, kind = "This batch was accepted before.", "warning"
     else:
         left_out = len(chosen) - accepted
-        notice = f"Accepted {accepted}" + (f"; {left_out} changed meanwhile and were left out" if left_out else "")
+        message = f"Accepted {accepted}" + (f"; {left_out} changed meanwhile and were left out" if left_out else "")
         kind = "warning" if left_out else "done"
     joined = "&" if "?" in here else "?"
-    return rendering.redirect(request, f"{here}{joined}batch={batch_id}", notice=notice, kind=kind)  # type: ignore[arg-type]
+    return rendering.redirect(request, f"{here}{joined}batch={batch_id}", message=message, kind=kind)  # type: ignore[arg-type]
 
 
 def _accept(conn: Connection, decided_by: str, item: Mapping[str, Any], batch_id: UUID) -> int:

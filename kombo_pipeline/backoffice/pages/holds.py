@@ -1,4 +1,4 @@
-"""Holds: mass closures and mass withdrawals of own jobs, what would end, and a person's decision."""
+"""Holds: closures of many ATS jobs and withdrawals of many own jobs, which an admin releases or refuses."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ from starlette.routing import Route
 from kombo_pipeline import guard
 from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
-from kombo_pipeline.backoffice.statements import overview
+from kombo_pipeline.backoffice.statements import holds as statements
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import lifecycle
 from kombo_pipeline.ingest.statements import held_closures
@@ -27,22 +27,20 @@ DECIDED: Final = 20
 
 @needs("viewer")
 def waiting(request: Request) -> Response:
-    """The closures and withdrawals that wait, each with a sample, and those that were decided last."""
+    """Show the closures and withdrawals that wait, each with some of its jobs, and those that were decided last."""
     with rendering.warehouse(request) as conn:
-        found = overview.holds(conn)
+        found = statements.holds(conn)
         samples = {
-            hold["hold_id"]: overview.held_jobs(conn, hold["hold_id"], SAMPLE)
-            for hold in found
-            if hold["decision"] is None
+            hold.hold_id: statements.held_jobs(conn, hold.hold_id, SAMPLE) for hold in found if hold.decision is None
         }
         withdrawals = held_withdrawals.waiting(conn)
-        missing = {each.hold_id: overview.held_own_jobs(conn, each.hold_id, SAMPLE) for each in withdrawals}
+        missing = {each.hold_id: statements.held_own_jobs(conn, each.hold_id, SAMPLE) for each in withdrawals}
         decided_withdrawals = held_withdrawals.newest_decided(conn, DECIDED)
     return rendering.render(
         request,
         "holds.html",
-        waiting=[hold for hold in found if hold["decision"] is None],
-        decided=[hold for hold in found if hold["decision"] is not None],
+        waiting=[hold for hold in found if hold.decision is None],
+        decided=[hold for hold in found if hold.decision is not None],
         samples=samples,
         reasons=HOLD_REASONS,
         guard=guard,
@@ -54,56 +52,58 @@ def waiting(request: Request) -> Response:
 
 @needs("viewer")
 def hold(request: Request) -> Response:
-    """The very set that a release closes, and for an admin the buttons that decide."""
+    """Show the jobs that a release closes, and to an admin the buttons that decide."""
     hold_id = _hold_id(request)
     with rendering.warehouse(request) as conn:
-        found = overview.holds(conn, hold_id=hold_id)
+        found = statements.holds(conn, hold_id=hold_id)
         if not found:
             raise HTTPException(404)
-        jobs = overview.held_jobs(conn, hold_id, SHOWN)
+        jobs = statements.held_jobs(conn, hold_id, SHOWN)
         seen: set[str] = set()
-        if found[0]["reason"] == "vanished" and found[0]["decision"] is None:
+        if found[0].reason == "vanished" and found[0].decision is None:
             seen = held_closures.seen_since(
                 conn,
-                **{name: found[0][name] for name in ("integration_id", "fetch_id", "kombo_job_ids")},
+                integration_id=found[0].integration_id,
+                fetch_id=found[0].fetch_id,
+                kombo_job_ids=found[0].kombo_job_ids,
             )
     return rendering.render(request, "hold.html", hold=found[0], jobs=jobs, seen=seen, reasons=HOLD_REASONS)
 
 
 @needs("admin")
 def decide(request: Request) -> Response:
-    """Close exactly the held set, or refuse to. Whoever comes second is told what the first did."""
+    """Close exactly the jobs that are held, or refuse to. A second admin reads what the first has decided."""
     hold_id, decision = _hold_id(request), _decision(request)
     with rendering.warehouse(request) as conn:
-        found = overview.holds(conn, hold_id=hold_id)
+        found = statements.holds(conn, hold_id=hold_id)
         if not found:
             raise HTTPException(404)
         closed = lifecycle.release_closure(
             conn, hold_id, decided_by=request.state.viewer.name, refuse=decision == "refuse"
         )
         if closed is None:
-            [found] = [overview.holds(conn, hold_id=hold_id)]
+            [found] = [statements.holds(conn, hold_id=hold_id)]
     if closed is None:
-        notice = _overtaken(found[0]["decision"], found[0]["decided_by"], what="closure", later="fetch")
-        return rendering.redirect(request, f"/holds/{hold_id}", notice=notice, kind="warning")
+        message = _overtaken(found[0].decision, found[0].decided_by, what="closure", later="fetch")
+        return rendering.redirect(request, f"/holds/{hold_id}", message=message, kind="warning")
     if decision == "refuse":
-        return rendering.redirect(request, "/holds", notice="Refused; the jobs stay as they are.")
-    told = f"{_counted(closed, 'job')} closed, {_counted(found[0]['linked'], 'link')} suspended."
-    return rendering.redirect(request, "/holds", notice=told)
+        return rendering.redirect(request, "/holds", message="Refused; the jobs stay as they are.")
+    message = f"{_counted(closed, 'job')} closed, {_counted(found[0].linked, 'link')} suspended."
+    return rendering.redirect(request, "/holds", message=message)
 
 
 @needs("viewer")
 def withdrawal(request: Request) -> Response:
-    """The very set of own jobs that a release withdraws, and for an admin the buttons that decide."""
+    """Show the own jobs that a release withdraws, and to an admin the buttons that decide."""
     with rendering.warehouse(request) as conn:
         found = _withdrawal(request, conn)
-        jobs = overview.held_own_jobs(conn, found.hold_id, SHOWN)
+        jobs = statements.held_own_jobs(conn, found.hold_id, SHOWN)
     return rendering.render(request, "hold_own_jobs.html", hold=found, jobs=jobs)
 
 
 @needs("admin")
 def decide_withdrawal(request: Request) -> Response:
-    """Withdraw exactly the held own jobs, or refuse to. Whoever comes second is told what the first did."""
+    """Withdraw exactly the own jobs that are held, or refuse to. A second admin reads what the first has decided."""
     decision = _decision(request)
     with rendering.warehouse(request) as conn:
         hold_id = _withdrawal(request, conn).hold_id
@@ -114,11 +114,11 @@ def decide_withdrawal(request: Request) -> Response:
             links.follow_own_jobs(conn, released.customer_id)
         found = _withdrawal(request, conn)
     if released is None:
-        notice = _overtaken(found.decision, found.decided_by, what="withdrawal", later="list")
-        return rendering.redirect(request, f"/holds/own-jobs/{hold_id}", notice=notice, kind="warning")
+        message = _overtaken(found.decision, found.decided_by, what="withdrawal", later="list")
+        return rendering.redirect(request, f"/holds/own-jobs/{hold_id}", message=message, kind="warning")
     if decision == "refuse":
-        return rendering.redirect(request, "/holds", notice="Refused; the own jobs stay as they are.")
-    return rendering.redirect(request, "/holds", notice=f"{_counted(len(released.withdrawn), 'own job')} withdrawn.")
+        return rendering.redirect(request, "/holds", message="Refused; the own jobs stay as they are.")
+    return rendering.redirect(request, "/holds", message=f"{_counted(len(released.withdrawn), 'own job')} withdrawn.")
 
 
 def _withdrawal(request: Request, conn: Connection) -> HeldWithdrawal:

@@ -1,4 +1,4 @@
-"""Integrations at a glance: each customer's connection, who must act, and buttons that fetch it anew."""
+"""Integrations: the health of each customer's connection, who must act, and buttons that fetch it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from starlette.routing import Route
 from kombo_pipeline.backoffice import access, rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.runs import Dagster, NotStartedError
-from kombo_pipeline.backoffice.statements import overview
+from kombo_pipeline.backoffice.statements import holds, overview
+from kombo_pipeline.backoffice.statements.overview import OverviewRow
 from kombo_pipeline.backoffice.waiting import waiting_lists
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.ingest import health
@@ -51,11 +52,11 @@ def duration(span: timedelta | None) -> str:
 
 @needs("viewer")
 def glance(request: Request) -> Response:
-    """Every customer's connection, those that need somebody first; filtered by health and by a part of a name."""
+    """List the integrations, those first that somebody must look at; filtered by health and by a part of a name."""
     wanted, text = request.query_params.get("health", ""), request.query_params.get("q", "").strip()
     with rendering.warehouse(request) as conn:
         rows = overview.health(conn)
-        found = [row for row in rows if wanted in ("", row["health"]) and _has(row, text)]
+        found = [row for row in rows if wanted in ("", row.health) and _has(row, text)]
         page, number = _page(request, found)
         facts = _facts(request, conn, None)
         odd = overview.odd_deliveries(conn)
@@ -66,7 +67,7 @@ def glance(request: Request) -> Response:
         number=number,
         found=len(found),
         page_size=PAGE_SIZE,
-        counts={name: sum(row["health"] == name for row in rows) for name in HEALTHS},
+        counts={name: sum(row.health == name for row in rows) for name in HEALTHS},
         total=len(rows),
         health=wanted,
         text=text,
@@ -78,13 +79,13 @@ def glance(request: Request) -> Response:
 
 @needs("viewer")
 def detail(request: Request) -> Response:
-    """One integration with its newest fetches and changes."""
+    """Show one integration with its newest fetches and changes."""
     return _detail(request)
 
 
 @needs("reviewer", pool="dagster")
 def fetch(request: Request) -> Response:
-    """Start a run in Dagster that fetches the integration, and lead to it."""
+    """Start a run in Dagster that fetches the integration, and link to it."""
     integration_id, full = request.path_params["integration_id"], request.state.form.get("full") == "1"
     with rendering.warehouse(request) as conn:
         state = statements.get(conn, integration_id)
@@ -94,20 +95,20 @@ def fetch(request: Request) -> Response:
     why_not = not_fetched_because(state)
     if why_not == "deleted":
         return rendering.redirect(
-            request, back, notice="The integration was deleted in Kombo; there is nothing to fetch.", kind="warning"
+            request, back, message="The integration was deleted in Kombo; there is nothing to fetch.", kind="warning"
         )
     if why_not == "succeeded":
         words = f"{state.succeeded_by} has taken over from it; undo that to fetch it again."
-        return rendering.redirect(request, back, notice=words, kind="warning")
+        return rendering.redirect(request, back, message=words, kind="warning")
     try:
         run = _dagster(request).fetch(integration_id, full=full, by=request.state.viewer.name)
     except NotStartedError as error:
-        return rendering.redirect(request, back, notice=str(error), kind="error")
+        return rendering.redirect(request, back, message=str(error), kind="error")
     what = "Full reconcile" if full else "Fetch of what changed"
     if not run.started:
-        what = "A run of this integration is in flight already; no other one was started"
-        return rendering.redirect(request, f"{back}?run={run.run_id}", notice=f"{what}.", kind="warning")
-    return rendering.redirect(request, f"{back}?run={run.run_id}", notice=f"{what} started.")
+        what = "A run of this integration is under way already; no other run was started"
+        return rendering.redirect(request, f"{back}?run={run.run_id}", message=f"{what}.", kind="warning")
+    return rendering.redirect(request, f"{back}?run={run.run_id}", message=f"{what} started.")
 
 
 @needs("admin")
@@ -118,14 +119,17 @@ def invite(request: Request) -> Response:
     customer_id = rendering.visible_customer(request, state.customer_id if state else None)
     given = str(request.state.form.get("days", ""))
     if given not in map(str, LINK_DAYS):
-        raise HTTPException(400, "A link holds for 1, 7 or 30 days")
+        raise HTTPException(400, "A link is valid for 1, 7 or 30 days")
     link = access.customer_link(request, customer_id, days=int(given))
     return _detail(request, customer_link=link, link_days=int(given))
 
 
 @needs("admin")
 def owner(request: Request) -> Response:
-    """Say whose an integration is, when Kombo names another customer. Whoever comes second is told so."""
+    """Save to which customer an integration belongs, when Kombo names another one than is known.
+
+    An admin whose page is out of date reads that nothing was done.
+    """
     integration_id, form = request.path_params["integration_id"], request.state.form
     customer_id, claimed = str(form.get("customer", "")), str(form.get("claimed", ""))
     back, moved = _url(integration_id), False
@@ -134,15 +138,15 @@ def owner(request: Request) -> Response:
         if state is None:
             raise HTTPException(404)
         if state.claimed_customer_id is None or state.claimed_customer_id != claimed:
-            notice = "What Kombo says of the owner has changed, or somebody has answered meanwhile. Nothing was done."
-            return rendering.redirect(request, back, notice=notice, kind="warning")
+            message = "What Kombo says of the owner has changed, or somebody has answered meanwhile. Nothing was done."
+            return rendering.redirect(request, back, message=message, kind="warning")
         if customer_id not in (state.customer_id, claimed):
             raise HTTPException(400, "Say which of the two customers it is")
         moved = health.answer_owner(
             conn, integration_id, customer_id=customer_id, answered_by=request.state.viewer.name
         )
     done = "the links of the former customer have ended." if moved else "its links stand again."
-    return rendering.redirect(request, back, notice=f"It belongs to {customer_id}; {done}")
+    return rendering.redirect(request, back, message=f"It belongs to {customer_id}; {done}")
 
 
 def _detail(request: Request, **more: Any) -> Response:
@@ -158,9 +162,9 @@ def _detail(request: Request, **more: Any) -> Response:
             "quarantined": overview.quarantined(conn, integration_id, 20),
             "issues": overview.open_issues(conn, integration_id),
             "successions": successions.of_integration(conn, integration_id),
-            "holds": [hold for hold in overview.holds(conn) if hold["integration_id"] == integration_id],
+            "holds": [hold for hold in holds.holds(conn) if hold.integration_id == integration_id],
             "held_withdrawals": [
-                hold for hold in held_withdrawals.waiting(conn) if hold.customer_id == found[0]["customer_id"]
+                hold for hold in held_withdrawals.waiting(conn) if hold.customer_id == found[0].customer_id
             ],
             **_facts(request, conn, integration_id),
         }
@@ -180,7 +184,7 @@ def _detail(request: Request, **more: Any) -> Response:
 def _facts(request: Request, conn: Connection, integration_id: str | None) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
-        "rhythms": {each.integration_id: silence(each, now=now) for each in statements.rhythms(conn)},
+        "silences": {each.integration_id: silence(each, now=now) for each in statements.rhythms(conn)},
         "funnels": overview.funnels(conn, integration_id),
         "waiting": waiting_lists(request).by_integration(conn),
         "first_syncs": overview.first_syncs(conn),
@@ -192,9 +196,9 @@ def _facts(request: Request, conn: Connection, integration_id: str | None) -> di
     }
 
 
-def _has(row: Mapping[str, Any], text: str) -> bool:
-    told = (row["organization_name"], row["customer_id"], row["integration_id"], row["tool"])
-    return any(text.casefold() in each.casefold() for each in told if each)
+def _has(row: OverviewRow, text: str) -> bool:
+    texts = (row.organization_name, row.customer_id, row.integration_id, row.tool)
+    return any(text.casefold() in each.casefold() for each in texts if each)
 
 
 def _page(request: Request, rows: Sequence[Any]) -> tuple[Sequence[Any], int]:

@@ -1,4 +1,4 @@
-"""Own jobs as a list, and made by hand with the ATS job chosen from all of the customer's."""
+"""A list of own jobs, and a form that makes one and links it to an ATS job of the customer."""
 
 import json
 from collections.abc import Mapping
@@ -20,11 +20,12 @@ from kombo_pipeline.backoffice.widgets.selection import address
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
-from kombo_pipeline.linking.statements import exposed_jobs
-from kombo_pipeline.own_jobs import held_withdrawals, importing, reading, statements
+from kombo_pipeline.linking.statements import ats_jobs, exposed_jobs
+from kombo_pipeline.linking.statements.ats_jobs import Integration, Job
+from kombo_pipeline.own_jobs import held_withdrawals, importing, listing, reading, statements
 from kombo_pipeline.own_jobs.files import BadRow
 from kombo_pipeline.own_jobs.reading import OwnJob
-from kombo_pipeline.vocabulary import NO_TARGET_REASONS, SOURCES
+from kombo_pipeline.vocabulary import LIFECYCLES, NO_TARGET_REASONS, SOURCES
 
 PAGE_SIZE: Final = 50
 MAX_CHARACTERS: Final = 2000
@@ -40,7 +41,7 @@ _MORE_FIELDS: Final = ("employment_type", "posted_at")
 
 
 class _RefusedError(ValueError):
-    """The form cannot be taken as it is; the message says what to change, `field` where."""
+    """The form cannot be saved. The message says what to change, `field` names the input to which that applies."""
 
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(reason)
@@ -55,8 +56,8 @@ def show(request: Request) -> Response:
     state = given["state"] if given["state"] in STATES else ""
     source = given["source"] if given["source"] in SOURCES else ""
     with rendering.warehouse(request) as conn:
-        known = exposed_jobs.integrations(conn, customer_id=None)
-        rows, total = statements.page(
+        known = ats_jobs.integrations(conn, customer_id=None)
+        rows, total = listing.page(
             conn,
             customer_id=given["customer"] or None,
             words=given["q"].split()[:12],
@@ -67,7 +68,7 @@ def show(request: Request) -> Response:
         )
         holds = held_withdrawals.waiting(conn, customer_id=given["customer"] or None)
     params = {"customer": given["customer"], "q": given["q"], "source": source, "state": state}
-    customers = {row["customer_id"]: row["name"] for row in known}
+    customers = {each.customer_id: each.name for each in known}
     return rendering.render(
         request,
         "own_jobs.html",
@@ -82,7 +83,7 @@ def show(request: Request) -> Response:
         sources=SOURCES,
         states=STATES,
         no_target=NO_TARGET_REASONS,
-        integrations=[row for row in known if row["customer_id"] == given["customer"]],
+        integrations=[each for each in known if each.customer_id == given["customer"]],
         may_change=request.state.viewer.may("reviewer"),
     )
 
@@ -91,18 +92,18 @@ def show(request: Request) -> Response:
 def new(request: Request) -> Response:
     """The form of a new own job; without JavaScript it also searches the ATS jobs."""
     with rendering.warehouse(request) as conn:
-        known = exposed_jobs.integrations(conn, customer_id=None)
+        known = ats_jobs.integrations(conn, customer_id=None)
         integration_id = request.query_params.get("integration")
         if not integration_id and len(known) != 1:
             return rendering.render(request, "picker_integrations.html", integrations=known, path_to="/own-jobs/new")
-        integration = visible_integration(request, conn, integration_id or known[0]["integration_id"])
+        integration = visible_integration(request, conn, integration_id or known[0].integration_id)
         given = {"kombo_job_id": request.query_params.get("job", "").replace("\0", "")}
         return _form(request, conn, integration, given)
 
 
 @needs("reviewer")
 def create(request: Request) -> Response:
-    """Search for the ATS job, or make the own job and link it; what was written in the form is never lost."""
+    """Search for the ATS job, or make the own job and link it. When it fails, the form keeps what was written."""
     form = request.state.form
     given = {name: _text(form.get(name)) for name in (*_FIELDS, *_MORE_FIELDS, "kombo_job_id", "q", "answer", "new_id")}
     with rendering.warehouse(request) as conn:
@@ -110,26 +111,26 @@ def create(request: Request) -> Response:
         if form.get("do") == "search":
             return _form(request, conn, integration, given)
         try:
-            notice = _create(conn, integration, given, by=request.state.viewer.name)
+            message = _create(conn, integration, given, by=request.state.viewer.name)
         except _RefusedError as error:
             conn.rollback()
             return _form(request, conn, integration, given, error=error)
-    return rendering.redirect(request, address("/own-jobs", customer=integration["customer_id"]), notice=notice)
+    return rendering.redirect(request, address("/own-jobs", customer=integration.customer_id), message=message)
 
 
 @needs("reviewer")
-def ats_jobs(request: Request) -> Response:
-    """What the dropdown offers while somebody types, as JSON."""
+def find_ats_jobs(request: Request) -> Response:
+    """Return the ATS jobs that the search list shows while somebody types, as JSON."""
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
-        found = search.find(conn, integration, request.query_params.get("q", ""))
-        rows = exposed_jobs.jobs(conn, integration["integration_id"], [row["kombo_job_id"] for row in found])
+        found = search.find(conn, integration.integration_id, request.query_params.get("q", ""))
+        rows = ats_jobs.jobs(conn, integration.integration_id, [row["kombo_job_id"] for row in found])
     return JSONResponse(
         [
             {
-                "id": row["kombo_job_id"],
-                "name": row["name"] or "Without a title",
-                "more": " · ".join(filter(None, (row["place"], row["department"], row["job_code"]))),
+                "id": row.kombo_job_id,
+                "name": row.name or "Without a title",
+                "more": " · ".join(filter(None, (row.place, row.department, row.job_code))),
                 "chips": [text for _, text in chips(row)],
             }
             for row in rows
@@ -139,7 +140,7 @@ def ats_jobs(request: Request) -> Response:
 
 @needs("reviewer")
 def withdraw(request: Request) -> Response:
-    """Take an own job out, or bring it back; its link follows in the same transaction."""
+    """Withdraw an own job, or bring it back. Its links are suspended or resumed in the same transaction."""
     form = request.state.form
     customer_id = rendering.visible_customer(request, form.get("customer"))
     own_job_id = form.get("own_job_id", "").replace("\0", "")
@@ -148,21 +149,21 @@ def withdraw(request: Request) -> Response:
         if not statements.set_withdrawn(conn, customer_id=customer_id, own_job_id=own_job_id, withdrawn=not is_back):
             raise HTTPException(404)
         links.follow_own_jobs(conn, customer_id)
-    told = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
+    state = "is back" if is_back else "is withdrawn; no application goes to its ATS job any more"
     back = rendering.local_path(form.get("back"), default=address("/own-jobs", customer=customer_id))
-    return rendering.redirect(request, back, notice=f"Own job {own_job_id} {told}.")
+    return rendering.redirect(request, back, message=f"Own job {own_job_id} {state}.")
 
 
 def _form(
     request: Request,
     conn: Connection,
-    integration: Mapping[str, Any],
+    integration: Integration,
     given: Mapping[str, str],
     *,
     error: _RefusedError | None = None,
 ) -> Response:
-    integration_id = integration["integration_id"]
-    found = search.find(conn, {"integration_id": integration_id}, given.get("q", ""))
+    integration_id = integration.integration_id
+    found = search.find(conn, integration_id, given.get("q", ""))
     ids = [row["kombo_job_id"] for row in found]
     chosen = given.get("kombo_job_id")
     listed = [chosen, *(job for job in ids if job != chosen)] if chosen else ids
@@ -172,7 +173,7 @@ def _form(
         status_code=422 if error else 200,
         integration=integration,
         given={**dict.fromkeys((*_FIELDS, *_MORE_FIELDS, "kombo_job_id", "q"), ""), **given},
-        rows=exposed_jobs.jobs(conn, integration_id, listed),
+        rows=ats_jobs.jobs(conn, integration_id, listed),
         has_searched=bool(given.get("q")),
         error=error,
         chips=chips,
@@ -182,9 +183,9 @@ def _form(
     )
 
 
-def _create(conn: Connection, integration: Mapping[str, Any], given: Mapping[str, str], *, by: str) -> str:
-    """Make the own job and its link; return in words what that did. Raises _RefusedError."""
-    customer_id, integration_id = integration["customer_id"], integration["integration_id"]
+def _create(conn: Connection, integration: Integration, given: Mapping[str, str], *, by: str) -> str:
+    """Make the own job and its link; return a message that says what was done. Raises _RefusedError."""
+    customer_id, integration_id = integration.customer_id, integration.integration_id
     job = _own_job(given)
     if statements.exists(conn, customer_id=customer_id, own_job_id=job.own_job_id):
         if not given["own_job_id"]:
@@ -194,10 +195,10 @@ def _create(conn: Connection, integration: Mapping[str, Any], given: Mapping[str
     kombo_job_id = given["kombo_job_id"]
     if not kombo_job_id:
         return f"Own job {job.own_job_id} is made. It is not linked; the next matching proposes ATS jobs for it."
-    row = next(iter(exposed_jobs.jobs(conn, integration_id, [kombo_job_id])), None)
+    row = next(iter(ats_jobs.jobs(conn, integration_id, [kombo_job_id])), None)
     if row is None:
         raise _RefusedError("The ATS job that was chosen is not there any more; choose another.", "q")
-    if row["publishable"] and not row["chosen_before"]:
+    if row.publishable and not row.was_ever_exposed:
         exposed_jobs.expose(conn, integration_id, [kombo_job_id], by=by, channel="manual")
     decisions.answer(
         conn,
@@ -214,15 +215,15 @@ def _create(conn: Connection, integration: Mapping[str, Any], given: Mapping[str
             on_screen={"candidates": [{"kombo_job_id": kombo_job_id}]},
         ),
     )
-    return f"Own job {job.own_job_id} is made and linked to {row['name'] or kombo_job_id}. {_what_follows(row)}"
+    return f"Own job {job.own_job_id} is made and linked to {row.name or kombo_job_id}. {_what_follows(row)}"
 
 
-def _what_follows(row: Mapping[str, Any]) -> str:
-    if row["lifecycle"] != "open":
-        return f"The link is suspended: the ATS job is {row['lifecycle'].replace('_', ' ')}."
-    if not row["publishable"]:
+def _what_follows(job: Job) -> str:
+    if job.lifecycle != "open":
+        return f"The link is suspended: the ATS job is {LIFECYCLES[job.lifecycle]}."
+    if not job.publishable:
         return "It is internal, confidential or of unknown visibility: no applications while that is so."
-    if row["chosen_before"] and not row["exposed_from"]:
+    if job.was_ever_exposed and not job.exposed_from:
         return "Its exposure was ended before, so there are no applications until it is exposed again in the picker."
     return "Applications can be created now."
 
@@ -254,6 +255,6 @@ routes: list[Route] = [
     Route("/own-jobs", show, methods=["GET"]),
     Route("/own-jobs/new", new, methods=["GET"]),
     Route("/own-jobs/new", create, methods=["POST"]),
-    Route("/own-jobs/ats-jobs", ats_jobs, methods=["GET"]),
+    Route("/own-jobs/ats-jobs", find_ats_jobs, methods=["GET"]),
     Route("/own-jobs/withdraw", withdraw, methods=["POST"]),
 ]

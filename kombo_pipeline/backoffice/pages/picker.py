@@ -1,7 +1,8 @@
-"""The job picker: a customer's ATS jobs as a table, which of them to expose, and the history of every choice."""
+"""The job picker: a table of a customer's ATS jobs, buttons that expose them, and the history of exposure."""
 
 import functools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ from kombo_pipeline.backoffice.widgets.exposure import (
 )
 from kombo_pipeline.backoffice.widgets.selection import Selection, address, read_selection
 from kombo_pipeline.db.connection import Connection
-from kombo_pipeline.linking.statements import exposed_jobs as statements
+from kombo_pipeline.linking.statements import ats_jobs, exposed_jobs, job_filter
+from kombo_pipeline.linking.statements.ats_jobs import Integration
 from kombo_pipeline.linking.statements.exposed_jobs import Action
 from kombo_pipeline.vocabulary import GONE
 
@@ -55,22 +57,22 @@ _COLUMNS: Final = (
 
 @needs("viewer", customers=True)
 def show(request: Request) -> Response:
-    """The table of an integration's jobs, or the integrations to choose from."""
+    """Show the jobs of an integration, or the integrations to choose from."""
     with rendering.warehouse(request) as conn:
-        known = statements.integrations(conn, customer_id=request.state.viewer.customer_id)
+        known = ats_jobs.integrations(conn, customer_id=request.state.viewer.customer_id)
         integration_id = request.query_params.get("integration")
         if not integration_id and len(known) != 1:
             return rendering.render(request, "picker_integrations.html", integrations=known, path_to="/picker")
-        integration = visible_integration(request, conn, integration_id or known[0]["integration_id"])
-        selection = read_selection(request.query_params, integration["integration_id"])
-        by_lifecycle, may_be_targets, exposed = statements.counts(conn, integration["integration_id"])
+        integration = visible_integration(request, conn, integration_id or known[0].integration_id)
+        selection = read_selection(request.query_params, integration.integration_id)
+        by_lifecycle, may_be_targets, exposed = ats_jobs.counts(conn, integration.integration_id)
         by_status = {
             status: sum(by_lifecycle.get(lifecycle, 0) for lifecycle in lifecycles)
-            for status, lifecycles in statements.STATUSES.items()
+            for status, lifecycles in job_filter.STATUSES.items()
         }
         ids, total, page = _page(conn, selection, by_status)
-        rows = statements.jobs(conn, integration["integration_id"], ids)
-        suggested = statements.suggestions(conn, integration["integration_id"])
+        rows = ats_jobs.jobs(conn, integration.integration_id, ids)
+        suggested = ats_jobs.suggestions(conn, integration.integration_id)
     return rendering.render(
         request,
         "picker.html",
@@ -90,7 +92,7 @@ def show(request: Request) -> Response:
         suggested=suggested,
         statuses=STATUS_WORDS,
         statuses_with_counts=[(name, f"{words} ({by_status[name]:,})") for name, words in STATUS_WORDS.items()],
-        named_integrations=[(row["integration_id"], f"{row['name']} ({row['tool'] or 'ATS'})") for row in known],
+        named_integrations=[(each.integration_id, f"{each.name} ({each.tool or 'ATS'})") for each in known],
         visibilities=VISIBILITY_WORDS,
         gone=GONE,
         may_choose=request.state.viewer.may("reviewer"),
@@ -98,10 +100,10 @@ def show(request: Request) -> Response:
 
 
 def _page(conn: Connection, selection: Selection, by_status: Mapping[str, int]) -> tuple[list[str], int, int]:
-    """The ids on the page, how many match, and the page: the first where the one asked for is beyond the end."""
+    """Return the ids on a page, how many jobs match, and the number of the page: 1 where the list ends before it."""
     wanted = selection.wanted
     for page in dict.fromkeys((selection.page, 1)):
-        ids, total = statements.page(
+        ids, total = job_filter.page(
             conn,
             wanted,
             sort=selection.sort,
@@ -121,54 +123,57 @@ def choose(request: Request) -> Response:
     form = request.state.form
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, form.get("integration"))
-        selection = read_selection(form, integration["integration_id"])
+        selection = read_selection(form, integration.integration_id)
         action, ids = _chosen(form)
         if not ids:
             back = selection.url(page=selection.page)
-            return rendering.redirect(request, back, notice="No job was ticked; nothing was changed.", kind="warning")
-        notice = act(
-            conn, integration["integration_id"], ids, action, by=request.state.viewer.name,
+            return rendering.redirect(request, back, message="No job was ticked; nothing was changed.", kind="warning")
+        message = act(
+            conn, integration.integration_id, ids, action, by=request.state.viewer.name,
             channel=channel(request, "picker"),
         )  # fmt: skip
-    return rendering.redirect(request, selection.url(page=selection.page), notice=notice)
+    return rendering.redirect(request, selection.url(page=selection.page), message=message)
 
 
 @needs("viewer", customers=True)
 def preview(request: Request) -> Response:
-    """What choosing all that match would do, to be confirmed."""
+    """Show what would be done with all jobs that match, and ask for a confirmation."""
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
-        selection = read_selection(request.query_params, integration["integration_id"])
+        selection = read_selection(request.query_params, integration.integration_id)
         return _preview(request, conn, integration, selection, _action(request.query_params.get("action")))
 
 
 @needs("reviewer", customers=True)
 def choose_all(request: Request) -> Response:
-    """Expose all jobs that match and may be application targets, or end all; asks anew when the set has changed."""
+    """Expose all jobs that match and may be application targets, or end the exposure of all that match.
+
+    When other jobs match than those that were confirmed, the page asks again.
+    """
     form = request.state.form
     action = _action(form.get("action"))
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, form.get("integration"))
-        selection = read_selection(form, integration["integration_id"])
-        if statements.preview(conn, selection.wanted, action).digest != form.get("digest"):
+        selection = read_selection(form, integration.integration_id)
+        if exposed_jobs.preview(conn, selection.wanted, action).digest != form.get("digest"):
             return _preview(request, conn, integration, selection, action, has_changed=True)
-        done = statements.choose_all(
+        done = exposed_jobs.choose_all(
             conn, selection.wanted, action, by=request.state.viewer.name, channel=channel(request, "picker")
         )
-    told = "exposed" if action == "expose" else "no longer exposed"
-    return rendering.redirect(request, selection.url(), notice=f"{jobs_in_words(done)} {told}.")
+    done_to_them = "exposed" if action == "expose" else "no longer exposed"
+    return rendering.redirect(request, selection.url(), message=f"{jobs_in_words(done)} {done_to_them}.")
 
 
 def _preview(
     request: Request,
     conn: Connection,
-    integration: Mapping[str, Any],
+    integration: Integration,
     selection: Selection,
     action: Action,
     *,
     has_changed: bool = False,
 ) -> Response:
-    seen = statements.preview(conn, selection.wanted, action)
+    seen = exposed_jobs.preview(conn, selection.wanted, action)
     return rendering.render(
         request,
         "picker_preview.html",
@@ -177,7 +182,7 @@ def _preview(
         selection=selection,
         action=action,
         preview=seen,
-        rows=statements.jobs(conn, integration["integration_id"], seen.first),
+        rows=ats_jobs.jobs(conn, integration.integration_id, seen.first),
         chips=chips,
         has_changed=has_changed,
         may_choose=request.state.viewer.may("reviewer"),
@@ -186,17 +191,17 @@ def _preview(
 
 @needs("viewer", customers=True)
 def history(request: Request) -> Response:
-    """Who chose what, when and through what: of one job, or of the whole integration."""
+    """Show who exposed jobs or ended that, when, and through which channel: of one job, or of the integration."""
     job_id = request.query_params.get("job", "").replace("\0", "") or None
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
-        integration_id = integration["integration_id"]
-        job = next(iter(statements.jobs(conn, integration_id, [job_id])), None) if job_id else None
+        integration_id = integration.integration_id
+        job = next(iter(ats_jobs.jobs(conn, integration_id, [job_id])), None) if job_id else None
         if job_id and job is None:
             raise HTTPException(404)
         before = _moment(request.query_params.get("before"))
-        events = statements.history(conn, integration_id, kombo_job_id=job_id, before=before, limit=PAGE_SIZE)
-        named = statements.jobs(conn, integration_id, sorted({job for event in events for job in event["ids"]}))
+        events = exposed_jobs.history(conn, integration_id, kombo_job_id=job_id, before=before, limit=PAGE_SIZE)
+        named = ats_jobs.jobs(conn, integration_id, sorted({job for event in events for job in event.ids}))
     return rendering.render(
         request,
         "picker_history.html",
@@ -204,10 +209,10 @@ def history(request: Request) -> Response:
         integration=integration,
         job=job,
         events=events,
-        jobs={row["kombo_job_id"]: row for row in named},
+        jobs={row.kombo_job_id: row for row in named},
         chips=chips,
         is_later_page=before is not None,
-        older=address("/picker/history", integration=integration_id, job=job_id, before=events[-1]["at"].isoformat())
+        older=address("/picker/history", integration=integration_id, job=job_id, before=events[-1].at.isoformat())
         if len(events) == PAGE_SIZE
         else None,
     )
@@ -215,23 +220,23 @@ def history(request: Request) -> Response:
 
 @needs("viewer", customers=True)
 def export(request: Request) -> Response:
-    """The jobs that match as CSV."""
+    """Send the jobs that match as a CSV file."""
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
-        selection = read_selection(request.query_params, integration["integration_id"])
+        selection = read_selection(request.query_params, integration.integration_id)
         return csv_response([*_COLUMNS, "own_jobs"], _export_rows(request, conn, selection), file_name="ats-jobs.csv")
 
 
 def _export_rows(request: Request, conn: Connection, selection: Selection) -> Iterator[list[Any]]:
-    for listed in statements.every_job(conn, selection.wanted):
-        for row in listed:
-            linked = "; ".join(link["own_job_id"] for link in row["links"])
-            row["exposed_by"] = chosen_by(request, row["exposed_by"])
-            yield [*(_told(row[name]) for name in _COLUMNS), linked]
+    for listed in job_filter.every_job(conn, selection.wanted):
+        for job in listed:
+            shown = replace(job, exposed_by=chosen_by(request, job.exposed_by))
+            linked = "; ".join(link.own_job_id for link in job.links)
+            yield [*(_cell(getattr(shown, name)) for name in _COLUMNS), linked]
 
 
 def _chosen(form: Any) -> tuple[Action, list[str]]:
-    """What to do and with which jobs: the button of one row speaks of that row alone."""
+    """Return what to do and with which jobs. The button of a row is for that row alone."""
     for action in _ACTIONS:
         if only := form.get(f"only_{action}"):
             return action, [only.replace("\0", "")]
@@ -257,7 +262,7 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def _told(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 

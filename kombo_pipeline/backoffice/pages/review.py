@@ -120,7 +120,7 @@ def answer(request: Request) -> Response:
             return _again(request, conn, view, signed, pending, error=error)
     except LookupError as error:
         raise HTTPException(404, str(error)) from None
-    return rendering.redirect(request, view.url(), notice=warning, kind="warning")
+    return rendering.redirect(request, view.url(), message=warning, kind="warning")
 
 
 @needs("reviewer")
@@ -134,10 +134,10 @@ def undo(request: Request) -> Response:
         undone = decisions.undo(conn, undone_by=request.state.viewer.name, **ids)
     back = rendering.local_path(str(form.get("back") or ""), default="")
     if not undone:
-        return rendering.redirect(request, back or "/review", notice="It was taken back before.", kind="warning")
+        return rendering.redirect(request, back or "/review", message="It was taken back before.", kind="warning")
     what = say([undone[-1]]) if len({each["own_job_id"] for each in undone}) == 1 else f"{len(undone)} answers"
     view = View.of(dict(parse_qsl(str(form.get("query", "")))))
-    return rendering.redirect(request, back or card_url(undone[0], view), notice=f"Taken back: {what}")
+    return rendering.redirect(request, back or card_url(undone[0], view), message=f"Taken back: {what}")
 
 
 def description(html: str | None) -> Markup:
@@ -193,7 +193,7 @@ def _render(
         "integrations": integrations_of(connections, view.queue.customer_id),
         "situation": None if card else _situation(request, conn, view),
         "sought": sought,
-        "results": search.find(conn, card.key, sought) if card and sought else [],
+        "results": search.find(conn, card.key["integration_id"], sought) if card and sought else [],
         "token": request.app.state.access.signer("card").dumps(card.to_sign(order=view.queue.order, query=query))
         if card
         else "",

@@ -1,7 +1,6 @@
-"""The search box of the review card: any job of the customer's ATS, by what a person has at hand."""
+"""The search box of the review card: it finds any job of the integration by title, place, code, id or address."""
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -18,26 +17,21 @@ LONGEST: Final = 500
 MAX_WORDS: Final = 12
 
 
-def find(conn: Connection, key: Mapping[str, str], text: str) -> list[dict[str, Any]]:
-    """Return the ATS jobs that a text names (title, place, code, id, pasted address), open ones first."""
+def find(conn: Connection, integration_id: str, text: str) -> list[dict[str, Any]]:
+    """Return the ATS jobs of an integration that a text names by title, place, code, id or address, open ones first."""
     text = text.replace("\x00", "").strip()[:LONGEST]
     if not text:
         return []
     named = OwnIdentity("", kombo_job_id=text, remote_id=text, job_code=text, post_url=text)
     words = [] if re.match(r"https?://", text, re.IGNORECASE) else text.split()[:MAX_WORDS]
-    return review_queue.search(conn, key["integration_id"], words=words, keys=own_keys([named])[""], limit=FOUND)
+    return review_queue.search(conn, integration_id, words=words, keys=own_keys([named])[""], limit=FOUND)
 
 
 @needs("viewer")
 def options(request: Request) -> Response:
-    """What the search box offers while somebody types: the options of its list."""
+    """Return the options that the search box shows while somebody types."""
     query = request.query_params
-    key = {
-        "customer_id": query.get("of", ""),
-        "integration_id": query.get("in", ""),
-        "own_job_id": query.get("own", ""),
-    }
     sought = query.get("q", "")
     with rendering.warehouse(request) as conn:
-        results = find(conn, key, sought)
+        results = find(conn, query.get("in", ""), sought)
     return rendering.render(request, "review_options.html", results=results, sought=sought)

@@ -1,4 +1,4 @@
-"""Signing in and out, and the door for customers that come by their link."""
+"""Signing in and out, and the address at which customers come in by their link."""
 
 import logging
 from collections.abc import Sequence
@@ -27,17 +27,20 @@ _TOO_OFTEN = "Too many wrong passwords. Wait {wait}, then try again."
 _NOT_ELSEWHERE = " A browser in which you signed in before need not wait."
 _BUSY = "Many people are signing in just now. Try again in a few seconds."
 MAX_IN_LINE: Final = 32
-"""Sign-ins that wait for their password to be checked; further ones are answered 503."""
+"""How many sign-ins may wait for their password to be checked; further ones get the response 503."""
 
 
 class Turns:
-    """One hash takes 64 MiB and several cores for some 50 ms: one stranger at a time, and one who is known."""
+    """Limits how many passwords are hashed at a time: one from a known browser, and one from any other.
+
+    A hash takes 64 MiB and several cores for some 50 ms.
+    """
 
     def __init__(self) -> None:
         self._limiters = {is_known: anyio.CapacityLimiter(1) for is_known in (False, True)}
 
     def of(self, *, is_known: bool) -> anyio.CapacityLimiter | None:
-        """Return what to wait for; None when too many wait already. Who waits holds no thread."""
+        """Return the limiter to wait for, without holding a thread; None when too many wait already."""
         limiter = self._limiters[is_known]
         return limiter if limiter.statistics().tasks_waiting < MAX_IN_LINE else None
 
@@ -50,7 +53,10 @@ def sign_in_link(conn: Connection, settings_url: str, user_name: str, *, lasts: 
 
 
 async def login(request: Request) -> Response:
-    """Show the form, or sign in with what it holds; without a session, the browser's word for its origin must do."""
+    """Show the form, or sign in with a password or a sign-in link.
+
+    Without a session there is no CSRF token: the headers of the browser must show that the form is ours.
+    """
     if request.app.state.access.proxy_header is not None:
         raise HTTPException(404)
     if request.method != "POST":
@@ -63,14 +69,14 @@ async def login(request: Request) -> Response:
 
 
 async def logout(request: Request) -> Response:
-    """End the session, or leave a customer's view; what else the browser holds stays."""
+    """End the session, or forget the customer's link; the other cookies of the browser stay."""
     access.refuse_other_sites(request)
     request.state.form = await _read_form(request)
     return await run_in_threadpool(_sign_out, request)
 
 
 async def _read_form(request: Request) -> FormData:
-    """The few short fields of a form that anybody may send."""
+    """Read a form that anybody may send: few fields, few bytes."""
     return await access.read_form(request, max_fields=_MAX_FIELDS, max_bytes=access.MAX_BYTES_OF_STRANGERS)
 
 
@@ -116,7 +122,7 @@ def _sign_in_by_link(request: Request) -> Response:
 
 
 async def _sign_in_by_password(request: Request) -> Response:
-    """Let in with a right password. Who tried too often is told so before anything is counted or hashed."""
+    """Sign in with a right password. After too many attempts nothing is counted or hashed any more."""
     name, password = (str(request.state.form.get(field, "")) for field in ("name", "password"))
     name = name.strip()
     budgets, is_known = attempts.budgets(request, name), attempts.is_known(request, name)
@@ -137,7 +143,7 @@ async def _sign_in_by_password(request: Request) -> Response:
 
 
 def _warn_of_unread_header(request: Request) -> None:
-    """Say once that all visitors may share a proxy's address: then each locks out the others."""
+    """Warn once that all visitors may share the address of a proxy, so that each can lock out all others."""
     state = request.app.state
     if "x-forwarded-for" in request.headers and not state.access.trusted_proxies and not state.warned_of_proxies:
         state.warned_of_proxies = True
@@ -153,15 +159,16 @@ def _wait(request: Request, budgets: Sequence[Budget]) -> timedelta | None:
 
 
 def _try(request: Request, budgets: Sequence[Budget], name: str, password: str) -> tuple[timedelta | None, bool]:
-    """How long to wait before this may be tried, and whether the password is right."""
+    """Return how long to wait before this may be tried (None: not at all), and whether the password is right."""
     with rendering.warehouse(request) as conn:
         wait = sign_in_attempts.count(conn, budgets)
         if wait is not None:
             conn.rollback()
             return wait, False
         user = users.user(conn, name) if "\x00" not in name else None
-    # Counted and committed, so that an end of the process forgives nothing. No connection is held meanwhile.
-    right = passwords.is_right(user["password_hash"] if user else None, password)
+    # The attempt is counted and committed, so that it counts although the process may end now. Hashing holds no
+    # connection.
+    right = passwords.is_right(user.password_hash if user else None, password)
     with rendering.warehouse(request) as conn:
         if right:
             sign_in_attempts.take_back(conn, budgets)

@@ -31,7 +31,7 @@ def decide(request: Request) -> Response:
     decision = str(request.state.form.get("decision", ""))
     if decision not in _DECISIONS:
         raise HTTPException(400, "Say whether to accept, to refuse or to undo")
-    carry_out, told = _DECISIONS[decision]
+    carry_out, message = _DECISIONS[decision]
     pair: dict[str, Any] = {
         "integration_id": integration_id,
         "predecessor_id": str(request.state.form.get("predecessor", "")),
@@ -44,8 +44,8 @@ def decide(request: Request) -> Response:
     except LookupError:
         raise HTTPException(404) from None
     except SuccessionError as error:
-        return rendering.redirect(request, back, notice=str(error), kind="warning")
-    return rendering.redirect(request, back, notice=told)
+        return rendering.redirect(request, back, message=str(error), kind="warning")
+    return rendering.redirect(request, back, message=message)
 
 
 routes: list[Route] = [Route("/integrations/{integration_id}/takeover", decide, methods=["POST"])]

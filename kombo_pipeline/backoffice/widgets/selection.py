@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from kombo_pipeline.linking.statements import exposed_jobs as statements
-from kombo_pipeline.linking.statements.exposed_jobs import Filter
+from kombo_pipeline.linking.statements import job_filter
+from kombo_pipeline.linking.statements.job_filter import Filter
 from kombo_pipeline.matching.addresses import canonical_url
 from kombo_pipeline.matching.identifiers import OwnIdentity, own_keys
 
@@ -17,30 +17,33 @@ _FLAGS: Final[Mapping[str, bool]] = {"yes": True, "no": False}
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What the address of the page says: which jobs, in which order, which page."""
+    """The jobs that the address of the page selects, their order, and the page of the list."""
 
     wanted: Filter
     params: Mapping[str, str]
-    """As they stand in the address, without what is said by leaving it out."""
+    """The parameters of the address that are understood; those with their default may be missing."""
     sort: str
     descending: bool
     page: int
 
     def url(self, path: str = "/picker", **changes: Any) -> str:
-        """The address of `path` with this selection; None takes a parameter away. Another page stays one's own."""
+        """Return the address of `path` with this selection and changed parameters; None removes a parameter.
+
+        The page number is removed unless `changes` has it, because another selection has other pages.
+        """
         params = {**self.params, **changes}
         if "page" not in changes:
             params.pop("page", None)
         return address(path, **params)
 
     def sort_url(self, sort: str) -> str:
-        """The address that sorts by `sort`, or turns the order round."""
+        """Return the address that sorts by `sort`, or reverses the order if the list is sorted by it already."""
         ascending = self.descending if sort == self.sort else sort != "opened"
         return self.url(sort=sort, order="asc" if ascending else "desc")
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether anything but the status is filtered by."""
+        """Whether there is a filter beside the status."""
         return not self.wanted.is_status_alone
 
 
@@ -50,7 +53,7 @@ def address(path: str, **params: Any) -> str:
 
 
 def read_selection(given: Mapping[str, Any], integration_id: str) -> Selection:
-    """Read the parameters of an address or the fields of a form; what is not understood is left out."""
+    """Read the parameters of an address, or the fields of a form. Unknown values count as not given."""
     params = {"integration": integration_id}
     for name in ("q", "status", "place", "department", "visibility", "exposed", "linked", "sort", "order", "page"):
         value = given.get(name, "")
@@ -59,11 +62,11 @@ def read_selection(given: Mapping[str, Any], integration_id: str) -> Selection:
         if text:
             params[name] = text
     for name, known in (
-        ("status", statements.STATUSES),
-        ("visibility", statements.VISIBILITIES),
+        ("status", job_filter.STATUSES),
+        ("visibility", job_filter.VISIBILITIES),
         ("exposed", _FLAGS),
         ("linked", _FLAGS),
-        ("sort", statements.SORTS),
+        ("sort", job_filter.SORTS),
         ("order", ("asc", "desc")),
     ):
         if params.get(name) not in known:

@@ -474,7 +474,7 @@ def test_the_buttons_start_a_run_of_the_partition_in_dagster_and_no_second_one_w
             runs[name] = started.headers["location"].rpartition("=")[2]
             assert f'href="{webserver}/runs/{runs[name]}"' in page
         again = client.submit(path(customers["healthy"]) + "/fetch", full="1")
-        assert "is in flight already" in client.get(again.headers["location"]).text
+        assert "is under way already" in client.get(again.headers["location"]).text
         assert again.headers["location"].endswith(runs["healthy"])
     asked = httpx.post(
         f"{webserver}/graphql",
@@ -531,7 +531,7 @@ def test_the_figures_of_links_are_those_of_the_funnel_that_analysts_read(
         for row in told:
             mine = counted[row["integration_id"]]
             assert mine == overview.funnels(conn, row["integration_id"])[row["integration_id"]]
-            assert mine["linked"] == row["linked_by_identifier"] + row["linked_by_person"]
+            assert mine.linked == row["linked_by_identifier"] + row["linked_by_person"]
             assert waiting[row["integration_id"]] == row["waiting_for_review"]
             for name in ("own_jobs", "suspended", "application_targets"):
-                assert mine[name] == row[name], name
+                assert getattr(mine, name) == row[name], name

@@ -82,7 +82,7 @@ def test_an_own_job_by_hand_is_linked_from_the_dropdown_and_becomes_a_target(
         assert targets(conn) == {(made["own_job_id"], "k2")}
         link = conn.execute("select method, confirmed_by from core.job_links where state = 'active'").fetchone()
         assert link == {"method": "search", "confirmed_by": "reviewer"}
-        assert [(row["who"], row["channel"]) for row in exposed_jobs.history(conn, HERE)] == [("reviewer", "manual")]
+        assert [(row.who, row.channel) for row in exposed_jobs.history(conn, HERE)] == [("reviewer", "manual")]
 
 
 def test_the_dropdown_can_be_clicked_closed_and_finds_hostile_titles(page_as: PageAs) -> None:
