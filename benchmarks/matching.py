@@ -25,8 +25,8 @@ from rapidfuzz import fuzz, process
 
 from benchmarks import lab
 from kombo_pipeline.matching import evaluate
-from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.evaluate import Customer
+from kombo_pipeline.matching.job_features import JobText
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
 
 SETS = ("real", "varied")

@@ -21,13 +21,13 @@ from pathlib import Path
 
 from benchmarks import lab
 from kombo_pipeline.matching import evaluate
-from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.evaluate import Customer
+from kombo_pipeline.matching.job_features import JobText
 from kombo_pipeline.matching.languages import languages_of
 from kombo_pipeline.matching.objections import Side, objections
 from kombo_pipeline.matching.places import read_place
 from kombo_pipeline.matching.titles import read_title
-from kombo_pipeline.matching.vocabulary import LEVELS
+from kombo_pipeline.matching.word_lists import LEVELS
 
 SETS = ("real", "varied")
 Pair = tuple[JobText, JobText]

@@ -1,9 +1,9 @@
-"""Learn the matcher's weights from the visible labelled sets, and say how they carry over to other customers.
+"""Learn the matcher's weights from the labelled sets, and measure them on customers that they have not seen.
 
     python -m benchmarks.train_matcher --data ../shared/data [--write]
 
-Each set is learned from as it is and with nothing but its titles left, for jobs of which no more is known.
-Deterministic. Without --write the weights file is left alone and only the figures are printed. Two figures a set:
+Each set is used twice: as it is, and title-only, with all other fields removed.
+Deterministic. Without --write the weights file is left alone and only the figures are printed. Two lines a set:
 in-sample (the weights as they are stored, on what they were learned from) and leave-customers-out (five
 folds by customer; each fold's weights and calibration have seen none of its customers).
 """
@@ -12,7 +12,7 @@ import argparse
 import math
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -22,8 +22,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # sums in one order: equal d
 import numpy as np
 from scipy.optimize import minimize
 
-from kombo_pipeline.matching import evaluate, features, scoring
-from kombo_pipeline.matching.columns import Rarity
+from kombo_pipeline.matching import evaluate, pair_features, scoring
+from kombo_pipeline.matching.evaluate import Customer
+from kombo_pipeline.matching.job_features import Idf, JobText
 from kombo_pipeline.matching.retrieval import Index, read_own
 from kombo_pipeline.matching.titles import read_title, stem
 
@@ -32,7 +33,7 @@ SETS = ("real", "varied")
 IMPORTANCE = {"real": 6.0, "varied": 1.0}
 RIDGE = 10.0
 FOLDS = 5
-COMMON_FROM = 40  # a word in fewer titles has the default rarity
+COMMON_FROM = 40  # a word in fewer titles has the default IDF
 RARE = 20
 
 
@@ -58,31 +59,31 @@ class Labelled:
         )  # fmt: skip
 
 
-def count_words(data: Path) -> Rarity:
-    """How rare words are in public job titles."""
+def count_words(data: Path) -> Idf:
+    """Return the IDF of the words of all ATS titles in the data."""
     titles, seen = 0, Counter[str]()
     for name in ("title_pairs_real_ats", "title_pairs_varied_ats", "scale_ats_100k"):
         for row in evaluate._rows(data / f"{name}.csv.gz", "ats_id"):
             titles += 1
             seen.update({stem(word) for word in read_title(row["title"]).words})
     common = {word: round(math.log(titles / count), 1) for word, count in seen.items() if count >= COMMON_FROM}
-    return Rarity(round(math.log(titles / RARE), 1), common)
+    return Idf(round(math.log(titles / RARE), 1), common)
 
 
-def read(data: Path, name: str, rarity: Rarity, *, titles_alone: bool = False) -> Labelled:
+def read(data: Path, name: str, idf: Idf, *, title_only: bool = False) -> Labelled:
     pairs, own_rows, right, none, fold, gold = [], [], [], [], [], []
     before = 0
     files = data / f"title_pairs_{name}_ats.csv.gz", data / f"title_pairs_{name}_own.csv.gz"
     customers = evaluate.read_customers(*files)
-    for customer in map(evaluate.titles_alone, customers) if titles_alone else customers:
-        index = Index.build(customer.ats, customer=customer.name, rarity=rarity)
+    for customer in map(without_fields, customers) if title_only else customers:
+        index = Index.build(customer.ats, customer=customer.name, idf=idf)
         own = read_own(customer.own, index)
         rows, ats_rows, cosine = index.shortlist(own)
-        found = features.pair_features(own, index.columns, rows, ats_rows, cosine)
+        found = pair_features.pair_features(own, index.features, rows, ats_rows, cosine)
         pairs.append(found)
         own_rows.append(rows + before)
-        none.append(features.none_features(own, rows, found))
-        ids = np.array([job.id for job in index.columns.jobs], dtype=object)
+        none.append(pair_features.none_features(own, rows, found))
+        ids = np.array([job.id for job in index.features.jobs], dtype=object)
         right.append(ids[ats_rows] == np.array(customer.gold, dtype=object)[rows])
         fold += [crc32(customer.name.encode()) % FOLDS] * len(own)
         gold += customer.gold
@@ -91,6 +92,12 @@ def read(data: Path, name: str, rarity: Rarity, *, titles_alone: bool = False) -
         np.vstack(pairs), np.concatenate(own_rows), np.concatenate(right).astype(bool), np.vstack(none),
         np.array(fold), np.full(before, IMPORTANCE[name]), gold, np.array([bool(each) for each in gold]),
     )  # fmt: skip
+
+
+def without_fields(customer: Customer) -> Customer:
+    """Return the customer with title-only jobs: everything but ids and titles is removed."""
+    ats, own = ([JobText(job.id, job.title) for job in jobs] for jobs in (customer.ats, customer.own))
+    return replace(customer, ats=ats, own=own)
 
 
 def joined(sets: list[Labelled]) -> Labelled:
@@ -105,13 +112,13 @@ def joined(sets: list[Labelled]) -> Labelled:
 
 
 def fit_both(data: Labelled) -> tuple[Any, Any]:
-    """The weights of titles alone and those of all other features; either are without effect on the other's jobs."""
-    alone = data.none[:, features.NONE_NAMES.index("alone")] > 0
+    """Return the sum of two fits, of title-only jobs and of all others; no feature is non-zero in both."""
+    alone = data.none[:, pair_features.NONE_NAMES.index("alone")] > 0
     return tuple(map(sum, zip(fit(data.of(alone)), fit(data.of(~alone)), strict=True)))  # type: ignore[return-value]
 
 
 def fit(data: Labelled) -> tuple[Any, Any]:
-    """The conditional logit, with a ridge on standardised features."""
+    """Fit the conditional logit, with a ridge penalty on standardised features."""
     jobs = len(data.none)
     scale, none_scale = (_or_one(columns.std(0)) for columns in (data.pairs, data.none))
     pairs, none = data.pairs / scale, data.none / none_scale
@@ -148,10 +155,10 @@ def predict(data: Labelled, weights: tuple[Any, Any]) -> tuple[Any, Any]:
 
 
 def fit_calibration(data: Labelled, likely: Any) -> Any:
-    """Logistic regression of 'the first candidate is right' on what cross-fitting said of it."""
+    """Fit the calibration: logistic regression of "the first candidate is right" on its cross-fitted probability."""
     first = firsts(data, likely)
     clipped = np.clip(likely[first], 1e-9, 1 - 1e-9)
-    columns = scoring.calibration_columns(np.log(clipped / (1 - clipped)), scoring.known(data.pairs[first]))
+    columns = scoring.calibration_matrix(np.log(clipped / (1 - clipped)), scoring.calibration_groups(data.pairs[first]))
     right, weight = data.right[first], data.importance[data.own_rows[first]]
 
     def loss(weights: Any) -> tuple[float, Any]:
@@ -164,7 +171,7 @@ def fit_calibration(data: Labelled, likely: Any) -> Any:
 
 
 def firsts(data: Labelled, likely: Any) -> Any:
-    """The best pair of every own job that has any."""
+    """Return the best pair of each own job that has candidates."""
     order = np.lexsort((-likely, data.own_rows))
     return order[np.flatnonzero(np.r_[True, np.diff(data.own_rows[order]) > 0])]
 
@@ -193,9 +200,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    rarity = count_words(arguments.data)
-    sets = {name: read(arguments.data, name, rarity) for name in SETS}
-    sets |= {f"{name}, titles alone": read(arguments.data, name, rarity, titles_alone=True) for name in SETS}
+    idf = count_words(arguments.data)
+    sets = {name: read(arguments.data, name, idf) for name in SETS}
+    sets |= {f"{name}, titles alone": read(arguments.data, name, idf, title_only=True) for name in SETS}
     everything = joined(list(sets.values()))
     likely, none = np.zeros(len(everything.own_rows)), np.zeros(len(everything.none))
     for fold in range(FOLDS):
@@ -207,7 +214,9 @@ def main() -> None:
         held = everything.fold == fold
         pairs = held[everything.own_rows]
         calibration = fit_calibration(everything.of(~held), likely[~pairs])
-        confidence[pairs] = scoring.calibrated(likely[pairs], scoring.known(everything.pairs[pairs]), calibration)
+        confidence[pairs] = scoring.calibrated(
+            likely[pairs], scoring.calibration_groups(everything.pairs[pairs]), calibration
+        )
     calibration = fit_calibration(everything, likely)
     weights = fit_both(everything)
     pairs_before = jobs_before = 0
@@ -217,9 +226,9 @@ def main() -> None:
         pairs_before, jobs_before = pairs.stop, jobs.stop
         figures(f"{name} leave-customers-out", data, likely[pairs], none[jobs], confidence[pairs])
         inside, inside_none = predict(data, weights)
-        sure = scoring.calibrated(inside, scoring.known(data.pairs), calibration)
+        sure = scoring.calibrated(inside, scoring.calibration_groups(data.pairs), calibration)
         figures(f"{name} in-sample", data, inside, inside_none, sure)
-    text = scoring.Weights(weights[0], weights[1], calibration, rarity).to_json()
+    text = scoring.Weights(weights[0], weights[1], calibration, idf).to_json()
     if arguments.write:
         Path(scoring.__file__).with_name("weights.json").write_text(text, encoding="utf-8")
 

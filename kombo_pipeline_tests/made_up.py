@@ -26,6 +26,8 @@ MOST_VALUES = 300
 """Of one argument."""
 MOST_WORDS = 60
 """Of one module."""
+NAMING = frozenset({"table", "columns", "values"})
+"""Arguments that name tables and columns."""
 CONNECTIONS = (psycopg.Connection, psycopg.AsyncConnection, sa.Connection)
 SIMPLE: Mapping[Any, list[Any]] = {
     str: [MADE_UP],
@@ -160,7 +162,7 @@ def calls(function: Callable[..., Any], conn: PreparingConnection, depth: int = 
 
     Those that it needs, each with its plainest value; the same with each other value of one argument; and as much again
     with all that it takes, in place of its own defaults, and with the last word of each Literal. Arguments called
-    `table` and `columns` name what core has.
+    `table`, `columns` and `values` name what core has.
     """
     given = hints(function)
     choices = {name: values(hint, conn, depth)[:MOST_VALUES] for name, hint in given.items()}
@@ -173,10 +175,11 @@ def calls(function: Callable[..., Any], conn: PreparingConnection, depth: int = 
         yield start
         for name, found in choices.items():
             yield from (start | {name: value} for value in found if name not in start or value is not start[name])
-    if given.keys() & {"table", "columns"}:
+    if not NAMING.isdisjoint(given):
         for table, columns in conn.tables.items():
-            yield plain | {name: value for name, value in (("table", table), ("columns", columns)) if name in given}
-        if "table" not in given:
+            named = {"table": table, "columns": columns, "values": dict.fromkeys(columns, MADE_UP)}
+            yield plain | {name: value for name, value in named.items() if name in given}
+        if "columns" in given and "table" not in given:
             names = {name for columns in conn.tables.values() for name in columns}
             yield from (plain | {"columns": [name]} for name in sorted(names))
 

@@ -22,8 +22,8 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 import kombo_pipeline
-from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.evidence import explain
+from kombo_pipeline.matching.job_features import JobText
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline_tests.hostile_texts import MOST_SECONDS, SIZE, attacks, hostile_texts, seconds_of
 from kombo_pipeline_tests.own_jobs.lists import rows
@@ -40,7 +40,6 @@ STORED: Final = 3_980
 """With what stands before and after it an address of this length is still read."""
 NOT_FROM_OUTSIDE: Final = {
     "linking.pasted.ask_kombo": "asks Kombo for what read_lines has read",
-    "matching.addresses.understands": "compares an address with a row of our own table",
 }
 """Functions that take texts of this repository, or that others have read."""
 ROWS: Final = ("own_jobs.json_lists.json_lines",)

@@ -25,7 +25,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from kombo_pipeline.db.connection import SESSION
-from kombo_pipeline_tests.made_up import call, calls, has_nothing, makes_sql, takes_connection, words_of
+from kombo_pipeline_tests.made_up import NAMING, call, calls, has_nothing, makes_sql, takes_connection, words_of
 from kombo_pipeline_tests.sql_preparing import PreparingConnection, Record, Rows
 from kombo_pipeline_tests.sql_texts import Module, Text, modules
 
@@ -88,7 +88,7 @@ def drive(module: ModuleType, conn: PreparingConnection) -> None:
     for hinted, given in functions(module, conn):
         for arguments in calls(hinted, conn):
             conn.is_empty = any(map(has_nothing, arguments.values()))
-            conn.is_guess = bool(conn.words) or not arguments.keys().isdisjoint({"table", "columns"})
+            conn.is_guess = bool(conn.words) or not NAMING.isdisjoint(arguments)
             for rows in get_args(Rows)[: 1 if conn.is_guess else None]:
                 with conn.driving(rows):
                     call(given, arguments)

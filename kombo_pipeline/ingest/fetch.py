@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -117,13 +117,9 @@ def land_fetch(
             if chosen.kind == "full":
                 _ask_for_absent_jobs(conn, kombo, integration_id, fetch_id, page_number=page.number + 1)
         except KomboError as error:
-            conn.rollback()
-            if is_new and _is_unknown(error):
-                integrations.unregister(conn, integration_id)
-                conn.commit()
-            elif _note_failure(conn, integration_id, fetch_id, error, lease) == "waiting":
-                return Landed("waiting", fetch_id, chosen.kind, str(error), log_url=error.log_url)
-            raise
+            if not _is_first_sync_awaited(conn, integration_id, fetch_id, error, lease, is_new=is_new):
+                raise
+            return Landed("waiting", fetch_id, chosen.kind, str(error), log_url=error.log_url)
         except Exception as error:
             _abandon(conn, fetch_id, error)
             raise
@@ -132,16 +128,8 @@ def land_fetch(
         lease.confirm(conn)
         conn.commit()
     assert fetch is not None
-    return Landed(
-        "landed",
-        fetch_id,
-        chosen.kind,
-        chosen.why,
-        chosen.updated_after,
-        pages=fetch.pages,
-        records=fetch.records,
-        details_error=integration.details_error,
-    )
+    landed = Landed("landed", fetch_id, chosen.kind, chosen.why, chosen.updated_after)
+    return replace(landed, pages=fetch.pages, records=fetch.records, details_error=integration.details_error)
 
 
 def land_records(conn: Connection, integration_id: str, records: Sequence[bytes]) -> int:
@@ -290,9 +278,15 @@ def _abandon(conn: Connection, fetch_id: int, error: Exception) -> None:
         conn.commit()
 
 
-def _note_failure(
-    conn: Connection, integration_id: str, fetch_id: int, error: KomboError, lease: leases.Held
-) -> FetchStatus:
+def _is_first_sync_awaited(
+    conn: Connection, integration_id: str, fetch_id: int, error: KomboError, lease: leases.Held, *, is_new: bool
+) -> bool:
+    """Note a failed fetch, and forget a new id that Kombo does not know; return whether it only came too early."""
+    conn.rollback()
+    if is_new and _is_unknown(error):
+        integrations.unregister(conn, integration_id)
+        conn.commit()
+        return False
     status: FetchStatus = "refused" if isinstance(error, KomboRefused) else "unavailable"
     if isinstance(error, KomboNotReady):
         status = "waiting"
@@ -305,4 +299,4 @@ def _note_failure(
     health.diagnose_and_store(conn, integration_id, fetch_error_by=error.who_must_act)
     lease.confirm(conn)
     conn.commit()
-    return status
+    return status == "waiting"

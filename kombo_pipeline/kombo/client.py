@@ -19,6 +19,8 @@ import httpx
 import msgspec
 import tenacity
 
+from kombo_pipeline import certificates
+from kombo_pipeline.kombo import retries
 from kombo_pipeline.kombo.details import IntegrationDetails
 from kombo_pipeline.kombo.errors import (
     KomboError,
@@ -29,16 +31,8 @@ from kombo_pipeline.kombo.errors import (
     seconds,
 )
 from kombo_pipeline.kombo.filters import batches, filled, identity_of, timestamp
-from kombo_pipeline.kombo.patience import (
-    LAST_ATTEMPT,
-    MAX_RETRY_WAIT,
-    Lines,
-    Patience,
-    error_of,
-    pause_before_retry,
-    within,
-)
-from kombo_pipeline.kombo.responses import MAX_BYTES, Answer, Page, first_record_id
+from kombo_pipeline.kombo.responses import MAX_BYTES, Page, Response, first_record_id
+from kombo_pipeline.kombo.retries import LAST_ATTEMPT, OpenConnections, TimeBudget
 from kombo_pipeline.kombo.webhooks import valid_integration_id
 
 log = logging.getLogger(__name__)
@@ -48,28 +42,27 @@ PAGE_SIZE = 250
 """Kombo's maximum; the guide asks for few calls with large pages."""
 MAX_PAGES = 10_000
 MAX_RESPONSE_SECONDS = 300.0
-"""Against an answer that trickles and so never trips the read time-out."""
+"""Seconds for a whole response: one that arrives byte by byte never reaches the read time-out."""
 DETAILS_SECONDS = 20.0
-"""How long the details of an integration may be waited for in all: its jobs are fetched without them too."""
+"""Seconds to wait for the details of an integration, retries included. Jobs are fetched without them too."""
 TIMEOUT = httpx.Timeout(connect=5, read=60, write=10, pool=5)
 
 _MAX_CURSOR_LENGTH = 4000
 
 
 def utc_now() -> datetime:
-    """This machine's clock, aware, UTC."""
+    """Return the time of this machine, aware, in UTC."""
     return datetime.now(UTC)
 
 
 class Kombo:
     """A connection to Kombo's API for the length of one run; use it as a context manager.
 
-    `api_url` ends in the version (`https://api.kombo.dev/v1`). A call that may pass by itself is tried
-    `max_attempts` times. `max_total_wait` is how many seconds Kombo may cost in vain, in one call, in one
-    traversal and in all calls of the run together: the time that failed requests hang counts as much as the
-    sleeps between them; what answers that came have taken does not. `sleep` takes seconds; without one, a
-    wait ends at once when the traversal it belongs to is closed. Raises ValueError for a URL or a key that
-    cannot be sent.
+    `api_url` ends in the version (`https://api.kombo.dev/v1`). A call whose error is retryable is tried
+    `max_attempts` times. `max_total_wait` limits the seconds that pauses and failed requests may take, in one
+    call, in one traversal, and in all calls of the run together; successful requests do not count. `sleep` takes
+    seconds; without one, a pause ends at once when its traversal is closed. Raises ValueError for a URL or a key
+    that cannot be sent.
     """
 
     def __init__(
@@ -96,11 +89,11 @@ class Kombo:
         self._max_total_wait = max_total_wait
         self._sleep = sleep
         self.requests = 0
-        """How many were sent, attempts that failed among them."""
-        self._budget_resets_at = 0.0
+        """Number of requests sent, failed attempts included."""
+        self._rate_limit_resets_at = 0.0
         self._timeout = timeout
-        self._run = Patience(max_total_wait)
-        self._lines = Lines()
+        self._run_budget = TimeBudget(max_total_wait)
+        self._connections = OpenConnections()
         self._http = httpx.Client(
             base_url=url,
             headers={
@@ -112,6 +105,7 @@ class Kombo:
             follow_redirects=False,
             # The environment's proxy and CA bundle are how many companies reach the internet (httpx does not
             # read .netrc by itself), but no proxy reaches a sandbox on this machine.
+            verify=certificates.trusted(),
             trust_env=url.host not in {"localhost", "127.0.0.1", "::1"},
         )
 
@@ -122,14 +116,14 @@ class Kombo:
         self.close()
 
     def close(self) -> None:
-        """Give back the connections; the client is of no use afterwards."""
+        """Close the connections; the client cannot be used afterwards."""
         self._http.close()
 
     def job_pages(self, integration_id: str, *, updated_after: datetime | None = None) -> Generator[Page, None, None]:
-        """Every page of the integration's jobs, of every status and deleted ones too, in Kombo's order.
+        """Yield every page of the integration's jobs, of every status and deleted ones too, in Kombo's order.
 
         With `updated_after` (aware), only jobs that changed since, themselves or in nested data. There is no
-        status filter, for it would hide closures. The same job may come twice. The next page is fetched while
+        status filter, because it would hide closures. The same job may come twice. The next page is fetched while
         the caller handles this one; close the generator to stop early.
         """
         params = {"updated_after": timestamp(updated_after)} if updated_after else {}
@@ -145,11 +139,11 @@ class Kombo:
         post_urls: Sequence[str] = (),
         name_contains: str | None = None,
     ) -> list[msgspec.Raw]:
-        """The jobs that any of the identifiers names, once each, deleted ones too.
+        """Return the jobs that match any of the identifiers, once each, deleted ones too.
 
-        One request per kind of identifier and batch, since Kombo ANDs different filters. An empty answer is
-        no proof of absence: for a tool that does not provide the field, Kombo filters everything out
-        (`ignore_unsupported_filters` would instead answer with every job there is). Raises ValueError for a
+        One request per kind of identifier and batch, since Kombo ANDs different filters. An empty result does
+        not prove that there is no such job: for a tool that does not provide the field, Kombo returns no jobs
+        (with `ignore_unsupported_filters` it would return all of them). Raises ValueError for a
         blank value, and for a comma in an id or a code, which Kombo would read as two values.
         """
         _checked(integration_id)
@@ -160,38 +154,38 @@ class Kombo:
         if name_contains is not None:
             queries.append({"name_contains": filled(name_contains)})
         found: dict[str | bytes, msgspec.Raw] = {}
-        patience = Patience(self._max_total_wait)
+        budget = TimeBudget(self._max_total_wait)
         for query in queries:
-            with closing(self._traverse(integration_id, query, patience)) as pages:
+            with closing(self._traverse(integration_id, query, budget)) as pages:
                 for page in pages:
-                    # Copied, lest a handful of jobs keeps whole pages in memory.
+                    # Copied, so that a few jobs do not keep whole pages in memory.
                     found |= {identity_of(record): record.copy() for record in page.records}
         return list(found.values())
 
     def integration(self, integration_id: str) -> IntegrationDetails:
-        """State and owner of an integration, also before its first sync has finished.
+        """Return state and owner of an integration, also before its first sync has finished.
 
-        Fails within DETAILS_SECONDS. An answer of another shape is not asked for again, and an odd field in
-        it costs that field alone.
+        Fails within DETAILS_SECONDS. A response of another shape is not requested again. An unreadable field is
+        left out; the others are returned.
         """
         path = f"/integrations/{quote(_checked(integration_id), safe=':')}"
-        patience = Patience(min(DETAILS_SECONDS, self._max_total_wait))
+        budget = TimeBudget(min(DETAILS_SECONDS, self._max_total_wait))
         request = _Request("GET", path, integration_id)
-        return self._call(request, lambda answer: IntegrationDetails.of(answer, integration_id), patience)
+        return self._call(request, lambda response: IntegrationDetails.of(response, integration_id), budget)
 
     def _traverse(
-        self, integration_id: str, params: Mapping[str, str], patience: Patience | None = None
+        self, integration_id: str, params: Mapping[str, str], budget: TimeBudget | None = None
     ) -> Generator[Page, None, None]:
-        """The pages of a query. An answer above our limit makes it begin again, with pages half as large.
+        """Yield the pages of a query. After a response above our limit, start again with pages half as large.
 
-        Whether a cursor outlives a change of the page size is not documented. So the same records may come
-        once more, under page numbers that go on.
+        Kombo does not document whether a cursor stays valid with another page size, so the query starts from the
+        beginning. The same records then come again; the page numbers continue.
         """
-        patience = patience or Patience(self._max_total_wait)
+        budget = budget or TimeBudget(self._max_total_wait)
         number, size = 1, PAGE_SIZE
         while True:
             try:
-                for page in self._pages(integration_id, params, size, number, patience):
+                for page in self._pages(integration_id, params, size, number, budget):
                     yield page
                     number = page.number + 1
                 return
@@ -206,7 +200,7 @@ class Kombo:
                 log.warning("Integration %s: %s; asked for again, %d jobs a page", integration_id, error.message, size)
 
     def _pages(
-        self, integration_id: str, params: Mapping[str, str], size: int, first: int, patience: Patience
+        self, integration_id: str, params: Mapping[str, str], size: int, first: int, budget: TimeBudget
     ) -> Generator[Page, None, None]:
         closed = threading.Event()
         seen: set[str] = set()
@@ -229,11 +223,13 @@ class Kombo:
             request = _Request("GET", "/ats/jobs", integration_id, headers=scope, params=query)
 
             def ask() -> Page:
-                return self._call(request, lambda a: Page.of(a, number=number, cursor=cursor), patience, closed)
+                return self._call(
+                    request, lambda response: Page.of(response, number=number, cursor=cursor), budget, closed
+                )
 
             page = ask()
             if _is_blank(page.next_cursor):
-                # Nothing can be asked for with it. Kombo's own SDK takes it for the end; a slip is not repeated.
+                # A blank cursor cannot be sent. Ask once more; Kombo's own SDK takes it as the end.
                 page = ask()
             if _is_blank(page.next_cursor):
                 log.warning("Integration %s: the cursor after page %d is blank: the end", integration_id, number)
@@ -257,24 +253,24 @@ class Kombo:
     def _call(
         self,
         request: "_Request",
-        read: Callable[[Answer], T],
-        patience: Patience,
+        read: Callable[[Response], T],
+        budget: TimeBudget,
         closed: threading.Event | None = None,
     ) -> T:
-        """Ask until an answer can be read, as long as asking again may help and patience lasts."""
+        """Send a request until its response can be read; stop when a retry cannot help or the budget is used up."""
         closed = closed or threading.Event()
         sleep = self._sleep or tenacity.sleep_using_event(closed)
-        call = Patience(min(patience.left, self._run.left))
+        call = TimeBudget(min(budget.left, self._run_budget.left))
         if call.left <= 0:
-            reason = f"Kombo has failed for as long as it is waited for ({self._max_total_wait:.0f} s)"
+            reason = f"pauses and failed requests have reached the limit of {self._max_total_wait:.0f} s"
             raise KomboUnavailable(reason, integration_id=request.integration_id)
 
         def pause(seconds: float) -> None:
             began = time.monotonic()
             sleep(seconds)
             call.left -= seconds
-            patience.left -= seconds
-            self._run.left -= time.monotonic() - began
+            budget.left -= seconds
+            self._run_budget.left -= time.monotonic() - began
 
         def attempt() -> T:
             self._keep_pace(request, call, sleep)
@@ -285,7 +281,7 @@ class Kombo:
                 return read(self._exchange(request, closed, max(call.left, LAST_ATTEMPT)))
             except KomboError as error:
                 hung = time.monotonic() - began
-                for each in (call, patience, self._run):
+                for each in (call, budget, self._run_budget):
                     each.left -= hung
                 if isinstance(error, KomboProtocolError):
                     error.integration_id = request.integration_id
@@ -298,12 +294,12 @@ class Kombo:
             log.warning(
                 "%s %s, integration %s: attempt %d of %d failed, next in %.1f s: %s",
                 *(request.method, request.path, request.integration_id),
-                *(state.attempt_number, self._max_attempts, state.upcoming_sleep, error_of(state)),
+                *(state.attempt_number, self._max_attempts, state.upcoming_sleep, retries.error_of(state)),
             )
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, KomboError) and error.retryable),
-            wait=pause_before_retry,
+            wait=retries.pause_before_retry,
             stop=exhausted,
             before_sleep=report,
             sleep=pause,
@@ -311,68 +307,69 @@ class Kombo:
         )
         return retrying(attempt)
 
-    def _keep_pace(self, request: "_Request", call: Patience, sleep: Callable[[float], None]) -> None:
-        """Wait for a used-up rate limit to be reset; it costs the call, and not the run: others keep the pace too."""
-        wait = self._budget_resets_at - time.monotonic()
+    def _keep_pace(self, request: "_Request", call: TimeBudget, sleep: Callable[[float], None]) -> None:
+        """Wait until a used-up rate limit is reset. It counts for the call, not for the run: others wait too."""
+        wait = self._rate_limit_resets_at - time.monotonic()
         if wait <= 0:
             return
         if wait > call.left:
             reason = f"the rate limit is used up for another {wait:.0f} s"
             raise KomboUnavailable(reason, integration_id=request.integration_id, retry_after=wait)
-        self._budget_resets_at = 0.0
+        self._rate_limit_resets_at = 0.0
         call.left -= wait
         sleep(wait)
 
-    def _exchange(self, request: "_Request", closed: threading.Event, patience: float) -> Answer:
-        """One request and its whole answer; any status but 200 is raised as the KomboError it stands for."""
+    def _exchange(self, request: "_Request", closed: threading.Event, budget: float) -> Response:
+        """Send one request and return its whole response; raise a KomboError for any status but 200."""
         self.requests += 1
         requested_at, started = self._now(), time.monotonic()
-        limit = min(MAX_RESPONSE_SECONDS, patience)
+        limit = min(MAX_RESPONSE_SECONDS, budget)
         chunks: list[bytes] = []
         size = 0
         try:
             with (
-                self._lines.cut_after(limit + LAST_ATTEMPT),
+                self._connections.cut_after(limit + LAST_ATTEMPT),
                 self._http.stream(
                     request.method,
                     request.path,
                     params=request.params,
                     headers=request.headers,
-                    timeout=within(self._timeout, patience),
-                    extensions={"trace": self._lines.note},
-                ) as response,
+                    timeout=retries.within(self._timeout, budget),
+                    extensions={"trace": self._connections.note},
+                ) as stream,
             ):
-                for chunk in response.iter_raw():
+                for chunk in stream.iter_raw():
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > MAX_BYTES:
                         raise KomboTooLargeError(
-                            f"an answer of more than {MAX_BYTES} bytes", record_id=first_record_id(b"".join(chunks[:8]))
+                            f"a response of more than {MAX_BYTES} bytes",
+                            record_id=first_record_id(b"".join(chunks[:8])),
                         )
                     if closed.is_set():
                         raise _ClosedError
                     if time.monotonic() - started > limit:
-                        raise httpx.ReadTimeout(f"the answer took more than {limit:.0f} s")
+                        raise httpx.ReadTimeout(f"the response took more than {limit:.0f} s")
         except httpx.TransportError as error:
             reason = f"{type(error).__name__}: {error}"
             raise KomboUnavailable(reason, integration_id=request.integration_id) from error
-        answer = Answer(b"".join(chunks), response.headers, requested_at, self._now())
-        if response.status_code != 200:
-            raise self._error(response.status_code, answer, request.integration_id)
+        response = Response(b"".join(chunks), stream.headers, requested_at, self._now())
+        if stream.status_code != 200:
+            raise self._error(stream.status_code, response, request.integration_id)
         if response.headers.get("ratelimit-remaining") == "0":
-            # To wait before the next request costs no more than a 429, and leaves no failure behind.
+            # Waiting before the next request takes as long as a 429 would, without a failed request.
             reset = seconds(response.headers.get("ratelimit-reset")) or 0.0
-            self._budget_resets_at = time.monotonic() + min(reset, MAX_RETRY_WAIT)
-        return answer
+            self._rate_limit_resets_at = time.monotonic() + min(reset, retries.MAX_RETRY_WAIT)
+        return response
 
-    def _error(self, status: int, answer: Answer, integration_id: str | None) -> KomboError:
+    def _error(self, status: int, response: Response, integration_id: str | None) -> KomboError:
         try:
-            body = answer.text()
+            body = response.text()
         except KomboProtocolError:
             body = b""
-        # An error page on the way may echo the request's headers.
+        # A proxy's error page may echo the request's headers.
         body = body.replace(self._api_key.encode(), b"[API key]")
-        return error_from_response(status, answer.headers, body, integration_id)
+        return error_from_response(status, response.headers, body, integration_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +382,7 @@ class _Request:
 
 
 class _ClosedError(Exception):
-    """The traversal was closed; nobody waits for the answer any more."""
+    """The traversal was closed; nobody waits for the response any more."""
 
 
 def _is_blank(cursor: str | None) -> bool:

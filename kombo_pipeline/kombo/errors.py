@@ -1,11 +1,11 @@
 """What can go wrong at Kombo, sorted by what to do about it.
 
 KomboError
-├── KomboRefused        do not repeat; `who_must_act` says who can change the answer
+├── KomboRefused        do not repeat; `who_must_act` says who can change that
 ├── KomboUnavailable    repeat later, not before `retry_after`
 ├── KomboNotReady       the first sync has not finished: a state of the integration, not a failure
-└── KomboProtocolError  an answer that breaks the contract; `retryable` says whether repeating can help
-    └── KomboTooLargeError  an answer above our limit; smaller pages can help
+└── KomboProtocolError  a response that breaks the contract; `retryable` says whether repeating can help
+    └── KomboTooLargeError  a response above our limit; smaller pages can help
 """
 
 import json
@@ -25,9 +25,9 @@ class KomboError(Exception):
     """Any failure of a call to Kombo.
 
     `code` is Kombo's machine key, `status` the HTTP status, `log_url` the page in Kombo's dashboard; each is
-    None where there was none. `message` is one printable line, fit for a log and for a Postgres text.
-    `who_must_act` is None when nobody has to: it passes by itself. `retry_after` is in seconds, None when
-    the answer named no time.
+    None where there was none. `message` is one printable line, safe for a log and for a Postgres text.
+    `who_must_act` is None when nobody has to act and waiting is enough. `retry_after` is in seconds, None when the
+    response named no time.
     """
 
     retryable = False
@@ -60,13 +60,13 @@ class KomboError(Exception):
 
 
 class KomboRefused(KomboError):  # noqa: N818
-    """Kombo will keep saying no until `who_must_act` has acted; repeating is useless."""
+    """Kombo refuses the request until `who_must_act` has acted; repeating does not help."""
 
     who_must_act: Actor
 
 
 class KomboUnavailable(KomboError):  # noqa: N818
-    """Kombo, the customer's tool or the network cannot answer at the moment; repeat with back-off."""
+    """Kombo, the customer's tool or the network is not available at the moment; repeat with back-off."""
 
     retryable = True
 
@@ -81,9 +81,9 @@ class KomboNotReady(KomboError):  # noqa: N818
 
 
 class KomboProtocolError(KomboError):
-    """The answer breaks Kombo's contract, so nothing in it may be used.
+    """The response breaks Kombo's contract, so nothing in it may be used.
 
-    `retryable` is True for damage that another attempt may not show (truncated or invalid JSON).
+    `retryable` is True where another attempt may succeed (truncated or invalid JSON).
     """
 
     def __init__(self, message: str, *, retryable: bool = False, integration_id: str | None = None) -> None:
@@ -92,9 +92,9 @@ class KomboProtocolError(KomboError):
 
 
 class KomboTooLargeError(KomboProtocolError):
-    """The answer is larger than we read; a smaller page may not be.
+    """The response is above our limit; a smaller page may be below it.
 
-    `record_id` is the id of the first record in it, None where it could not be seen.
+    `record_id` is the id of the first record in it, None where it could not be found.
     """
 
     def __init__(self, message: str, *, integration_id: str | None = None, record_id: str | None = None) -> None:
@@ -130,8 +130,8 @@ ERROR_CODES: dict[str, tuple[type[KomboError], Actor | None]] = {
 }
 """Every error code of Kombo's ATS API (SDK 1.4.0) with what to do and who must do it.
 
-What may be retried is said on docs.kombo.dev: rate limits, an unavailable tool and a plain 503; all else
-needs a person. `UNKNOWN_ERROR` and `TASK_TIMED_OUT` are faults of Kombo's own and worth a few attempts.
+docs.kombo.dev says what may be retried: rate limits, an unavailable tool and a plain 503. All other errors need a
+person. `UNKNOWN_ERROR` and `TASK_TIMED_OUT` are faults of Kombo itself, and are retried a few times.
 """
 
 # Guide "Reading jobs": before May 2026 the pending error was a 503 with nothing but this message.
@@ -139,20 +139,20 @@ _FIRST_SYNC_PENDING = re.compile(r"first sync of this integration didn.t finish"
 
 
 def error_from_response(status: int, headers: Mapping[str, str], body: bytes, integration_id: str | None) -> KomboError:
-    """The error that an answer other than 200 stands for; `body` is decompressed, of any content.
+    """Return the error for a response with another status than 200; `body` is decompressed and may hold anything.
 
     Branches on `error.code`, on the HTTP status where the code is null or unknown, and never on the message
     (docs.kombo.dev), except for the message-only body that once meant a first sync still running.
     """
-    answer_headers = httpx.Headers(headers)
+    response_headers = httpx.Headers(headers)
     code, message, log_url = _error_fields(body)
     if 300 <= status < 400:
         message = (
-            f"redirected to {_host(answer_headers.get('location', ''))}; redirects are not followed, for the "
-            "API key must not travel to another host: set KOMBO_API_URL to the final address"
+            f"redirected to {_host(response_headers.get('location', ''))}; redirects are not followed, because the "
+            "API key must not go to another host: set KOMBO_API_URL to the final address"
         )
     elif message is None:
-        message = f"an answer without a Kombo error: {body[:300].decode('utf-8', 'replace')!r}"
+        message = f"a response without a Kombo error: {body[:300].decode('utf-8', 'replace')!r}"
     kind, who_must_act = ERROR_CODES.get(code or "") or _by_status(status)
     if code is None and status in {409, 503} and _FIRST_SYNC_PENDING.search(message):
         kind, who_must_act = KomboNotReady, "kombo"
@@ -163,7 +163,7 @@ def error_from_response(status: int, headers: Mapping[str, str], body: bytes, in
         log_url=log_url,
         integration_id=integration_id,
         who_must_act=who_must_act,
-        retry_after=_retry_after(status, answer_headers) if kind is KomboUnavailable else None,
+        retry_after=_retry_after(status, response_headers) if kind is KomboUnavailable else None,
     )
 
 
@@ -184,14 +184,14 @@ def _retry_after(status: int, headers: httpx.Headers) -> float | None:
         seconds(headers.get("retry-after")),
         _seconds_until(headers.get("retry-after"), headers.get("date")),
     ]
-    # Successful and failed answers alike carry ratelimit-reset; elsewhere it is no request to wait.
+    # All responses carry ratelimit-reset; only on a 429 does it mean that we have to wait.
     if status == 429:
         waits.append(seconds(headers.get("ratelimit-reset")))
     return max((wait for wait in waits if wait is not None), default=None)
 
 
 def _seconds_until(date: str | None, now: str | None) -> float | None:
-    """Seconds from the server's own clock to a date it named, so that a skewed local clock is no matter."""
+    """Seconds from the server's own clock to a date it named, so that a wrong local clock does not matter."""
     until, since = http_date(date), http_date(now) or datetime.now(UTC)
     return max(0.0, (until - since).total_seconds()) if until else None
 
@@ -208,11 +208,11 @@ def http_date(value: str | None) -> datetime | None:
 def _error_fields(body: bytes) -> tuple[str | None, str | None, str | None]:
     """`error.code`, `error.message`, `error.log_url`, each None unless it is a string of a Kombo error."""
     try:
-        # The standard library's parser, because it lets odd strings pass that must not hide the code.
-        answer: Any = json.loads(body.decode("utf-8", "replace"))
+        # The standard library's parser accepts odd strings, which must not hide the code.
+        envelope: Any = json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None, None, None
-    error = answer.get("error") if isinstance(answer, dict) else None
+    error = envelope.get("error") if isinstance(envelope, dict) else None
     if not isinstance(error, dict):
         return None, None, None
 

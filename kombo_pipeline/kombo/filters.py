@@ -1,4 +1,4 @@
-"""What a request of jobs asks for, as filters of Kombo's API."""
+"""Filter values of Kombo's API: checked, and grouped into batches that fit one URL."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -8,18 +8,18 @@ import msgspec
 
 _MAX_FILTER_VALUES = 100
 _MAX_FILTER_LENGTH = 4000
-"""URL-encoded characters; servers commonly refuse a request line beyond 8,000."""
+"""Limit in URL-encoded characters; many servers refuse a request line of more than 8,000."""
 
 
 def filled(value: str) -> str:
-    """The value; raises ValueError for a blank one."""
+    """Return the value; raises ValueError for a blank one, which would be no filter."""
     if not value.strip():
         raise ValueError("a blank value would be no filter at all")
     return value
 
 
 def batches(values: Iterable[str]) -> Iterator[list[str]]:
-    """Distinct values in groups that fit one URL."""
+    """Yield the distinct values in groups that fit one URL; raises ValueError for a blank value or one with a comma."""
     batch: list[str] = []
     length = 0
     for value in dict.fromkeys(values):
@@ -40,7 +40,7 @@ class _Identified(msgspec.Struct):
 
 
 def identity_of(record: msgspec.Raw) -> str | bytes:
-    """What tells a record from others: its id, else its bytes."""
+    """Return the id of a record, or its bytes where it has none."""
     try:
         return msgspec.json.decode(record, type=_Identified).id
     except ValueError:
@@ -48,7 +48,7 @@ def identity_of(record: msgspec.Raw) -> str | bytes:
 
 
 def timestamp(at: datetime) -> str:
-    """Kombo's date-time: UTC, cut to the millisecond, as rounding up would skip changes."""
+    """Return Kombo's date-time format: UTC, cut to the millisecond. Rounding up would skip changes."""
     if at.tzinfo is None:
         raise ValueError(f"a time without a time zone: {at}")
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

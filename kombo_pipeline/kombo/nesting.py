@@ -1,10 +1,10 @@
-"""JSON taken apart one level at a time, however deep it is nested: each part stays the text that it was."""
+"""Splits JSON one level at a time, however deeply it is nested. Each part stays undecoded text."""
 
 import re
 
 import msgspec
 
-# A string that has no end reaches to that of the text. Nothing in it is read twice, so it takes no longer than others.
+# A string without an end reaches to the end of the text. No character is read twice, so the time stays linear.
 _NESTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _LISTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -12,9 +12,9 @@ _list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def entries(text: bytes) -> dict[str, bytes]:
-    """Return the values of a JSON object by key, undecoded; raises ValueError when it is no object.
+    """Return the values of a JSON object by key, undecoded; raises ValueError when it is not one.
 
-    Of a key that comes twice the last value counts, as everywhere.
+    The last value of a repeated key counts, as in other JSON parsers.
     """
     try:
         return {key: bytes(value) for key, value in _object.decode(text).items()}
@@ -28,7 +28,7 @@ def entries(text: bytes) -> dict[str, bytes]:
 
 
 def items(text: bytes) -> list[bytes]:
-    """Return the items of a JSON list, undecoded; raises ValueError when it is no list."""
+    """Return the items of a JSON list, undecoded; raises ValueError when it is not one."""
     try:
         return [bytes(value) for value in _list.decode(text)]
     except RecursionError:
@@ -39,7 +39,7 @@ def items(text: bytes) -> list[bytes]:
 
 
 def has_more_items(text: bytes, most: int) -> bool:
-    """Whether a JSON list has more than so many items; none of them is decoded."""
+    """Return whether a JSON list has more than `most` items, without decoding any."""
     if text.count(b",") < most:
         return False
     level = commas = 0
@@ -57,9 +57,9 @@ def has_more_items(text: bytes, most: int) -> bool:
 
 
 def cut(text: bytes, *, depth: int) -> tuple[bytes, list[bytes]]:
-    """Replace every object and list that begins `depth` levels down by its number in a list: `[7]`.
+    """Replace every object and list `depth` levels down by a one-item list with its number, such as `[7]`.
 
-    Returns the shallow text and the parts that were cut out, as they were; raises ValueError when a part has no end.
+    Returns the shallow text, and the removed parts by number. Raises ValueError when a part has no end.
     """
     shallow: list[bytes] = []
     parts: list[bytes] = []
@@ -83,7 +83,7 @@ def cut(text: bytes, *, depth: int) -> tuple[bytes, list[bytes]]:
 
 
 def restored(value: bytes, parts: list[bytes]) -> bytes:
-    """Return the part that stands for a value of a shallow text, or the value when nothing was cut out of it."""
+    """Return the removed part that a value of a shallow text refers to, or the value where none was removed."""
     return parts[int(value[1:-1])] if value.startswith(b"[") else value
 
 

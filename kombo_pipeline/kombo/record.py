@@ -1,7 +1,7 @@
-"""The job record of GET /ats/jobs, read leniently: odd values pass, odd shapes are named.
+"""The job record of GET /ats/jobs. Unknown values are accepted; values of a wrong type are reported.
 
 Only `id` is required. Enumerations are open (Kombo passes the ATS's own word through), free-form values
-stay raw JSON, and a nested list that is missing or null is None: unknown, which is not the same as empty.
+stay raw JSON. A nested list that is missing or null is None, which means unknown; it is not an empty list.
 Source: Kombo's OpenAPI document and SDK 1.4.0.
 """
 
@@ -13,8 +13,8 @@ from kombo_pipeline import limits
 from kombo_pipeline.kombo import nesting
 
 RECORD_RULE: Final = 2
-"""The version of what is read of a record: raise it with every change of this module, of `tolerance` or of
-ingest/rows.py that reads another value of the same bytes, or a field more. What an older one has read is read again."""
+"""The version of the reading rules. Raise it with every change of this module, of `tolerance` or of ingest/rows.py that
+reads another value from the same bytes, or another field. Records read by an older version are then read again."""
 
 # Postgres reads words such as "tomorrow" as instants; only dates that start like ISO 8601 get through.
 Instant = Annotated[str, msgspec.Meta(pattern=r"^(?!0000)\d{4}-\d{2}-\d{2}", max_length=limits.DATE.most)]
@@ -27,7 +27,7 @@ Word = Annotated[str, msgspec.Meta(max_length=limits.WORD.most)]
 Address = Annotated[str, msgspec.Meta(max_length=limits.ADDRESS.most)]
 Places = Annotated[str, msgspec.Meta(max_length=limits.PLACES.most)]
 Question = Annotated[str, msgspec.Meta(max_length=limits.QUESTION.most)]
-# Its limit is in bytes; a record that could have a longer one is left to `tolerance` (see read_job).
+# Its limit is in bytes; `tolerance` reads the records that may exceed it (see read_job).
 Description = Annotated[str, msgspec.Meta(max_length=limits.DESCRIPTION.most)]
 Json = msgspec.Raw
 _NULL = msgspec.Raw(b"null")
@@ -35,7 +35,7 @@ _ENTRIES = msgspec.Meta(max_length=limits.ENTRIES)
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Refuses unknown keys, so that they are noticed (and kept) without looking for them in every record."""
+    """Refuses unknown keys, so that only records that have some pay for collecting them."""
 
 
 class Location(_Strict):
@@ -149,7 +149,7 @@ class Job(_Strict):
 
 
 class UnreadableRecordError(ValueError):
-    """The record, or a field of it, cannot be stored; the message names the place inside it."""
+    """The record or one of its fields cannot be stored; the message says which."""
 
 
 class _JobId(msgspec.Struct, gc=False):
@@ -168,7 +168,7 @@ NESTED: dict[str, type[msgspec.Struct]] = {
 
 
 def read_id(record: msgspec.Raw | bytes) -> str | None:
-    """Return the Kombo id of a record; None where it has no usable one (Postgres keeps no NUL in a text)."""
+    """Return the Kombo id of a record; None where it has none that Postgres can store (without NUL)."""
     try:
         job_id = _job_id.decode(record).id
     except RecursionError:
@@ -182,10 +182,10 @@ def read_id(record: msgspec.Raw | bytes) -> str | None:
 
 
 def read_job(record: msgspec.Raw | bytes) -> tuple[Job, dict[str, Any] | None]:
-    """Decode a record; the second value holds what stood under keys that no field knows, None if nothing did.
+    """Decode a record; the second value holds the values of unknown keys, None if there are none.
 
-    Raises UnreadableRecordError when a value has a shape that is not Kombo's, is too long, or could be; `tolerance`
-    reads the rest of such a record.
+    Raises UnreadableRecordError when a value has a wrong type, is too long, or may be too long; `tolerance` reads
+    such records.
     """
     if may_be_too_long(bytes(record)):
         raise UnreadableRecordError("a value of it may be too long")
@@ -205,12 +205,12 @@ def read_job(record: msgspec.Raw | bytes) -> tuple[Job, dict[str, Any] | None]:
 
 
 def may_be_too_long(text: bytes) -> bool:
-    """Whether JSON is so long, or has so many commas, that a limit in bytes or of entries may be exceeded in it."""
+    """Return whether JSON may exceed a limit in bytes or entries, judged by its length and number of commas."""
     return len(text) > limits.JSON.most or (len(text) > limits.ENTRIES and text.count(b",") >= limits.ENTRIES)
 
 
 def _take_unknown(content: dict[str, Any]) -> dict[str, Any]:
-    """Move the values under unknown keys out of a decoded record; those of nested entries stay with their id."""
+    """Move the values of unknown keys out of a decoded record; those of nested entries keep the entry's id."""
     unknown = _take(content, Job)
     if isinstance(content.get("location"), dict) and (found := _take(content["location"], Location)):
         unknown["location"] = found

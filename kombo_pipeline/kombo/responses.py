@@ -1,4 +1,4 @@
-"""Kombo's pages: what comes back over the wire, checked for size and shape, and split into raw records."""
+"""Kombo's responses: decompressed, checked for size and shape, and split into raw records."""
 
 import codecs
 import re
@@ -16,7 +16,7 @@ from kombo_pipeline.kombo.errors import KomboProtocolError, KomboTooLargeError, 
 T = TypeVar("T")
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Of one answer, on the wire and decompressed each; a page of 250 jobs is about 2 MB."""
+"""Limit for one response, on the wire and decompressed each; a page of 250 jobs is about 2 MB."""
 
 _GZIP = b"\x1f\x8b"
 _SEEN = 65_536
@@ -25,8 +25,8 @@ _ID = re.compile(rb'"id"\s*+:\s*+"([^"]{1,200})"')
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer as received, and this machine's clock (UTC) before the request and after the last byte."""
+class Response:
+    """A response as received, with the times (UTC, this machine) before the request and after the last byte."""
 
     wire: bytes = field(repr=False)
     headers: httpx.Headers
@@ -35,18 +35,18 @@ class Answer:
 
     @property
     def gzipped(self) -> bool:
-        """Whether `wire` is gzip; its first bytes tell, for a proxy on the way may lose or add the header."""
+        """Whether `wire` is gzip, judged by its first bytes, because proxies may remove or add the header."""
         return self.wire.startswith(_GZIP)
 
     def text(self) -> bytes:
-        """The decompressed body; raises KomboProtocolError when it is damaged, too large or oddly encoded."""
+        """Return the decompressed body; raises KomboProtocolError for a damaged, too large or encoded one."""
         encoding = self.headers.get("content-encoding", "identity").lower()
         if not self.gzipped and encoding not in {"identity", "gzip", "x-gzip"}:
-            raise KomboProtocolError("an answer in a content encoding that was not asked for")
+            raise KomboProtocolError("a response in a content encoding that was not asked for")
         return _plain(self.wire)
 
     def data(self, kind: type[T]) -> T:
-        """The `data` of a success envelope; raises a retryable KomboProtocolError if it is anything else."""
+        """Return the `data` of a success envelope; raises a retryable KomboProtocolError for any other body."""
         return _data(kind, self.text())
 
 
@@ -54,11 +54,11 @@ class Answer:
 class Page:
     """One page of `GET /ats/jobs`.
 
-    `number` counts from 1. `body` is gzip: the wire's own bytes, or compressed here when the wire was not.
-    `records` are any JSON values, undecoded, and keep the decompressed page alive. `cursor` is what was sent;
-    `next_cursor` is None on the last page; a blank one is as it came, and nothing can be asked for with it.
-    `requested_at` and `fetched_at` are this machine's clock around the request, `kombo_date` is Kombo's (the
-    Date header, whole seconds, None if there was none); all UTC.
+    `number` counts from 1. `body` is gzip: as received, or compressed here when the response was not. `records` are
+    undecoded JSON values of any type; they keep the decompressed page in memory. `cursor` is the one that was sent.
+    `next_cursor` is None on the last page; a blank one is kept, although Kombo cannot be asked for it.
+    `requested_at` and `fetched_at` are this machine's times around the request, `kombo_date` is Kombo's (the Date
+    header, whole seconds, None if there was none); all UTC.
     """
 
     number: int
@@ -71,34 +71,34 @@ class Page:
     kombo_date: datetime | None
 
     @classmethod
-    def of(cls, answer: Answer, *, number: int, cursor: str | None) -> "Page":
-        """Read a page; raises KomboProtocolError when it is none."""
-        text = answer.text()
+    def of(cls, response: Response, *, number: int, cursor: str | None) -> "Page":
+        """Read a page; raises KomboProtocolError when the response is not one."""
+        text = response.text()
         listing = _listing(text)
         return cls(
             number=number,
-            body=answer.wire if answer.gzipped else igzip.compress(text, 1, mtime=0),
+            body=response.wire if response.gzipped else igzip.compress(text, 1, mtime=0),
             records=listing.results,
             cursor=cursor,
             next_cursor=listing.next,
-            requested_at=answer.requested_at,
-            fetched_at=answer.fetched_at,
-            kombo_date=http_date(answer.headers.get("date")),
+            requested_at=response.requested_at,
+            fetched_at=response.fetched_at,
+            kombo_date=http_date(response.headers.get("date")),
         )
 
 
 def read_page(body: bytes) -> list[msgspec.Raw]:
-    """The records of a landed page, as when it was fetched; raises KomboProtocolError when it is damaged."""
+    """Return the records of a stored page, as at its fetch; raises KomboProtocolError when it is damaged."""
     return _listing(_plain(body)).results
 
 
 def page_text(body: bytes) -> str:
-    """The JSON text of a landed page; bytes that are no UTF-8 show as U+FFFD."""
+    """Return the JSON text of a stored page; bytes that are not UTF-8 become U+FFFD."""
     return _plain(body).decode("utf-8", "replace")
 
 
 def first_record_id(beginning: bytes) -> str | None:
-    """The id of the first record of a page of which only the beginning is there, None if it cannot be seen."""
+    """Return the id of the first record, given only the beginning of a page; None where it cannot be found."""
     if beginning.startswith(_GZIP):
         try:
             beginning = isal_zlib.decompressobj(wbits=31).decompress(beginning, _SEEN)
@@ -115,7 +115,7 @@ class _Envelope(msgspec.Struct, Generic[T]):
 
 
 class _Listing(msgspec.Struct):
-    # Required although it may be null: a listing that does not say how it goes on must not count as its end.
+    # Required although it may be null: a page without `next` must not be taken for the last one.
     next: str | None
     results: list[msgspec.Raw]
 
@@ -130,8 +130,8 @@ def _listing(text: bytes) -> _Listing:
     try:
         return _data(_Listing, text)
     except KomboProtocolError as error:
-        # JavaScript writes half an emoji of a truncated title as a lone surrogate escape: no Unicode text, fit
-        # for no database, enough to make a whole page unreadable. It becomes U+FFFD; the landed page keeps it.
+        # JavaScript writes half of an emoji, at the end of a cut title, as a lone surrogate. That is not Unicode and
+        # would make the whole page unreadable. It becomes U+FFFD here; the stored page keeps it.
         if rb"\ud" in text or rb"\uD" in text:
             text = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
         elif not _is_too_deep(error):
@@ -141,11 +141,11 @@ def _listing(text: bytes) -> _Listing:
     except KomboProtocolError as error:
         if not _is_too_deep(error):
             raise
-    # A record is nested deeper than the decoder goes. It alone is odd, so the page is read without its depths.
+    # A record is nested deeper than the decoder allows. The others are fine, so the page is read without that part.
     try:
         shallow, parts = nesting.cut(text, depth=_DEPTH_OF_RECORDS)
     except ValueError as error:
-        raise KomboProtocolError(f"not the answer that Kombo documents: {error}", retryable=True) from error
+        raise KomboProtocolError(f"not the response that Kombo documents: {error}", retryable=True) from error
     listing = _data(_Listing, shallow)
     return _Listing(listing.next, [msgspec.Raw(nesting.restored(bytes(each), parts)) for each in listing.results])
 
@@ -159,12 +159,12 @@ def _data(kind: type[T], text: bytes) -> T:
     try:
         data: T = msgspec.json.decode(text, type=envelope[kind]).data
     except (ValueError, RecursionError) as error:
-        raise KomboProtocolError(f"not the answer that Kombo documents: {error}", retryable=True) from error
+        raise KomboProtocolError(f"not the response that Kombo documents: {error}", retryable=True) from error
     return data
 
 
 def _plain(wire: bytes) -> bytes:
-    """Unpack gzip, also when a proxy on the way has packed it once more, and drop a byte order mark."""
+    """Decompress gzip, also when a proxy has compressed it a second time, and remove a byte order mark."""
     for _ in range(2):
         if wire.startswith(_GZIP):
             wire = _gunzip(wire)
@@ -172,7 +172,7 @@ def _plain(wire: bytes) -> bytes:
 
 
 def _gunzip(wire: bytes) -> bytes:
-    """Decompress, stopping at MAX_BYTES: gzip can swell a thousandfold."""
+    """Decompress, and stop at MAX_BYTES: a small gzip can become a thousand times larger."""
     members: list[bytes] = []
     room = MAX_BYTES
     while wire or not members:
@@ -184,7 +184,7 @@ def _gunzip(wire: bytes) -> bytes:
         room -= len(members[-1])
         if room < 0:
             raise KomboTooLargeError(
-                f"an answer of more than {MAX_BYTES} bytes once decompressed", record_id=first_record_id(members[0])
+                f"a response of more than {MAX_BYTES} bytes once decompressed", record_id=first_record_id(members[0])
             )
         if not member.eof:
             raise KomboProtocolError("truncated gzip", retryable=True)

@@ -1,8 +1,8 @@
-"""The tolerant way to read a job record: an odd field costs itself, never the record.
+"""Reads a job record field by field, and leaves out the fields that cannot be stored instead of the whole record.
 
-The quick way (`record.read_job`) comes first. What it refuses is read here field by field, against what the columns
-of core.jobs can hold. Identity, status, deletion and visibility decide whether applications are possible, so they
-are never guessed: an odd word is unknown, and unknown is neither open nor publishable.
+`record.read_job` is faster and comes first; only records that it refuses are read here, against the limits of the
+columns of core.jobs. Status, deletion and visibility decide whether applications are possible, so they are never
+guessed: an unreadable value counts as unknown, and an unknown job is neither open nor publishable.
 """
 
 import json
@@ -22,13 +22,13 @@ from kombo_pipeline.kombo import record as shapes
 from kombo_pipeline.kombo.record import NESTED, Index, Instant, Job, Json, Location, UnreadableRecordError, read_id
 
 LIFECYCLE_FIELDS = ("id", "status", "visibility", "remote_deleted_at", "changed_at")
-"""What is applied of every record, whatever else it holds."""
+"""Fields that are applied for every record, even when nothing else of it can be read."""
 
 _MAX_DEPTH = 200
 _MAX_REASON = 300
 _MAX_DIGITS = 10_000  # Postgres' numeric holds 131,072 digits before the point and 16,383 after it
 _INTEGER = 2**31
-# An escaped NUL; the other escapes are matched so that the u0000 of an escaped backslash is none.
+# An escaped NUL. Other escapes are matched too, so that "\\u0000", an escaped backslash, is not taken for one.
 _NUL = re.compile(rb"\\(?:(u0000)|.)", re.DOTALL)
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,20})?)?(?:Z| ?[+-](\d\d)(?::?(\d\d))?)?)?",
@@ -40,10 +40,10 @@ _UTF8_NOTE = "bytes that are not UTF-8 were replaced"
 
 
 class TolerantJob(NamedTuple):
-    """What could be read of a record.
+    """The readable part of a record.
 
-    `unreadable` names each field that is not as Kombo sent it, with the reason. `left_out` are those of them that
-    have no value here, `city` and its like for the parts of the location: what is stored of them stays.
+    `unreadable` maps each field that differs from what Kombo sent to the reason. `left_out` names those of them that
+    have no value here, and `location_left_out` the parts of the location (`city`): their stored values stay.
     """
 
     job: Job
@@ -54,16 +54,16 @@ class TolerantJob(NamedTuple):
 
 
 class _OddError(ValueError):
-    """The value cannot be stored; the message says why."""
+    """A value that cannot be stored; the message says why."""
 
 
 def read_tolerantly(record: msgspec.Raw | bytes) -> TolerantJob:
-    """Read what can be read of a record; raises UnreadableRecordError only where it has no usable id."""
+    """Read as much as possible of a record; raises UnreadableRecordError only where it has no usable id."""
     return _RecordReader(record).read()
 
 
 def read_lifecycle(record: msgspec.Raw | bytes, reason: str) -> TolerantJob:
-    """Read identity and lifecycle alone; every other field that the record has is left out for `reason`."""
+    """Read only the fields of LIFECYCLE_FIELDS; leave out all others, with `reason` as their reason."""
     reader = _RecordReader(record)
     for field in list(reader.fields):
         if field not in LIFECYCLE_FIELDS:
@@ -115,7 +115,7 @@ class _RecordReader:
         )
 
     def leave_out(self, field: str, reason: str) -> None:
-        """Give the field no value, so that what is stored of it stays."""
+        """Leave the field without a value, so that its stored value stays."""
         self._note(field, reason)
         self._left_out.add(field)
 
@@ -132,7 +132,7 @@ class _RecordReader:
                 self._note(field, note)
 
     def _read_word(self, field: str, raw: bytes) -> None:
-        """A word that decides about applications: an odd one is kept as its JSON, which is no word that we know."""
+        """Read status or visibility. An unreadable value is kept as its JSON text, which is not a known word."""
         try:
             self._values[field], notes = _value(_JOB_READERS[field], raw)
         except _OddError as error:
@@ -189,7 +189,7 @@ class _RecordReader:
             self._unknown[field] = unknown
 
     def _read_entry(self, field: str, place: str, entry_id: str, entry: dict[str, bytes]) -> dict[str, Any]:
-        """Add an entry to its list; return what it holds under keys that no column knows."""
+        """Add an entry to its list; return the values whose keys have no column."""
         values: dict[str, Any] = {"id": entry_id}
         unknown: dict[str, Any] = {}
         readers = _ENTRY_READERS[field]
@@ -223,7 +223,7 @@ class _RecordReader:
 
 
 def _value(read: Callable[[str], Any], raw: bytes) -> tuple[Any, list[str]]:
-    """Read the JSON text of a value; returns it with notes of what was taken out or replaced in it."""
+    """Read the JSON text of a value; return it with notes about what was removed or replaced."""
     notes = []
     clean = _NUL.sub(lambda escape: b"" if escape[1] else escape[0], raw) if b"u0000" in raw else raw
     if clean != raw:
@@ -289,7 +289,7 @@ def _boolean(text: str) -> bool:
 
 
 def _json(text: str) -> msgspec.Raw:
-    """Any JSON that jsonb takes, within the limits."""
+    """Read any JSON that Postgres accepts as jsonb, within the limits."""
     if fault := limits.JSON.fault(text):
         raise _OddError(f"too long: {fault}")
     decoded = _decoded(text)
@@ -303,7 +303,7 @@ def _json(text: str) -> msgspec.Raw:
 
 
 def _longest(value: Any) -> int:
-    """How many entries the longest list or object in a value has."""
+    """Return the number of entries of the longest list or object in a value."""
     if not isinstance(value, (dict, list)):
         return 0
     inner = value.values() if isinstance(value, dict) else value

@@ -1,6 +1,6 @@
-"""Kombo's webhooks: who sent a body, what it says, and whether jobs have to be fetched because of it.
+"""Kombo's webhooks: verify the signature, read the event, decide whether it is a reason to fetch jobs.
 
-Everything here is lenient: a body nobody can read is still landed, an unknown type is still an event.
+Reading is lenient: a body that cannot be read is still stored, and an unknown type is still an event.
 """
 
 import base64
@@ -29,20 +29,20 @@ UNRELATED_MODELS = frozenset(
         "ats_join_interviews_users",
     }
 )
-"""The ATS models of SDK 1.4.0 that cannot show in `GET /ats/jobs`; what can is listed on docs.kombo.dev."""
+"""The ATS models of SDK 1.4.0 that do not appear in `GET /ats/jobs`; docs.kombo.dev lists those that do."""
 
 FRUITLESS_SYNC_STATES = frozenset({"FAILED", "TIMED_OUT", "CANCELLED", "AUTHENTICATION_FAILED"})
-"""Syncs that brought nothing to fetch; the data of the last good one stays readable (docs.kombo.dev)."""
+"""States of syncs without new data; the data of the last good sync stays readable (docs.kombo.dev)."""
 
-# Printable ASCII, as a header carries nothing else; no comma or slash and no '...', which mean something to
-# Dagster in a partition key; a first character that is no path segment by itself.
+# Printable ASCII, because the id is sent in a header; no comma, slash or '...', which have a meaning in Dagster's
+# partition keys; the first character is a letter or a digit, so that the id is never the path segment "." or "..".
 _INTEGRATION_ID = re.compile(r"(?!.*\.\.\.)[A-Za-z0-9][!-+\-.0-~]{0,199}")
 
 
 class Event(msgspec.Struct, frozen=True):
     """A webhook that could be read; `payload` is the whole body.
 
-    `integration_id` is None where the type has none, where it is not told, and where it fits no partition.
+    `integration_id` is None where the type has none, where the body has none, and where it cannot be a partition key.
     """
 
     event_id: str
@@ -59,7 +59,7 @@ def sign(secret: str, raw: bytes) -> str:
 
 
 def verify(secrets: Sequence[str], raw: bytes, header: bytes | str | None) -> int | None:
-    """The index of the secret that signed `raw`, None if none did; an empty secret never matches."""
+    """Return the index of the secret that signed `raw`, None if none did; an empty secret never matches."""
     if header is None:
         return None
     given = header.encode("utf-8", "replace") if isinstance(header, str) else header
@@ -70,9 +70,9 @@ def verify(secrets: Sequence[str], raw: bytes, header: bytes | str | None) -> in
 
 
 def parse(raw: bytes) -> Event | None:
-    """The event in a body, None if it is no JSON object with an `id` and a `type` in printable characters."""
+    """Return the event in a body; None unless it is a JSON object with a printable `id` and `type`."""
     try:
-        # The standard library's parser, because it lets odd strings pass that are no reason to lose an event.
+        # The standard library's parser accepts odd strings, which must not lose an event.
         body = json.loads(raw.decode())
     except (ValueError, RecursionError):
         return None
@@ -92,15 +92,15 @@ def parse(raw: bytes) -> Event | None:
 
 
 def event_id_of(raw: bytes, event: Event | None) -> str:
-    """The key a delivery is landed under: Kombo's event id, or the hash of a body that could not be read."""
+    """Return the key under which a delivery is stored: Kombo's event id, or the hash of an unreadable body."""
     return event.event_id if event else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 def jsonb_text(raw: bytes) -> str | None:
-    """The body as JSON that Postgres accepts as jsonb, None if it has no such form.
+    """Return the body as JSON that Postgres accepts as jsonb; None where that is not possible.
 
-    Postgres keeps no NUL and no lone surrogate in a string and no number of any size; numbers come out as
-    64-bit floats, or as integers when they are.
+    Postgres stores no NUL, no lone surrogate and no number of unlimited size. Numbers become 64-bit floats, or stay
+    integers.
     """
     try:
         text = msgspec.json.encode(msgspec.json.decode(raw)).decode()
@@ -112,7 +112,7 @@ def jsonb_text(raw: bytes) -> str | None:
 def is_trigger(event_type: str, payload: Mapping[str, Any] | None) -> bool:
     """Whether an event is a reason to fetch the integration's jobs; `payload` is the whole body.
 
-    In doubt (a state, model or payload nobody knows) the answer is yes: an incremental fetch is harmless.
+    An unknown state, model or payload counts as a reason: an unnecessary incremental fetch does no harm.
     """
     data = _mapping(_mapping(payload).get("data"))
     if not is_ats(payload):
@@ -130,22 +130,22 @@ def is_trigger(event_type: str, payload: Mapping[str, Any] | None) -> bool:
 
 
 def valid_integration_id(integration_id: str) -> bool:
-    """Whether an id can be a partition key and a header; beyond that it is opaque (docs.kombo.dev)."""
+    """Return whether an id can be a partition key and a header; otherwise ids are opaque (docs.kombo.dev)."""
     return _INTEGRATION_ID.fullmatch(integration_id) is not None
 
 
 def told_integration_id(event_type: str, payload: Mapping[str, Any] | None) -> Any:
-    """The integration that a body names, whatever stands there; None where it names none."""
+    """Return the integration id in a body, of any type and unchecked; None where there is none."""
     data = _mapping(_mapping(payload).get("data"))
     # Elsewhere `data.id` is something else, an order for example.
     own_id = data.get("id") if event_type in {"integration-created", "integration-deleted"} else None
     candidates = (data.get("integration_id"), own_id, _mapping(data.get("integration")).get("id"))
-    told = [value for value in candidates if value is not None]
-    return next((value for value in told if isinstance(value, str)), told[0] if told else None)
+    given = [value for value in candidates if value is not None]
+    return next((value for value in given if isinstance(value, str)), given[0] if given else None)
 
 
 def is_ats(payload: Mapping[str, Any] | None) -> bool:
-    """Whether an event speaks of an ATS integration; one without a readable category may."""
+    """Return whether an event is about an ATS integration; True also without a readable category."""
     category = _category(_mapping(payload))
     return not isinstance(category, str) or category.strip().upper() == "ATS"
 
@@ -153,8 +153,8 @@ def is_ats(payload: Mapping[str, Any] | None) -> bool:
 def _category(body: Mapping[str, Any]) -> Any:
     data = _mapping(body.get("data"))
     candidates = (data.get("integration_category"), data.get("category"), _mapping(data.get("integration")))
-    told = [value.get("category") if isinstance(value, Mapping) else value for value in candidates]
-    return next((value for value in told if value), None)
+    given = [value.get("category") if isinstance(value, Mapping) else value for value in candidates]
+    return next((value for value in given if value), None)
 
 
 def _shows_in_jobs(model: object) -> bool:
@@ -167,5 +167,5 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _is_name(value: object) -> bool:
-    """Whether Postgres can keep and index it, and a log line print it."""
+    """Return whether the value is a short printable text, which Postgres can index and a log can print."""
     return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()

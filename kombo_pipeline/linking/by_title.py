@@ -9,7 +9,7 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.proposals import ats_text
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching import retrieval, vectors
-from kombo_pipeline.matching.columns import JobText
+from kombo_pipeline.matching.job_features import JobText, tie_breaks
 from kombo_pipeline.matching.scoring import Matcher, default_matcher
 
 
@@ -42,9 +42,9 @@ def jobs_by_title(
     ids = [job for job, _ in known]
     own = vectors.read([JobText(str(number), title) for number, title in enumerate(titles)], matcher, customer)
     postings = vectors.unpack([vector for _, vector in known]).T.tocsr()
-    own_rows, ats_rows, cosine = retrieval.nearest(own.search, postings, vectors.tie(ids))
+    own_rows, ats_rows, cosine = retrieval.nearest(own.search, postings, tie_breaks(ids))
     needed, here = np.unique(ats_rows, return_inverse=True)
     rows = match_candidates.matchable_jobs(conn, integration_id, [ids[row] for row in needed])
     ats = vectors.read([ats_text(row) for row in rows], matcher, customer)
-    found = matcher.answer(own, ats, own_rows, here, cosine, k=k)
+    found = matcher.rank(own, ats, own_rows, here, cosine, k=k)
     return [[Proposed(each.ats.id, each.confidence, each.band) for each in match.candidates] for match in found]

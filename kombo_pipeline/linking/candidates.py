@@ -164,8 +164,8 @@ class _Matching:
             # What is looked for is part of the whole vector, so the cheaper comparison misses none.
             whole, least = vectors.unpack(packed), np.maximum(np.array(floors) - _SLACK, 1e-9)
             near = np.flatnonzero(_most_alike(whole, new_vectors) >= least)
-            sought = retrieval.sought(whole[near], size=self.size)
-            concerned[near[_most_alike(sought, new_vectors) >= least[near]]] = True
+            queries = retrieval.query_vectors(whole[near], size=self.size)
+            concerned[near[_most_alike(queries, new_vectors) >= least[near]]] = True
         return sorted({*changed, *(ids[row] for row in np.flatnonzero(concerned))})
 
     def _match(self, own_ids: list[str] | None) -> tuple[int, int, Counter[str]]:

@@ -14,7 +14,7 @@ from kombo_pipeline.linking.statements import identifiers as statements
 from kombo_pipeline.linking.statements import link_decisions, match_candidates
 from kombo_pipeline.matching import identifiers
 from kombo_pipeline.matching.codes import Habits
-from kombo_pipeline.matching.identifiers import MAX_BEARERS, AtsIdentity, Link, OwnIdentity, Review
+from kombo_pipeline.matching.identifiers import MAX_JOBS_PER_KEY, AtsIdentity, Link, OwnIdentity, Review
 from kombo_pipeline.vocabulary import IDENTIFIER_METHODS
 
 Row = dict[str, Any]
@@ -166,8 +166,8 @@ class _Judged:
 class _Connected:
     """Follows identifiers from job to job.
 
-    One that more than MAX_BEARERS jobs bear names none of them, so nothing is followed through it; but the jobs that
-    bear it are still there when others are decided, for what is borne by too many is seen only among all.
+    A key of more than MAX_JOBS_PER_KEY jobs identifies none of them, so it is not followed. The jobs that share it are
+    still passed on when others are decided, because only all of them show that it is shared by too many.
     """
 
     def __init__(self, conn: Connection, integrations: Sequence[str], own_keys: dict[str, list[str]]) -> None:
@@ -189,7 +189,7 @@ class _Connected:
             borne = [
                 Counter(key for keys in each.values() for key in keys if key in ahead) for each in (own, *ats.values())
             ]
-            telling = {key for key in ahead if key in given or max(count[key] for count in borne) <= MAX_BEARERS}
+            telling = {key for key in ahead if key in given or max(count[key] for count in borne) <= MAX_JOBS_PER_KEY}
             followed |= ahead
             reached: set[str] = set()
             for job, its_keys in own.items():

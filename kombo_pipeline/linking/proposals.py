@@ -11,9 +11,9 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.identifier_graph import Identified
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.matching import retrieval, vectors
-from kombo_pipeline.matching.columns import Columns, JobText
 from kombo_pipeline.matching.evidence import explain
 from kombo_pipeline.matching.identifiers import Review
+from kombo_pipeline.matching.job_features import JobFeatures, JobText, tie_breaks
 from kombo_pipeline.matching.scoring import Candidate, Match, Matcher, band
 from kombo_pipeline.vocabulary import METHODS, Method
 
@@ -31,8 +31,8 @@ class Proposals:
         known = match_candidates.job_vectors(conn, integration_id)
         self._ids = [job for job, _ in known]
         self._postings = vectors.unpack([vector for _, vector in known]).T.tocsr()
-        self._tie = vectors.tie(self._ids)
-        self._all: Columns | None = None
+        self._tie = tie_breaks(self._ids)
+        self._all: JobFeatures | None = None
         self.pairs = 0
         """Pairs compared in full so far."""
 
@@ -52,7 +52,7 @@ class Proposals:
         self.pairs += len(own_rows)
         ats, ats_rows_here = self._read(ats_rows, of)
         wanted = [CANDIDATES + len(identified.rejected.get(job.id, ())) for job in mine.jobs]
-        found = self._matcher.answer(mine, ats, own_rows, ats_rows_here, cosine, k=wanted)
+        found = self._matcher.rank(mine, ats, own_rows, ats_rows_here, cosine, k=wanted)
         named = self._named([row for row in own if row["own_job_id"] in identified.reviews], identified)
         ends = np.searchsorted(own_rows, np.arange(len(mine) + 1))
         answers = dict(zip((job.id for job in mine.jobs), range(len(mine)), strict=True))
@@ -82,7 +82,7 @@ class Proposals:
             candidates_written += proposed
         return own_written, candidates_written
 
-    def _read(self, ats_rows: Any, of: int) -> tuple[Columns, Any]:
+    def _read(self, ats_rows: Any, of: int) -> tuple[JobFeatures, Any]:
         """The ATS jobs that `ats_rows` name as columns, and their rows there."""
         if self._all is None and of * retrieval.SHORTLIST >= len(self._ids):
             self._all = self._columns(self._ids)
@@ -91,7 +91,7 @@ class Proposals:
         needed, here = np.unique(ats_rows, return_inverse=True)
         return self._columns([self._ids[row] for row in needed]), here
 
-    def _columns(self, kombo_job_ids: Sequence[str]) -> Columns:
+    def _columns(self, kombo_job_ids: Sequence[str]) -> JobFeatures:
         rows = match_candidates.matchable_jobs(self._conn, self._integration_id, kombo_job_ids)
         return vectors.read([ats_text(row) for row in rows], self._matcher, self._customer)
 
@@ -106,7 +106,7 @@ class Proposals:
         own_rows = np.repeat(np.arange(len(own)), [len(jobs) for jobs in asked])
         ats_rows = np.array([place[job] for jobs in asked for job in jobs], dtype=np.int64)
         cosine = np.asarray(mine.search[own_rows].multiply(ats.search[ats_rows]).sum(1), dtype=np.float32).ravel()
-        found = self._matcher.answer(mine, ats, own_rows, ats_rows, cosine, k=[len(jobs) for jobs in asked])
+        found = self._matcher.rank(mine, ats, own_rows, ats_rows, cosine, k=[len(jobs) for jobs in asked])
         return {match.own.id: match for match in found}
 
     def _proposed(self, by_title: Match, named: Match | None, review: Review | None) -> list[tuple[Any, ...]]:

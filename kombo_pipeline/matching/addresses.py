@@ -1,8 +1,8 @@
-"""Addresses of jobs: one spelling for each, and the id of the job where the ATS is known. Nothing is fetched. Pure.
+"""Addresses of jobs in canonical form: the id of the job where the ATS is known, one spelling where it is not. Pure.
 
-What is known of an ATS stands in SHAPES, a row for each kind of page. Of an address that no row understands nothing is
-dropped that could tell jobs apart: only scheme, "www.", a default port, trailing slashes, the spelling of escapes, the
-order of parameters and what advertising networks append are unified.
+`ats_pages` has a template for each known kind of page. An address that matches none keeps everything that could tell
+jobs apart. Only these are normalised: scheme, "www.", default port, trailing slashes, spelling of escapes, order of
+parameters, and parameters that advertising networks append. No address is fetched.
 """
 
 import re
@@ -13,154 +13,14 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-
-class Shape(NamedTuple):
-    """One kind of page of an ATS, as a template.
-
-    host: "*" stands for any characters of one label, {tenant} for a label that belongs to the key; "any" is any host.
-    path: "*" stands for one segment, "..." for any number of them, a word for itself in any case.
-    query: parameters that the page must have; all others are ignored.
-    {tenant} and {folder} belong to the key, because the ids of the ATS are counted for each of them. Any other name in
-    braces is the id, in the form that IDS gives. What has no braces carries no identity: site, language, title, form.
-    """
-
-    ats: str
-    host: str
-    path: str
-    query: str = ""
-
-
-IDS: Final[Mapping[str, str]] = {
-    "number": r"(?P<id>[0-9]{1,20})",
-    "number-title": r"(?P<id>[0-9]{1,20})(?:-.*)?",
-    "long-title": r"(?P<id>[0-9]{9,20})(?:-.*)?",
-    "long": r"(?P<id>[0-9]{9,20})",
-    "uuid": r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
-    "hex-title": r"(?P<id>[0-9a-f]{8,24})(?:-.*)?",
-    "shortcode": r"(?P<id>[0-9a-f]{10})",
-    "title_requisition": r"[^_]*_(?P<id>(?=.*[0-9])[\w-]+)",
-    "requisition": r"(?P<id>(?=.*[0-9])[\w.-]+)",
-    "phenom": r"(?P<id>(?=.*[0-9]{4})[\w-]+)",
-    "token": r"(?P<id>(?=.*[0-9])[\w-]{6,64})",
-    "jazz": r"(?P<id>[0-9A-Za-z]{8,12})",
-    "jobvite": r"(?P<id>\w{6,12})",
-    "jobvite,page": r"(?P<id>\w{6,12})(?:,\w*)?",
-    "slug": r"(?P<id>.+)",
-    "title-jnumber.html": r"(?:.*-)?j(?P<id>[0-9]+)\.html?",
-}
-"""The forms of ids. The letters of an id are compared in one case, except for the systems in CASE_TELLS."""
-
-CASE_TELLS: Final = frozenset({"jobvite", "jazzhr", "onlyfy", "recruitee", "taleo", "workable-view"})
-"""Systems whose ids are random letters, or of which it is not known whether the case tells ids apart."""
-
-_SAP: Final = "*.successfactors.com *.successfactors.eu *.sapsf.com *.sapsf.eu *.sapsf.cn"
-
-# fmt: off
-SHAPES: Final = (
-    Shape("greenhouse", "any", "...", "gh_jid={number}"),  # the customer's own page
-    Shape("greenhouse", "boards.greenhouse.io boards.*.greenhouse.io", "*/jobs/{number}/..."),
-    Shape("greenhouse", "job-boards.greenhouse.io job-boards.*.greenhouse.io", "*/jobs/{number}/..."),
-    Shape("greenhouse", "boards.greenhouse.io boards.*.greenhouse.io", "embed/job_app", "token={number}"),
-    Shape("greenhouse", "job-boards.greenhouse.io job-boards.*.greenhouse.io", "embed/job_app", "token={number}"),
-    Shape("greenhouse", "boards-api.greenhouse.io api.greenhouse.io", "v1/boards/*/jobs/{number}/..."),
-    Shape("lever", "jobs.lever.co jobs.*.lever.co", "*/{uuid}/..."),
-    Shape("lever", "api.lever.co api.*.lever.co", "v0/postings/*/{uuid}/..."),
-    Shape("ashby", "any", "...", "ashby_jid={uuid}"),  # the customer's own page
-    Shape("ashby", "jobs.ashbyhq.com", "*/{uuid}/..."),
-    Shape("ashby", "jobs.ashbyhq.com", "*/...", "jobid={uuid}"),
-    # The number of a requisition is unique within the tenant; the site, the language and the place are not part of it.
-    Shape("workday", "{tenant}.wd*.myworkdayjobs.com", ".../job/.../{title_requisition}"),
-    Shape("workday", "{tenant}.wd*.myworkdayjobs.com", ".../job/.../{title_requisition}/apply/..."),
-    Shape("workday", "{tenant}.wd*.myworkdayjobs.com", ".../details/{title_requisition}"),
-    Shape("workday", "wd*.myworkdaysite.com", ".../recruiting/{tenant}/*/job/.../{title_requisition}"),
-    Shape("workday", "wd*.myworkdaysite.com", ".../recruiting/{tenant}/*/job/.../{title_requisition}/apply/..."),
-    Shape("workday", "wd*.myworkdaysite.com", ".../recruiting/{tenant}/*/details/{title_requisition}"),
-    Shape("smartrecruiters", "jobs.smartrecruiters.com careers.smartrecruiters.com", "*/{long-title}/..."),
-    Shape("smartrecruiters", "smartrecruiters.com", "*/{long-title}/..."),
-    Shape("smartrecruiters", "jobs.smartrecruiters.com", "oneclick-ui/company/*/posting/{long}"),
-    Shape("smartrecruiters", "api.smartrecruiters.com", "v1/companies/*/postings/{long}"),
-    # The form for applications names the job by another id than its page does.
-    Shape("smartrecruiters-publication", "jobs.smartrecruiters.com", "oneclick-ui/company/*/publication/{uuid}"),
-    Shape("personio", "*.jobs.personio.de *.jobs.personio.com *-jobs.personio.de", "job/{number}/..."),
-    Shape("recruitee", "{tenant}.recruitee.com", "o/{slug}/..."),
-    Shape("recruitee", "{tenant}.recruitee.com", "*/o/{slug}/..."),
-    Shape("recruitee", "{tenant}.recruitee.com", "l/*/o/{slug}/..."),
-    Shape("join", "join.com", "companies/*/{number-title}/..."),
-    Shape("teamtailor", "*.teamtailor.com *.*.teamtailor.com", "jobs/{number-title}/..."),
-    Shape("teamtailor", "*.teamtailor.com *.*.teamtailor.com", "*/jobs/{number-title}/..."),
-    Shape("softgarden", "*.softgarden.io", "job/{number}/..."),
-    Shape("softgarden", "*.softgarden.io", "*/job/{number}/..."),
-    Shape("softgarden", "*.career.softgarden.de career.softgarden.de", "jobs/{number}/..."),
-    Shape("softgarden", "*.career.softgarden.de career.softgarden.de", "*/jobs/{number}/..."),
-    # The id of a posting, which is counted apart from the ids of jobs.
-    Shape("softgarden-posting", "any", "...", "jobdbpvid={number}"),
-    Shape("dvinci", "{tenant}.dvinci-hr.com {tenant}.dvinci-easy.com {tenant}.dvinci.de", ".../jobs/{number}/..."),
-    Shape("rexx", "{tenant}.rexx-systems.com {tenant}.rexx-recruitment.com", ".../{title-jnumber.html}"),
-    Shape("successfactors", _SAP, "...", "company={tenant} career_job_req_id={number}"),
-    Shape("successfactors", _SAP, "...", "company={tenant} jobid={number}"),
-    # Recruiting Marketing of SuccessFactors runs on the customer's host: /job/Berlin-Engineer-BE-10115/1031544101/
-    Shape("successfactors-site", "{host}", "job/*/{long}"),
-    Shape("successfactors-site", "{host}", "*/job/*/{long}"),
-    Shape("successfactors-site", "{host}", "talentcommunity/apply/{long}"),
-    Shape("icims", "{tenant}.icims.com", "jobs/{number}/..."),
-    Shape("bamboohr", "{tenant}.bamboohr.com", "careers/{number}/..."),
-    Shape("bamboohr", "{tenant}.bamboohr.com", "jobs/...", "id={number}"),
-    Shape("workable", "apply.workable.com", "*/j/{shortcode}/..."),
-    Shape("workable", "*.workable.com workable.com", "j/{shortcode}/..."),
-    Shape("workable-number", "{tenant}.workable.com", "jobs/{number}/..."),
-    Shape("workable-number", "{tenant}.workable.com", "backend/jobs/{number}/..."),
-    Shape("workable-view", "jobs.workable.com", "view/{token}/..."),
-    Shape("jobvite", "jobs.jobvite.com", "*/job/{jobvite}/..."),
-    Shape("jobvite", "jobs.jobvite.com", "careers/*/job/{jobvite}/..."),
-    Shape("jobvite", "hire.jobvite.com app.jobvite.com jobvite.com", "*/*", "j={jobvite}"),
-    Shape("jobvite", "hire.jobvite.com app.jobvite.com jobvite.com", "j", "cj={jobvite}"),
-    Shape("jobvite", "hire.jobvite.com app.jobvite.com jobvite.com", "j", "aj={jobvite}"),
-    Shape("jobvite", "any", "...", "jvi={jobvite,page}"),  # the customer's own page
-    Shape("jazzhr", "*.applytojob.com", "apply/{jazz}/..."),
-    Shape("jazzhr", "*.applytojob.com", "apply/jobs/details/{jazz}/..."),
-    Shape("breezy", "*.breezy.hr", "p/{hex-title}/..."),
-    Shape("oracle", "{tenant}.fa.{tenant}.oraclecloud.com", "hcmui/candidateexperience/.../job/{requisition}/..."),
-    Shape("oracle", "{tenant}.fa.{tenant}.oraclecloud.com", "hcmui/candidateexperience/.../preview/{requisition}/..."),
-    Shape("taleo", "{tenant}.taleo.net", "careersection/...", "job={requisition}"),
-    Shape("taleo-business", "*.tbe.taleo.net", ".../careers/...", "org={tenant} rid={number}"),
-    # The number behind Description/ is the language.
-    Shape("umantis", "{tenant}.umantis.com", "vacancies/{number}/..."),
-    Shape("umantis-de", "{tenant}.de.umantis.com", "vacancies/{number}/..."),
-    Shape("concludis", "{tenant}.concludis.de", "prj/shw/*/{number}/..."),  # "b" is the job board
-    Shape("onlyfy", "{tenant}.onlyfy.jobs {tenant}.prescreen.io", "job/{token}/..."),
-    Shape("onlyfy", "{tenant}.onlyfy.jobs {tenant}.prescreen.io", "*/job/{token}/..."),
-    Shape("onlyfy", "{tenant}.onlyfy.jobs {tenant}.prescreen.io", "candidate/job/print/{token}/..."),
-    Shape("eightfold", "{tenant}.eightfold.ai", "careers/job/{number-title}/..."),
-    Shape("eightfold", "{tenant}.eightfold.ai", "careers/...", "pid={number}"),
-    # Phenom runs on the customer's host: /us/en/job/R-12345/Title. In the next country the number may be another job.
-    Shape("phenom", "{host}", "{folder}/*/job/{phenom}/*"),
-    Shape("phenom", "{host}", "{folder}/*/apply", "jobseqno={phenom}"),
-    Shape("rippling", "ats.rippling.com ats.*.rippling.com", ".../jobs/{uuid}/..."),
-    Shape("avature", "{tenant}.avature.net", ".../jobdetail/{number}"),
-    Shape("avature", "{tenant}.avature.net", ".../jobdetail/*/{number}"),
-    Shape("avature", "{tenant}.avature.net", "...", "jobid={number}"),
-)
-
-GUESSES: Final = (
-    # What the customer's own page most likely is. It meets pages of the ATS itself, never another guess.
-    Shape("teamtailor", "any", "jobs/{number-title}"),
-    Shape("teamtailor", "any", "*/jobs/{number-title}"),
-    Shape("recruitee", "*.{tenant}.*", "o/{slug}"),
-    Shape("recruitee", "*.{tenant}.*", "*/o/{slug}"),
-    Shape("recruitee", "{tenant}.*", "o/{slug}"),
-    Shape("ashby", "any", "...", "jobid={uuid}"),
-    Shape("smartrecruiters", "any", ".../{long-title}"),
-    Shape("eightfold", "*.{tenant}.*", "careers/...", "pid={number}"),
-    Shape("eightfold", "*.{tenant}.*", "careers/job/{number-title}"),
-)
-# fmt: on
+from kombo_pipeline.matching.ats_pages import CASE_SENSITIVE, GUESSES, IDS, SHAPES, Shape
 
 MAX_LENGTH: Final = 4000
-"""A longer text is no address: nobody publishes a job there, and reading it would take long."""
+"""A longer text is not read as an address: no job is published there, and reading it would take long."""
 MAX_SEGMENTS: Final = 30
-"""No page of an ATS has an address of more segments. Such an address is only compared as it is."""
+"""No ATS has addresses with more path segments. An address with more is not compared with the templates."""
 MAX_HOST: Final = 253
-"""The longest name that DNS knows."""
+"""The longest host name that DNS allows."""
 
 APPENDED: Final = re.compile(
     r"(?:utm|mc|hsa|pk|mtm|_hs)[-_]\w*|_g[al]|_hs(?:enc|mi)|gclid|gclsrc|gbraid|wbraid|dclid|fbclid|ttclid|twclid|msclkid"
@@ -179,7 +39,7 @@ _REPOSTED: Final = re.compile(r"(?P<id>[a-z]{0,4}[-_]?(?!20[0-4][0-9][0-9]{0,2}-
 
 
 class Address(NamedTuple):
-    """An address in its parts, each in one spelling."""
+    """The parts of an address, each in canonical spelling."""
 
     host: str
     port: str
@@ -195,28 +55,29 @@ class Address(NamedTuple):
 
 
 def canonical_url(url: str) -> str | None:
-    """Return the form in which two addresses of the same job agree.
+    """Return the canonical form, which is equal for two addresses of the same job.
 
-    A page of a known ATS is the id that it carries ("greenhouse:4012873008"), wherever it is embedded; any other page
-    is its address in one spelling. None for what is no http(s) address, and for one that names a site but no page.
+    For a page of a known ATS it is the id in the address ("greenhouse:4012873008"), also where the page is embedded in
+    another site; for any other page the address in one spelling. None for text that is not an http(s) address, and for
+    an address without path, parameters and fragment.
     """
     address = read(url)
     return None if address is None else known_job(address) or str(address)
 
 
 def guessed_urls(url: str) -> list[str]:
-    """Return what a page of the customer's own site may be in a known ATS; nothing where nothing is likely."""
+    """Return the likely canonical forms of a page on the customer's own site, in a known ATS; often none."""
     address = read(url)
     if address is None or known_job(address):
         return []
     ids = ((found, found.rpartition(":")[2]) for found in _named(address, _GUESSES_BY_HOST))
-    # Shorter numbers are counted by more than one system.
+    # Shorter numbers are ids in more than one system.
     return [found for found, job in ids if not job.isdecimal() or len(job) >= 6]
 
 
 @lru_cache(maxsize=65536)
 def read(url: str) -> Address | None:
-    """Read an address; None for what is no http(s) address of a page."""
+    """Return the parts of an address; None for text that is not the http(s) address of a page."""
     if len(url) > MAX_LENGTH:
         return None
     text = url.encode("utf-8", "ignore").decode().strip()
@@ -247,13 +108,8 @@ def read(url: str) -> Address | None:
 
 @lru_cache(maxsize=65536)
 def known_job(address: Address) -> str | None:
-    """The job that a page of a known ATS is about, as "ats:tenant:id"; None where no row of SHAPES understands it."""
+    """Return the job of a page of a known ATS as "ats:tenant:id"; None where no row of SHAPES matches."""
     return next(_named(address, _SHAPES_BY_HOST), None)
-
-
-def understands(shape: Shape, address: Address) -> bool:
-    """Whether the row understands the address."""
-    return next(_named(address, _by_host([shape])), None) is not None
 
 
 def _unquoted(text: str) -> str:
@@ -266,7 +122,7 @@ def _quoted(text: str, also: str = "") -> str:
 
 @lru_cache(maxsize=4096)
 def _canonical_host(host: str) -> str:
-    """The host in lower case and punycode, "" for what is none; raises UnicodeError, a ValueError."""
+    """Return the host in lower case and punycode, "" for text that is not a host. Raises UnicodeError, a ValueError."""
     if len(host) > MAX_HOST:
         return ""
     ascii_host = host.encode("idna").decode().lower().rstrip(".")
@@ -278,13 +134,13 @@ def _canonical_host(host: str) -> str:
 
 
 class _Matcher(NamedTuple):
-    """A row of SHAPES, ready to be compared. Each piece of an address is compared with one piece of the template."""
+    """A compiled row of SHAPES. Each segment of an address is compared with one piece of the template."""
 
     ats: str
     host: re.Pattern[str]
     path: tuple[str | re.Pattern[str], ...]
     query: tuple[tuple[str, re.Pattern[str]], ...]
-    length: int | None  # how many segments the path has; None where any number may be between
+    length: int | None  # number of path segments; None where the template has "..."
 
 
 def _compiled(shape: Shape, host: str) -> _Matcher:
@@ -317,7 +173,7 @@ def _braced(template: str) -> re.Pattern[str]:
 
 
 def _by_host(shapes: Sequence[Shape]) -> dict[str, list[_Matcher]]:
-    """The rows by the last two labels of their hosts; rows of any host under ""."""
+    """Return the compiled rows by the last two labels of their hosts; rows that match any host are under ""."""
     found: defaultdict[str, list[_Matcher]] = defaultdict(list)
     for shape in shapes:
         for host in shape.host.split():
@@ -331,7 +187,7 @@ _GUESSES_BY_HOST: Final = _by_host(GUESSES)
 
 
 def _named(address: Address, by_host: Mapping[str, Iterable[_Matcher]]) -> Iterator[str]:
-    """What the rows make of an address, in their order."""
+    """Yield the canonical form of the address for each row that matches, in the order of the rows."""
     if len(address.segments) > MAX_SEGMENTS:
         return
     given: defaultdict[str, set[str]] = defaultdict(set)
@@ -339,7 +195,7 @@ def _named(address: Address, by_host: Mapping[str, Iterable[_Matcher]]) -> Itera
         given[name.lower()].add(value)
     for key in (".".join(address.host.split(".")[-2:]), ""):
         for matcher in by_host.get(key, ()):
-            # Most rows of any host are left out by what costs least to ask.
+            # The cheapest checks come first: they exclude most rows of any host.
             if matcher.length not in (None, len(address.segments)) or any(
                 name not in given for name, _ in matcher.query
             ):
@@ -370,7 +226,7 @@ def _matched(matcher: _Matcher, address: Address, given: Mapping[str, set[str]])
 
 
 def _in_one_case(ats: str, job: str) -> str:
-    if ats in CASE_TELLS:
+    if ats in CASE_SENSITIVE:
         return job
     return job.lower() if _UUID.fullmatch(job) else job.upper()
 
@@ -378,7 +234,7 @@ def _in_one_case(ats: str, job: str) -> str:
 def _along(
     template: Sequence[str | re.Pattern[str]], segments: Sequence[str], names: Mapping[str, str] | None = None
 ) -> dict[str, str] | None:
-    """What the segments are called in the template; None where they do not fit it. The last fitting one is the id."""
+    """Return the values of the names in the template; None where the segments do not match it."""
     named = dict(names or {})
     for place, piece in enumerate(template):
         if piece == "...":

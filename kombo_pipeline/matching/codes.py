@@ -1,8 +1,8 @@
-"""Codes of jobs: the forms in which two of them agree, and when a code may be believed. Pure.
+"""Job codes: the canonical form in which two codes are compared, and whether a code identifies one job. Pure.
 
-A code is believed to name one job when it looks like the number of a requisition (`Kind.NUMBER`). A shorter number or a
-word is believed only where all such codes of the customer behave like identifiers: many jobs bear one, and hardly two
-the same (`Habits`). A placeholder is never believed.
+A code that looks like a requisition number (`Kind.NUMBER`) identifies a job, unless many jobs share such codes.
+A shorter number or a word does so only where the customer's codes of that kind behave like identifiers: many jobs have
+one, and almost none share it (`Habits`). A placeholder ("tbd") never does.
 """
 
 import re
@@ -14,21 +14,21 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 MANY_JOBS: Final = 20
-"""Fewer jobs do not show how the codes of a customer behave."""
+"""With fewer jobs than this, the codes of a customer do not show whether they are shared."""
 ALONE: Final = 0.95
-"""Codes behave like identifiers when at least this share of the jobs that bear one share it with no other job. A few
-double ones are usual: a job that is posted again keeps its code."""
+"""Codes of a kind behave like identifiers when at least this share of the jobs that have one have it alone. A few
+doubles are usual: a job that is posted again keeps its code."""
 SHARED: Final = 0.5
-"""Codes that look like numbers are not believed when fewer jobs than this share have one of their own: they name
-profiles or cost centres, not jobs. Customers who advertise each vacancy in several places stay above it."""
+"""Requisition numbers do not identify jobs when fewer jobs than this share have one of their own: they then name
+profiles or cost centres. Customers who advertise each vacancy in several places stay above it."""
 DIGITS: Final = 4
-"""A number this long is no count, grade or place on a list."""
+"""A number with this many digits is not a count, a grade or a position in a list."""
 MAX_LENGTH: Final = 200
-"""What is longer is a text and no code."""
+"""A longer text is not a code."""
 MAX_ID_LENGTH: Final = 500
-"""What is longer is no id of an ATS either: it names nothing."""
+"""A longer text is not an id of an ATS either, and is not compared."""
 DIGITS_BEHIND_LABEL: Final = 2
-"""Enough behind a short label such as R-; behind one that can only mean a requisition, as REQ-, one digit is enough."""
+"""Digits needed after a short label such as R-. After a label that can only mean a requisition (REQ-) one is enough."""
 
 
 class Kind(StrEnum):
@@ -50,8 +50,8 @@ vacancyid vacature vacaturenummer vacaturenr requisition requisitionid reqid req
 positionsnummer posting postingid offre oferta offerta annonce annuncio anzeige anzeigennummer chiffre
 """
 _ANNOUNCING: Final = frozenset(_ANNOUNCING_TEXT.split())
-# Short labels that systems put in front of their own numbers. Two different labels may count different things, so the
-# label goes only where the other side bears none.
+# Short labels that systems put in front of their own numbers. Two labels may count different things, so a label is only
+# ignored against a code without one.
 _LABELS_TEXT: Final = """
 req rq jr r job j vac vak ref pos jobreq opp rec po
 """
@@ -103,7 +103,7 @@ def canonical_code(code: str) -> str | None:
 def unlabelled_code(code: str) -> str | None:
     """Return the canonical form without the label in front of the number ("12" for REQ-0012); None without a label.
 
-    It may only meet a canonical form: REQ-12 and VAC-12 can be two jobs, while 12 can be either.
+    Compare it with canonical forms only: REQ-12 and VAC-12 may be two jobs, while 12 may be either.
     """
     return _groups(code)[1]
 
@@ -126,7 +126,7 @@ def _groups(code: str) -> tuple[str | None, str | None]:
 
 
 def _plain(code: str) -> str:
-    """The code in one case, without ".0"; empty for what is none."""
+    """Return the code in lower case and without ".0"; empty where the text is not a code."""
     if len(code) > MAX_LENGTH:
         return ""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", code).casefold()).strip()
@@ -138,14 +138,14 @@ def _plain(code: str) -> str:
 
 @lru_cache(maxsize=65536)
 def kind_of(code: str) -> Kind:
-    """What a code looks like, by its form alone."""
+    """Return what a code looks like, judged by its form alone."""
     canonical, bare = _groups(code)
     if canonical is None:
         return Kind.PLACEHOLDER
     groups = canonical.split()
     letters = [group for group in groups if not group.isdecimal()]
     digits = "".join(group for group in groups if group.isdecimal())
-    written = re.sub(r"\D", "", _plain(code))  # with leading zeros: a number that is filled up is one of a series
+    written = re.sub(r"\D", "", _plain(code))  # with leading zeros: padded numbers are a series
     if _says_nothing(letters, digits):
         return Kind.PLACEHOLDER
     if not digits:
@@ -160,7 +160,7 @@ def kind_of(code: str) -> Kind:
     if bare is not None:
         is_said = groups[0] in _LABELS_OF_REQUISITIONS or len(written) >= DIGITS_BEHIND_LABEL
         return Kind.NUMBER if is_said else Kind.SHORT
-    # Letters and digits in turn, as in A7F3K9, are made by a machine.
+    # Alternating letters and digits, as in A7F3K9, are generated by a machine.
     is_mixed = len(groups) >= 4 and len(written) >= 3
     return Kind.NUMBER if len(written) >= DIGITS or is_mixed else Kind.SHORT
 
@@ -180,21 +180,21 @@ def _says_nothing(letters: list[str], digits: str) -> bool:
 
 
 class Habits(NamedTuple):
-    """How the codes of a customer behave, by kind; see `habits`."""
+    """The kinds of codes that identify single jobs at a customer; see `habits`."""
 
     believed: frozenset[Kind]
 
 
 def habits(own: Iterable[tuple[str, int]], ats: Iterable[tuple[str, int]]) -> Habits:
-    """Say which kinds of codes name single jobs, from all codes of the customer and how many jobs bear each.
+    """Return which kinds of codes identify single jobs, from all codes of the customer.
 
-    `own` counts own jobs, `ats` the jobs of all integrations, closed ones included, each integration for itself: a
-    code that two integrations bear is not shared within either.
+    Both arguments are pairs of a code and the number of jobs that have it: `own` of own jobs, `ats` of ATS jobs, closed
+    ones included. Count each integration apart, because copies of a job in two integrations do not share a code.
     """
     mine, theirs = _counted(own), _counted(ats)
     found = set()
     for kind in (Kind.NUMBER, Kind.SHORT, Kind.WORD):
-        # The own jobs show that codes are shared, but too few of them may bear one to show that codes are not.
+        # Own jobs can show that codes are shared; too few of them may have a code to show that codes are not shared.
         if any(side[kind].is_shared for side in (mine, theirs)):
             continue
         if kind is Kind.NUMBER or theirs[kind].is_alone:
@@ -218,15 +218,15 @@ class _Count(NamedTuple):
 def _counted(codes: Iterable[tuple[str, int]]) -> Mapping[Kind, _Count]:
     jobs: Counter[Kind] = Counter()
     alone: Counter[Kind] = Counter()
-    for code, bearers in codes:
+    for code, count in codes:
         kind = kind_of(code)
-        jobs[kind] += bearers
-        alone[kind] += bearers == 1
+        jobs[kind] += count
+        alone[kind] += count == 1
     return {kind: _Count(jobs[kind], alone[kind]) for kind in Kind}
 
 
 def why_not_believed(code: str, known: Habits) -> str | None:
-    """Say in words why a code is not believed to name one job; None where it is. `known` is of the customer."""
+    """Return in words why a code does not identify one job, None where it does. `known` are the customer's habits."""
     kind = kind_of(code)
     if kind in known.believed:
         return None

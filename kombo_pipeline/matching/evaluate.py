@@ -1,4 +1,4 @@
-"""How good the matcher is on labelled files: recall, calibration, seconds and memory."""
+"""Measures the matcher on labelled files: recall@k, MRR, precision by band, calibration error, seconds and memory."""
 
 import csv
 import gzip
@@ -8,24 +8,24 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from kombo_pipeline.matching.columns import JobText
+from kombo_pipeline.matching.job_features import JobText
 from kombo_pipeline.matching.scoring import Match, Matcher, default_matcher
 from kombo_pipeline.vocabulary import BANDS
 
 BINS = 10
-"""Calibration is measured in so many bins of equal width over the confidence of the first candidate."""
+"""Number of bins, of equal width over the confidence of the first candidate, in which calibration is measured."""
 
 
 @dataclass(frozen=True)
 class Customer:
-    """The labelled jobs of one customer. `gold` is the right ATS id by row of `own`; empty: there is none."""
+    """The labelled jobs of one customer. `gold[n]` is the ATS id of the counterpart of `own[n]`, or empty."""
 
     name: str
     ats: list[JobText]
@@ -35,10 +35,11 @@ class Customer:
 
 @dataclass(frozen=True)
 class Report:
-    """What `evaluate` measured. A figure is NaN where the files hold nothing it could be measured on.
+    """What `evaluate` measured. A figure is NaN where the files have no rows to measure it on.
 
-    Recall and MRR are over own jobs that have a counterpart and count the candidates asked for; confidence is
-    that of the first candidate. Peak memory (MB) is the whole process's.
+    recall@k is the share of own jobs with a counterpart that have it among their first k candidates, MRR the mean of
+    1 / rank of it over the same own jobs. Precision of a band is the share of first candidates in it that are right.
+    Peak memory is in MB, of the whole process.
     """
 
     own: int
@@ -46,7 +47,7 @@ class Report:
     recall_at_1: float
     recall_at_5: float
     mrr: float
-    bands: dict[str, tuple[int, float]]  # band -> own jobs whose first candidate is in it, share of them right
+    bands: dict[str, tuple[int, float]]  # band -> (own jobs whose first candidate is in it, precision)
     calibration_error: float
     auc_first_is_right: float
     auc_no_counterpart: float
@@ -76,12 +77,12 @@ class Report:
 def evaluate(
     ats_file: Path | str, own_file: Path | str, out_file: Path | str | None = None, *, matcher: Matcher | None = None
 ) -> Report:
-    """Match labelled files, customer by customer, and measure; with `out_file`, write one line a candidate.
+    """Match labelled files, customer by customer, and measure; with `out_file`, write a line for each candidate.
 
     Files are UTF-8 CSV, plain or gzipped, with the columns ats_id or own_id and title; customer, location,
     department, employment_type, posted (YYYY-MM-DD), code and, for own jobs, gold_ats_id are read where present.
-    Raises ValueError naming the file when a required column is missing. An own job without a candidate has a
-    line with an empty ats_id.
+    Raises ValueError with the name of the file when a required column is missing. An own job without a candidate gets
+    a line with an empty ats_id.
     """
     matcher = matcher or default_matcher()
     customers = read_customers(ats_file, own_file)
@@ -100,7 +101,7 @@ def match_customer(matcher: Matcher, customer: Customer, *, k: int = 5) -> list[
 
 
 def measure(matches: Sequence[Match], gold: Sequence[str], *, seconds: float, version: str) -> Report:
-    """Hold matches against the right answers."""
+    """Compare matches with the gold ids, one for each match."""
     ranks = np.array(
         [
             next((found.rank for found in match.candidates if found.ats.id == right), 0)
@@ -130,7 +131,7 @@ def measure(matches: Sequence[Match], gold: Sequence[str], *, seconds: float, ve
 
 
 def calibration_error(confidence: Any, right: Any) -> float:
-    """Expected calibration error: the gap between confidence and precision, averaged over the answers in bins."""
+    """Return the expected calibration error: the mean gap of confidence and precision over the bins, by size."""
     if not len(confidence):
         return float("nan")
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -139,7 +140,7 @@ def calibration_error(confidence: Any, right: Any) -> float:
 
 
 def auc(scores: Any, positive: Any) -> float:
-    """The probability that a positive has a higher score than a negative, ties counting half."""
+    """Return the area under the ROC curve: how often a positive has a higher score than a negative; ties count half."""
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return float("nan")
@@ -149,7 +150,7 @@ def auc(scores: Any, positive: Any) -> float:
 
 
 def read_customers(ats_file: Path | str, own_file: Path | str) -> list[Customer]:
-    """The customers of two labelled files, in the order in which their own jobs appear."""
+    """Return the customers of two labelled files, in the order in which their own jobs appear."""
     ats: dict[str, list[JobText]] = defaultdict(list)
     for row in _rows(Path(ats_file), "ats_id"):
         ats[row.get("customer") or ""].append(_job(row, "ats_id"))
@@ -162,15 +163,9 @@ def read_customers(ats_file: Path | str, own_file: Path | str) -> list[Customer]
     return list(customers.values())
 
 
-def titles_alone(customer: Customer) -> Customer:
-    """The customer with nothing but ids and titles known of its jobs."""
-    ats, own = ([JobText(job.id, job.title) for job in jobs] for jobs in (customer.ats, customer.own))
-    return replace(customer, ats=ats, own=own)
-
-
 def _rows(path: Path, key: str) -> Iterator[dict[str, str]]:
     with _opened(path, "rt") as file:
-        # Null bytes in a cell are data here; a cell may be as long as it likes.
+        # Cells of any length are accepted; the default limit of the csv module is 128 KiB.
         csv.field_size_limit(sys.maxsize)
         reader = csv.DictReader(file)
         if missing := {key, "title"} - set(reader.fieldnames or ()):

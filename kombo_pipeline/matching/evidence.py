@@ -1,4 +1,4 @@
-"""Why a candidate was proposed, in words a person can check: signed contributions that sum to the score."""
+"""Why a candidate was proposed: match weights that sum to the score, each in words that a person can check."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from kombo_pipeline.matching.columns import JobText
-from kombo_pipeline.matching.features import NAMES
+from kombo_pipeline.matching.job_features import JobText
+from kombo_pipeline.matching.pair_features import NAMES
 from kombo_pipeline.matching.places import read_place
 from kombo_pipeline.matching.scoring import Candidate, Match, Weights
 from kombo_pipeline.matching.titles import Title, plain_words, read_title, stem
@@ -15,7 +15,7 @@ from kombo_pipeline.matching.titles import Title, plain_words, read_title, stem
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One reason. `weight` is in log-odds: +0.7 doubles the odds, -0.7 halves them."""
+    """One match weight with its reason. `weight` is in log-odds: +0.7 doubles the odds, -0.7 halves them."""
 
     text: str
     weight: float
@@ -26,7 +26,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was compared and what came of it; contributions by size, together the candidate's score."""
+    """The titles as compared, the words that only one of them has, and the match weights, largest first."""
 
     own_title: str
     ats_title: str
@@ -63,7 +63,7 @@ _STARTS: Final = np.cumsum([0, *map(len, _GROUPS.values())])[:-1]
 
 
 def explain(match: Match, candidate: Candidate, weights: Weights) -> Explanation:
-    """Say why `candidate` was proposed for the own job of `match`."""
+    """Return why `candidate` was proposed for the own job of `match`."""
     own, ats = read_title(match.own.title), read_title(candidate.ats.title)
     weights_by_group = np.add.reduceat((candidate.features * weights.pair)[_COLUMNS], _STARTS).tolist()
     of = dict(zip(NAMES, candidate.features.tolist(), strict=True))

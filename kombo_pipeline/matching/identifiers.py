@@ -1,8 +1,8 @@
-"""Identifiers: what names a job, and the links that identifiers alone may make. Pure.
+"""Identifiers (Kombo id, id in the ATS, job code, address): which links they make without a person. Pure.
 
-An identifier links by itself when all of this holds: its form drops nothing that could tell jobs apart (`addresses`,
-`codes`); it behaves like an identifier among the customer's jobs; it is unique on both sides, over all integrations of
-the customer and over open and closed jobs; and place, level, year, contract and title do not speak against the pair.
+An identifier makes a link when all of this holds: its canonical form keeps everything that could tell jobs apart
+(`addresses`, `codes`); it behaves like an identifier among the customer's jobs; it is unique on both sides, over all
+integrations of the customer, open and closed jobs alike; and there is no objection to the pair (`objections`).
 """
 
 import hashlib
@@ -23,13 +23,13 @@ from kombo_pipeline.vocabulary import IDENTIFIER_METHODS, IdentifierMethod
 
 VERSION: Final = IDENTIFIERS
 
-MAX_BEARERS: Final = 20
-"""What more jobs than this carry, on either side, is a placeholder or a careers page and names none of them."""
+MAX_JOBS_PER_KEY: Final = 20
+"""A key that more jobs than this share, on either side, names none of them: it is a placeholder or a careers page."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnIdentity:
-    """What an own job says about the ATS job that it is; `own_id` is unique among those compared."""
+    """The identifiers of an own job, and the fields that `objections` reads. `own_id` is unique."""
 
     own_id: str
     title: str | None = None
@@ -44,14 +44,17 @@ class OwnIdentity:
 
 @dataclass(frozen=True, slots=True)
 class AtsIdentity:
-    """What names an ATS job of the same customer; `kombo_job_id` is unique within its integration."""
+    """The identifiers of an ATS job of the same customer, and what `objections` reads.
+
+    `kombo_job_id` is unique within its integration.
+    """
 
     kombo_job_id: str
     title: str | None = None
     remote_id: str | None = None
     job_code: str | None = None
     urls: tuple[str, ...] = ()
-    """post_url, the url of each job posting, and remote_url, which recruiters paste although it points into the ATS."""
+    """post_url, the url of each job posting, and remote_url: recruiters paste it although it leads into the ATS."""
     location: str | None = None
     department: str | None = None
     employment_type: str | None = None
@@ -61,7 +64,7 @@ class AtsIdentity:
 
 
 class Link(NamedTuple):
-    """An own job is an ATS job, surely."""
+    """A link that an identifier makes without a person."""
 
     own_id: str
     ats_id: str
@@ -70,7 +73,7 @@ class Link(NamedTuple):
 
 
 class Review(NamedTuple):
-    """Identifiers that a person must judge, the ATS jobs of one integration that they name, and the doubt in words."""
+    """An identifier that a person must judge: the ATS jobs of one integration that it names, and why."""
 
     own_id: str
     ats_ids: tuple[str, ...]
@@ -79,8 +82,8 @@ class Review(NamedTuple):
     integration_id: str = ""
 
 
-class Decisions(NamedTuple):
-    """Sorted by own job. An own job in neither is one that no identifier names."""
+class IdentifierResult(NamedTuple):
+    """Links and reviews, sorted by own job. For an own job in neither, no identifier names an ATS job."""
 
     links: tuple[Link, ...]
     reviews: tuple[Review, ...]
@@ -90,8 +93,8 @@ class Decisions(NamedTuple):
 
 
 class _Forms(NamedTuple):
-    """The forms of one identifier, from the exact to the loose. Two identifiers meet when they are exactly the same, or
-    in the sure form, or when a loose form of one is the sure form of the other; two loose forms never meet."""
+    """The forms of one identifier, from exact to loose. Two identifiers match when their exact or their sure forms are
+    equal, or when a loose form of one equals a sure form of the other. Two loose forms never match."""
 
     exact: tuple[str, ...] = ()
     sure: tuple[str, ...] = ()
@@ -102,41 +105,40 @@ class _Forms(NamedTuple):
 def _forms(method: IdentifierMethod, text: str) -> _Forms:
     plain = text.strip()
     if method == "post_url":
-        return _Forms((), _said(canonical_url(plain)), _said(*guessed_urls(plain), untracked_url(plain)))
+        return _Forms((), _non_empty(canonical_url(plain)), _non_empty(*guessed_urls(plain), untracked_url(plain)))
     if len(plain) > codes.MAX_ID_LENGTH:
         return _Forms()
     if method == "job_code":
-        sure = _said(canonical_code(plain))
-        return _Forms(_said(plain) if sure else (), sure, _said(unlabelled_code(plain)))
-    return _Forms(_said(plain))
+        sure = _non_empty(canonical_code(plain))
+        return _Forms(_non_empty(plain) if sure else (), sure, _non_empty(unlabelled_code(plain)))
+    return _Forms(_non_empty(plain))
 
 
-def _said(*forms: str | None) -> tuple[str, ...]:
+def _non_empty(*forms: str | None) -> tuple[str, ...]:
     return tuple(form for form in forms if form)
 
 
 @lru_cache(maxsize=65536)
 def _names_a_job(method: IdentifierMethod, text: str) -> bool:
-    """Whether it can name one job at all: no placeholder, and no page that many jobs could share."""
+    """Return whether the text can identify one job at all: a placeholder cannot, nor the address of a list of jobs."""
     if method == "post_url":
         address = addresses.read(text)
         return address is not None and is_page_of_one_job(address)
-    # An ATS may count its jobs past 999.
+    # Ids in an ATS may be plain counters, so any number identifies a job.
     is_counted = method == "remote_id" and text.strip().isdecimal() and text.strip("0 ") != ""
     return method == "kombo_id" or is_counted or kind_of(text) is not Kind.PLACEHOLDER
 
 
 def own_keys(jobs: Iterable[OwnIdentity]) -> dict[str, list[str]]:
-    """What each own job names ATS jobs by: its identifiers in every form in which they are compared.
+    """Return the keys of each own job: its identifiers in every form in which they are compared.
 
-    Jobs without a common key have nothing to do with each other, so `decide` may be asked of those alone that
-    keys connect.
+    Jobs without a common key do not affect each other, so `decide` may be called for only those that keys connect.
     """
     return {job.own_id: _keys(lambda method, job=job: [_own_text(job, method)]) for job in jobs}  # type: ignore[misc]
 
 
 def ats_keys(jobs: Iterable[AtsIdentity]) -> dict[str, list[str]]:
-    """What each ATS job of one integration may be named by, as `own_keys`."""
+    """Return the keys of each ATS job of one integration, as `own_keys` does for own jobs."""
     return {job.kombo_job_id: _keys(lambda method, job=job: _ats_texts(job, method)) for job in jobs}  # type: ignore[misc]
 
 
@@ -153,7 +155,7 @@ def _keys(texts: Callable[[IdentifierMethod], Iterable[str]]) -> list[str]:
 
 
 _LONGEST_KEY: Final = 300
-"""A longer one does not fit into an index entry of Postgres in every script; its beginning and a digest do."""
+"""A longer key may not fit into an index entry of Postgres. It is replaced by its beginning and a digest."""
 
 
 def _digest(key: str) -> str:
@@ -173,9 +175,9 @@ def _ats_texts(job: AtsIdentity, method: IdentifierMethod) -> Sequence[str]:
 # ----------------------------------------------------------------------------------------------- decision
 
 _Node = int
-"""An ATS job, as its place in the list of all."""
+"""An ATS job, as its index in the sorted list of all."""
 _STEPS: Final = range(3)
-"""Exact, sure, loose: a looser form counts only where the one before names nothing."""
+"""Exact, sure, loose: a looser form counts only where the form before it names no ATS job."""
 
 
 class _Claim(NamedTuple):
@@ -186,25 +188,25 @@ class _Claim(NamedTuple):
     claimants: int  # how many own jobs name the first of them by this identifier
     text: str
     is_spelled_otherwise: bool
-    doubt: str | None  # why the identifier is not believed
+    doubt: str | None  # why the identifier may not identify one job, in words
 
     def __str__(self) -> str:
         return f"{self.text[:200]}{', read loosely,' if self.is_spelled_otherwise else ''}"
 
 
-def decide(own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], *, habits: Habits | None = None) -> Decisions:
+def decide(own: Sequence[OwnIdentity], ats: Sequence[AtsIdentity], *, habits: Habits | None = None) -> IdentifierResult:
     """Decide which own jobs of a customer are which ATS jobs, by identifiers alone.
 
-    The first kind of identifier decides at which the pair is unique on both sides, unless something contradicts it:
-    another identifier that names only other jobs, an ATS job that another own job has by a better identifier, or, but
-    for Kombo ids, a doubt of `objections`. A Kombo id is asked about its own integration only. Of two jobs with one
-    code the address may still single out one. The same job in two connections to one account of an ATS counts as one,
-    and is linked in both.
+    The methods are tried from the most certain to the least. The first identifier that is unique on both sides makes
+    the link, unless another identifier names only other ATS jobs, the ATS job is taken by another own job with a more
+    certain identifier, or there is an objection (Kombo ids are exempt from objections). A Kombo id counts in its own
+    integration only. Where two jobs share a code, the address may still make the link. A job that two connections to
+    one account of an ATS show counts as one job, and is linked in both.
 
-    All own jobs of the customer that are not withdrawn and the ATS jobs of all of its integrations must be given, for a
-    collision is seen only among all; withdrawn ones are left out, because a job that is imported anew under another id
-    is usual. `habits` say how the customer's codes behave; counted among the jobs given when None. The order of the
-    input does not matter.
+    Pass all own jobs of the customer that are not withdrawn and the ATS jobs of all its integrations, because
+    collisions must be found among all of them. Leave withdrawn own jobs out: a job is often imported again under
+    another id. `habits` are those of the customer's codes; None counts them in the jobs given. The order of the input
+    does not matter.
     """
     known = habits or codes.habits(
         _code_counts(own), [each for jobs in _by_integration(ats) for each in _code_counts(jobs)]
@@ -232,7 +234,7 @@ class _Decision:
         for method in IDENTIFIER_METHODS:
             self._claim(method)
 
-    def run(self) -> Decisions:
+    def run(self) -> IdentifierResult:
         links: dict[tuple[str, str], Link] = {}  # by own job and integration
         taken: dict[_Node, Link] = {}  # by the first copy of the ATS job
         refused: dict[tuple[str, str], Review] = {}
@@ -258,10 +260,10 @@ class _Decision:
                     links.setdefault((link.own_id, link.integration_id), link)
                     taken.setdefault(self._copies[node], link)
         reviews = [review for key, review in refused.items() if key not in links]
-        return Decisions(tuple(sorted(links.values())), tuple(sorted(reviews)))
+        return IdentifierResult(tuple(sorted(links.values())), tuple(sorted(reviews)))
 
     def _asked(self, method: IdentifierMethod, claim: _Claim) -> list[tuple[_Node, ...]]:
-        """What a claim is asked about: all that it names, a Kombo id each integration by itself."""
+        """Return the groups of ATS jobs to decide about: all at once, for a Kombo id each integration by itself."""
         return [(node,) for node in claim.nodes] if method == "kombo_id" else [claim.nodes]
 
     def _link(self, job: OwnIdentity, node: _Node, method: IdentifierMethod) -> Link:
@@ -277,29 +279,29 @@ class _Decision:
         ]
 
     def _claim(self, method: IdentifierMethod) -> None:
-        """Find what each own job's identifier names: by the first form that names anything."""
+        """Find the ATS jobs that the identifier of each own job names, by the first form that names any."""
         indexes: list[defaultdict[str, set[_Node]]] = [defaultdict(set) for _ in _STEPS]
-        bearing: dict[_Node, list[str]] = {}
+        ats_texts: dict[_Node, list[str]] = {}
         for node, ats in enumerate(self._ats):
-            bearing[node] = [text for text in _ats_texts(ats, method) if text and _names_a_job(method, text)]
-            for text in bearing[node]:
+            ats_texts[node] = [text for text in _ats_texts(ats, method) if text and _names_a_job(method, text)]
+            for text in ats_texts[node]:
                 for index, each in zip(indexes, _forms(method, text), strict=True):
                     for form in each:
                         index[form].add(node)
         exact, sure, loose = indexes
         texts = {job.own_id: _own_text(job, method) for job in self._own}
         forms = {own_id: _forms(method, text) for own_id, text in texts.items() if text and _names_a_job(method, text)}
-        sharing = [Counter(form for its_forms in forms.values() for form in its_forms[step]) for step in _STEPS]
+        own_counts = [Counter(form for its_forms in forms.values() for form in its_forms[step]) for step in _STEPS]
         named: dict[str, list[frozenset[_Node]]] = {}
         for own_id, its_forms in forms.items():
             found = (
-                _borne(exact, its_forms.exact),
-                _borne(sure, its_forms.sure),
-                _borne(sure, its_forms.loose) | _borne(loose, its_forms.sure),
+                _nodes_of(exact, its_forms.exact),
+                _nodes_of(sure, its_forms.sure),
+                _nodes_of(sure, its_forms.loose) | _nodes_of(loose, its_forms.sure),
             )
-            is_shared = any(sharing[step][form] > MAX_BEARERS for step in _STEPS for form in its_forms[step])
+            is_shared = any(own_counts[step][form] > MAX_JOBS_PER_KEY for step in _STEPS for form in its_forms[step])
             named[own_id] = [
-                frozenset(nodes) if len(self._jobs(nodes)) <= MAX_BEARERS and not is_shared else frozenset()
+                frozenset(nodes) if len(self._jobs(nodes)) <= MAX_JOBS_PER_KEY and not is_shared else frozenset()
                 for nodes in found
             ]
         claimants = [Counter[_Node]() for _ in _STEPS]
@@ -313,20 +315,20 @@ class _Decision:
             if first is not None:
                 nodes = tuple(sorted(steps[first]))
                 text = texts[own_id].strip()
-                doubt = self._doubt(method, text, [each for node in nodes for each in bearing[node]])
+                doubt = self._doubt(method, text, [each for node in nodes for each in ats_texts[node]])
                 otherwise = first == 2 or (first == 1 and method == "job_code")
                 claim = _Claim(nodes, first, claimants[first][self._copies[nodes[0]]], text, otherwise, doubt)
                 self._claims[own_id][method] = claim
 
     def _doubt(self, method: IdentifierMethod, text: str, theirs: Iterable[str]) -> str | None:
-        """Why an identifier is not believed to name one job: codes alone are doubted by their form, on either side."""
+        """Return why an identifier may not identify one job. Only codes are doubted, those of both sides."""
         if method != "job_code":
             return None
         doubts = (codes.why_not_believed(each, self._habits) for each in (text, *theirs))
         return next((doubt for doubt in doubts if doubt), None)
 
     def _jobs(self, nodes: Iterable[_Node]) -> set[_Node]:
-        """The different jobs among nodes: copies of one job count once."""
+        """Return the distinct jobs among nodes: copies of one job count once."""
         return {self._copies[node] for node in nodes}
 
     def _objection(
@@ -336,7 +338,7 @@ class _Decision:
         nodes: tuple[_Node, ...],
         taken: Mapping[_Node, Link],
     ) -> tuple[str, tuple[_Node, ...]] | None:
-        """Why the identifier may not link its own job, and the ATS jobs concerned beside `nodes`; None when it may."""
+        """Return why the identifier may not make a link, and the ATS jobs concerned besides `nodes`; None if it may."""
         claim = self._claims[job.own_id][method]
         named = f"{IDENTIFIER_METHODS[method]} {claim}"
         jobs = self._jobs(nodes)
@@ -353,7 +355,7 @@ class _Decision:
             theirs = claimed.nodes
             if method == "kombo_id":
                 theirs = tuple(node for node in theirs if self._integration(node) == self._integration(nodes[0]))
-            # A doubtful code that several jobs bear names a profile, which contradicts nothing.
+            # A doubtful code of several jobs names a profile, so it does not contradict another identifier.
             is_profile = claimed.doubt is not None and len(self._jobs(claimed.nodes)) > 1
             if theirs and not is_profile and ats not in self._jobs(theirs):
                 return f"{named} and {IDENTIFIER_METHODS[other]} {claimed} name different ATS jobs", theirs
@@ -370,7 +372,7 @@ class _Decision:
         return self._ats[node].integration_id
 
 
-def _borne(index: Mapping[str, set[_Node]], forms: Iterable[str]) -> set[_Node]:
+def _nodes_of(index: Mapping[str, set[_Node]], forms: Iterable[str]) -> set[_Node]:
     return {node for form in forms for node in index.get(form, ())}
 
 
@@ -379,10 +381,10 @@ def _side(job: OwnIdentity | AtsIdentity) -> Side:
 
 
 def _copies(ats: Sequence[AtsIdentity]) -> dict[_Node, _Node]:
-    """For each ATS job its first copy, which is itself where there is no other.
+    """Return for each ATS job the first of its copies; a job without copies is its own first copy.
 
-    Two connections to one account of an ATS show each job twice: with the same tool, id in the ATS, title, place, code,
-    day and addresses. Two accounts number their jobs alike too, but do not agree in all of these.
+    Two connections to one account of an ATS show each job twice, with the same tool, id in the ATS, title, place, code,
+    day and addresses. Two accounts may use the same ids, but then differ in one of the others.
     """
     alike: defaultdict[object, list[_Node]] = defaultdict(list)
     for node, job in enumerate(ats):

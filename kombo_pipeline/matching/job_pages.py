@@ -1,4 +1,4 @@
-"""Whether an address looks like the page of one job, and not like a list, a search, a department or a form. Pure."""
+"""Tells addresses of one job from addresses of lists, searches, departments and forms. Pure."""
 
 import re
 from typing import Final
@@ -28,7 +28,7 @@ kariera rekrutacja ledige lediga stillinger jobb tjanster karriar stilling a at 
 uk com org html htm php asp aspx jsp do the of for in and
 """
 _LISTS: Final = frozenset(_LISTS_TEXT.split())
-"""Words that do not tell one job from another."""
+"""Words in addresses that do not name a particular job."""
 
 _PARENTS_TEXT: Final = """
 abteilung abteilungen bereich bereiche blog categories category department departments event events go kategorie
@@ -37,10 +37,10 @@ fachbereiche thema themen company companies unternehmen office offices brand bra
 profession professions search suche filter region regionen stadt city cities
 """
 _PARENTS: Final = frozenset(_PARENTS_TEXT.split())
-"""Folders whose pages list jobs, whatever the page is called."""
+"""Folders whose pages are lists of jobs, whatever the name of the page."""
 
 _GRANDPARENTS: Final = frozenset({"go", "category", "categories", "tag", "tags"})
-"""Folders of lists whose pages have a name and a number: /go/Engineering/1031544101/."""
+"""Folders of lists with a name and a number: /go/Engineering/1031544101/."""
 
 _FIRST_WORDS_OF_LISTS_TEXT: Final = """
 jobs stellen stellenangebote stellenanzeigen vacancies careers karriere emplois offres ofertas empleos vacatures
@@ -69,9 +69,9 @@ solliciteren new form formular detail details index
 """
 _FORMS: Final = frozenset(_FORMS_TEXT.split())
 _COMES_FROM: Final = re.compile(r"source|src|ref|referr?er|referral|via|trk|channel|campaign|medium", re.IGNORECASE)
-"""Parameters that mostly tell where a visitor comes from, unless their value is a number."""
+"""Parameters that usually say where a visitor came from; a number in them may be an id."""
 _SOURCE_TAGS: Final = frozenset({"gh_src"})
-"""Parameters that do so whatever their value is."""
+"""Parameters that always say where a visitor came from."""
 _YEAR: Final = re.compile(r"(?:19|20)[0-9]{2}")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _EXTENSION: Final = re.compile(r"\.(?:html?|php\d?|aspx?|jsp|do|pdf|xml)$", re.IGNORECASE)
@@ -79,10 +79,10 @@ _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}
 
 
 def is_page_of_one_job(address: Address) -> bool:
-    """Whether the address names one job by its form: an id in the path or in a parameter, or a name of several words.
+    """Return whether the address looks like one job: an id in the path or a parameter, or a name of several words.
 
-    Pages such as /careers, /jobs?page=2, /departments/sales or /apply never do. Whether the customer's jobs share the
-    page is another question, which only all of the jobs can answer.
+    /careers, /jobs?page=2, /departments/sales and /apply do not. Whether several jobs of the customer have the same
+    address is not known here; `identifiers.decide` counts them.
     """
     if known_job(address):
         return True
@@ -106,10 +106,10 @@ def is_page_of_one_job(address: Address) -> bool:
 
 
 def untracked_url(url: str) -> str | None:
-    """Return the address without the parameters that tell where a visitor comes from, and without "#apply".
+    """Return the address without the parameters that say where a visitor came from, and without "#apply".
 
-    None where there is nothing to leave out, and where what is left is not the page of one job. It may only meet an
-    address that is the same as it stands: of two addresses with different parameters neither says that they can go.
+    None where nothing is left out, or where the rest is not the page of one job. Compare it with whole addresses only:
+    if two addresses differ in such a parameter, it may be the id.
     """
     address = read(url)
     if address is None or known_job(address):
@@ -130,7 +130,7 @@ def _pairs(pieces: list[str]) -> list[tuple[str, str]]:
 
 
 def _is_id(text: str) -> bool:
-    """Whether it is a number that is no year, or a word with a number of some length in it."""
+    """Return whether the text is a number other than a year, or a word with a number of at least three digits."""
     digits = re.sub(r"[^0-9]", "", text)
     if not digits or _YEAR.fullmatch(digits):
         return False
@@ -144,7 +144,7 @@ def _is_long_id(text: str) -> bool:
 
 
 def _names_a_job(text: str) -> bool:
-    """Whether it is a name of several words, of which one at least tells jobs apart."""
+    """Return whether the text has several words, of which at least one is specific to a job."""
     words = _WORD.findall(text.lower().translate(_UMLAUTS))
     return (
         len(words) > 1

@@ -1,25 +1,25 @@
-"""In which language a job title is written, so that titles in two languages are not compared word by word."""
+"""Detects the language of a job title, so that titles in two languages are not compared word by word."""
 
 import re
 from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from typing import Final
 
-from kombo_pipeline.matching.titles import fold, plain_words, rarities, stem
-from kombo_pipeline.matching.vocabulary import OCCUPATIONS
+from kombo_pipeline.matching.titles import fold, idf_by_stem, plain_words, stem
+from kombo_pipeline.matching.word_lists import OCCUPATIONS
 
 MAX_WORDS: Final = 60
 MAX_CHARACTERS: Final = 1000
-"""Longer titles are read as far as this."""
+"""Longer titles are cut to this length."""
 LONG_WORD: Final = 16
-"""An unknown word of so many letters is a German compound."""
+"""An unknown word with this many letters is taken for a German compound."""
 
 
 @lru_cache(maxsize=2**14)
 def languages_of(title: str) -> frozenset[str]:
-    """The languages that the words of a title speak for ("de", "en", ...), or its script ("cyrillic").
+    """Return the languages of a title ("de", "en", ...), or its script ("cyrillic").
 
-    Several where it mixes them, none where no word is known. Words that many languages borrow from English, such as
+    There are several where it mixes them, none where no word is known. English words that many languages use, such as
     "Sales Manager", count only where no other word is known.
     """
     title = title[:MAX_CHARACTERS]
@@ -45,7 +45,7 @@ def languages_of(title: str) -> frozenset[str]:
 
 
 def is_foreign(word: str, *, title: Collection[str], other: Collection[str]) -> bool:
-    """Whether a word is of a language of its own title that the other title does not speak."""
+    """Return whether a word belongs to a language of its own title (`title`) that the other title does not use."""
     if word in _BORROWED or not other:
         return False
     known = _LANGUAGES_OF.get(word) or _guessed(word)
@@ -53,14 +53,14 @@ def is_foreign(word: str, *, title: Collection[str], other: Collection[str]) -> 
 
 
 def occupations(words: Iterable[str]) -> frozenset[str]:
-    """The occupations that words of titles are of, in any language."""
+    """Return the occupations that words of titles belong to, in any language."""
     return frozenset([name for word in words for name in _occupations_of(word)])
 
 
 @lru_cache(maxsize=2**14)
 def _occupations_of(word: str) -> tuple[str, ...]:
     known, size = _occupation_words(), min(len(word), MAX_WORDS)
-    # In a compound its end says what it is: "Lagerverkauf" is sales.
+    # The end of a compound decides: "Lagerverkauf" is sales.
     ends = (word[start:] for start in range(max(1, size - 4)))
     inside = (word[start:end] for start in range(size - 5) for end in range(size, start + 5, -1))
     return next((known[part] for part in (*ends, *inside) if part in known), ())
@@ -77,10 +77,10 @@ def _occupation_words() -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=2**14)
 def _guessed(word: str) -> tuple[str, ...]:
-    """The languages that a word in no list may be of: by its ending, or because titles in English often have it."""
+    """Return the likely languages of a word that is in no list: by its ending, or because the IDF table has it."""
     if word in _BORROWED or len(word) < 4 or not word.isalpha():
         return ()
-    if stem(word) in rarities():
+    if stem(word) in idf_by_stem():
         return ("en",)
     if len(word) >= LONG_WORD:
         return ("de",)
@@ -215,7 +215,7 @@ _BORROWED: Final = frozenset(
     operator assistant specialist administrator supply chain security
     """)
 )
-"""English words of titles in other languages."""
+"""English words that titles in other languages use."""
 
 _LANGUAGES_OF: Final[dict[str, tuple[str, ...]]] = {}
 for _language, _text in _WORDS.items():
@@ -239,4 +239,4 @@ _ENDINGS: Final = {
     "pt": ("cao", "coes", "dor", "dora", "eiro", "eira", "agem"),
     "en": ("ing", "ment", "tion", "ness", "keeper", "ship"),
 }
-"""Endings by which a word that is in no list is still known."""
+"""Word endings that show the language of a word that is in no list."""

@@ -1,8 +1,8 @@
-"""What speaks against two jobs being one although an identifier is the same. Pure.
+"""Reasons to doubt that two jobs with the same identifier are one job: place, level, year, intern, contract or title.
 
-Only the two jobs are looked at, so that the answer does not depend on when or with which others they are compared.
-It is measured: `python -m benchmarks.objections` prints how many pairs of different jobs have no objection, and
-how many pairs of one job have one.
+Pure. Only the two jobs are read, so the result does not depend on other jobs or on when they are compared. Measure it
+with `python -m benchmarks.objections`: it prints how many pairs of different jobs have no objection (too lenient), and
+how many pairs of the same job have one (too strict).
 """
 
 import re
@@ -15,41 +15,42 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from kombo_pipeline.matching.languages import is_foreign, languages_of, occupations
-from kombo_pipeline.matching.titles import Title, fold, plain_words, rarities, read_title, stem
+from kombo_pipeline.matching.titles import Title, fold, idf_by_stem, plain_words, read_title, stem
 from kombo_pipeline.matching.towns import Whereabouts, can_be_one, read_location, read_title_towns
-from kombo_pipeline.matching.vocabulary import BEGINNERS, FUNCTION_WORDS, GRADES, ROLES, SEASONS, TERMS
+from kombo_pipeline.matching.word_lists import BEGINNERS, FUNCTION_WORDS, GRADES, ROLES, SEASONS, TERMS
 
 Code = Literal["place", "level", "year", "intern", "contract", "title"]
 
 
-class Least(NamedTuple):
-    """How much of two titles must be the same, by the weight of their words, for the titles to agree."""
+class CoverageThreshold(NamedTuple):
+    """Two titles agree when these shares of them, by the weight of their words, are repeated by the other title."""
 
-    covered: float  # of the title that has fewer words of its own
-    both_covered: float  # of the other one
+    higher: float  # for the title of which more is repeated
+    lower: float  # for the other one
 
 
-IN_ONE_PLACE: Final = Least(0.75, 0.25)
-WITHOUT_PLACE: Final = Least(0.9, 0.4)
-"""Where the place of one job is not known, nothing but the title tells two jobs of a customer apart."""
-LEAST_MARK: Final = 75
-"""A word may be a misspelled word for a grade or an internship from this similarity on (rapidfuzz, 0 to 100)."""
+WITH_PLACES: Final = CoverageThreshold(0.75, 0.25)
+WITHOUT_PLACE: Final = CoverageThreshold(0.9, 0.4)
+"""The threshold is higher where the place of a job is not known, for then only the title tells two jobs apart."""
+MARK_SIMILARITY: Final = 75
+"""From this similarity on (rapidfuzz, 0 to 100) a word may be a misspelled word of GRADES, ROLES or BEGINNERS."""
 MAX_CHARACTERS: Final = 1000
 MAX_WORDS: Final = 40
-"""Longer texts, and more words of a title, are not compared."""
-RARITY_OF_UNKNOWN: Final = 8.7
-RARITY_POWER: Final = 0.75
-"""The weight of a word is its rarity to this power: a rare word alone, such as a name, does not decide."""
+"""Texts are cut to this length, titles to this many words."""
+IDF_OF_UNKNOWN: Final = 8.7
+"""IDF of a word that the table does not have."""
+IDF_POWER: Final = 0.75
+"""The weight of a word is its IDF to this power. Below 1, so that one rare word, such as a name, does not decide."""
 EXPLAINED: Final = 0.1
-"""What is left of the weight of a word that joins others, only repeats a place or a department, is in a language that
-the other title does not speak, or of which another doubt is raised: "Senior", "Intern", "2026"."""
+"""Factor for the weight of a word that is a function word ("and"), repeats a place or a department, is in a language
+that the other title does not use, or is compared by another objection ("Senior", "Intern", "2026")."""
 ROLE: Final = 0.3
-"""What is left of the weight of "Manager" and the like, which also say a little of what the job is."""
+"""Factor for the weight of words such as "Manager", which are compared as a level but also name the job a little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One job of a pair, as far as it is compared. Unknown texts are None or empty; any text is accepted."""
+    """The fields of one job that are compared. Unknown texts are None or empty; any text is accepted."""
 
     title: str | None = None
     location: str | None = None
@@ -58,7 +59,7 @@ class Side:
 
 
 class Doubt(NamedTuple):
-    """One thing that speaks against a pair. Where one of the jobs says nothing of it, its text is empty."""
+    """One objection: what it is about, and what each job says. The text of a job that says nothing is empty."""
 
     code: Code
     own: str
@@ -66,7 +67,7 @@ class Doubt(NamedTuple):
 
 
 def objections(own: Side, ats: Side) -> tuple[Doubt, ...]:
-    """Return what speaks against the pair; empty where nothing does. The order of the two sides does not matter."""
+    """Return the objections to the pair, empty where there are none. The order of the two jobs does not matter."""
     mine, theirs = _read(own), _read(ats)
     found = [
         _place(mine, theirs),
@@ -82,45 +83,45 @@ def objections(own: Side, ats: Side) -> tuple[Doubt, ...]:
 
 
 def confirms(own: Side, ats: Side) -> bool:
-    """Whether the titles of the two jobs can be compared, and agree."""
+    """Return whether the titles of the two jobs agree; False also where they cannot be compared."""
     mine, theirs = _read(own), _read(ats)
     return bool(mine.words and theirs.words) and _agree(mine, theirs) is True
 
 
 def in_words(doubts: Iterable[Doubt]) -> str:
-    """The doubts as they stand behind "the job code is the same, ": "but Berlin and Hamburg, Junior and Senior"."""
-    told = []
+    """Return the second half of the sentence "the job code is the same, but Berlin and Hamburg, Junior and Senior"."""
+    parts = []
     for doubt in doubts:
         if doubt.own and doubt.ats:
-            told.append(f"{doubt.own} and {doubt.ats}")
+            parts.append(f"{doubt.own} and {doubt.ats}")
         else:
             whose = "the own job" if doubt.own else "the ATS job"
-            told.append(f"only {whose} says {doubt.own or doubt.ats}")
-    return f"but {', '.join(told)}" if told else ""
+            parts.append(f"only {whose} says {doubt.own or doubt.ats}")
+    return f"but {', '.join(parts)}" if parts else ""
 
 
 class _Job(NamedTuple):
-    """A job as it is compared. Sets hold canonical names; empty means unknown."""
+    """A job, read for comparison. Sets hold canonical names; empty means unknown."""
 
     title: str
     folded: str
     languages: frozenset[str]
     words: tuple[str, ...]
-    weighed: dict[str, tuple[str, float]]  # the stems of the words, with one word and its weight each
+    weighed: dict[str, tuple[str, float]]  # stem -> (word, weight)
     grades: frozenset[str]
     optional: frozenset[str]  # grades in brackets: "(Senior) Consultant" is advertised for both
     roles: frozenset[str]
     numbers: frozenset[str]
     beginner: frozenset[str]
-    field_beginner: frozenset[str]  # what the employment type says of it: it may confirm, but is often filled wrongly
+    field_beginner: frozenset[str]  # from the employment type, which may confirm the title but is often wrong
     years: frozenset[str]
-    spans: frozenset[str]  # "2025/26", which two cohorts that follow each other do not share
+    spans: frozenset[str]  # "2025/26": consecutive cohorts share a year but not a span
     seasons: frozenset[str]
     hours: frozenset[str]
     term: frozenset[str]
-    where: Whereabouts  # of the location; of the title where the location leaves it open
-    in_title: Whereabouts  # of the title alone
-    place: str  # the same as shown to people
+    where: Whereabouts  # from the location, or from the title where the location is open
+    in_title: Whereabouts  # from the title alone
+    place: str  # `where` in words
     is_cut: bool  # the title ends in "…"
     explained: frozenset[str]  # stems of the place and the department
 
@@ -170,7 +171,7 @@ def _beginner_in_field(employment_type: str) -> frozenset[str]:
 
 
 class _Marks(NamedTuple):
-    """What the words of a title say beside the job itself, by the tables of the vocabulary."""
+    """Grades, roles, kinds of beginners and terms of contract that a title names, from the tables of word_lists."""
 
     grades: frozenset[str]
     roles: frozenset[str]
@@ -182,32 +183,32 @@ _NO_MARKS: Final = _Marks(frozenset(), frozenset(), frozenset(), frozenset())
 
 
 def _marks(title: Title) -> _Marks:
-    """Find the spellings of the tables in a title as it is written and in its core."""
-    starting = _starting()
+    """Find the spellings of the word lists in the whole title and in its core."""
+    spellings = _spellings_by_first_word()
     words = {*title.folded.split(), *title.words}
-    if starting.keys().isdisjoint(words):
+    if spellings.keys().isdisjoint(words):
         return _NO_MARKS
     text = f" {title.folded} | {' '.join(title.words)} "
     found: tuple[set[str], ...] = (set(), set(), set(), set())
     for word in words:
-        for spelling, table, name in starting.get(word, ()):
+        for spelling, table, name in spellings.get(word, ()):
             if " " not in spelling or f" {spelling} " in text:
                 found[table].add(name)
     return _Marks(*map(frozenset, found))
 
 
 @cache
-def _starting() -> dict[str, list[tuple[str, int, str]]]:
-    """The spellings of the tables by their first word, with the number of the table in `_Marks`."""
-    starting: dict[str, list[tuple[str, int, str]]] = {}
+def _spellings_by_first_word() -> dict[str, list[tuple[str, int, str]]]:
+    """Return first word -> (spelling, index of its table in `_Marks`, canonical name)."""
+    spellings: dict[str, list[tuple[str, int, str]]] = {}
     for number, table in enumerate((GRADES, ROLES, BEGINNERS, TERMS)):
         for spelling, name in table.items():
-            starting.setdefault(spelling.split()[0], []).append((spelling, number, name))
-    return starting
+            spellings.setdefault(spelling.split()[0], []).append((spelling, number, name))
+    return spellings
 
 
 def _whereabouts(title: str, location: str) -> tuple[Whereabouts, str]:
-    """The places of the location, or those of the title where the location leaves it open; the same for people."""
+    """Return the places of the location, or those of the title where the location is open, and the same in words."""
     where, named = read_location(location), read_title_towns(title)
     if where.spots and not where.is_open:
         return where, _shown(location)
@@ -221,19 +222,19 @@ def _place(mine: _Job, theirs: _Job) -> Doubt | None:
 
 
 def _names(job: _Job, where: Whereabouts) -> bool:
-    """Whether the title names one of the places of the other job."""
+    """Return whether the title names one of the places of the other job."""
     if job.in_title.spots and can_be_one(job.in_title, where):
         return True
     return any(f" {spot.name} " in f" {job.folded} " for spot in where.spots if spot.towns)
 
 
 def _differing(code: Code, mine: frozenset[str], theirs: frozenset[str]) -> Doubt | None:
-    """A doubt where both sides say something and nothing of it is the same."""
+    """Return an objection where both sets have values and none in common."""
     return Doubt(code, _listed(mine), _listed(theirs)) if mine and theirs and not mine & theirs else None
 
 
 def _beginner(mine: _Job, theirs: _Job) -> Doubt | None:
-    """Interns, working students and apprentices beside each other, and beside jobs that are none of these."""
+    """Object to different kinds of beginners (an intern and an apprentice), and to a beginner beside a regular job."""
     ours, others = mine.beginner, theirs.beginner
     if not (ours or others) or (ours | mine.field_beginner) & (others | theirs.field_beginner):
         return None
@@ -243,13 +244,13 @@ def _beginner(mine: _Job, theirs: _Job) -> Doubt | None:
 
 
 def _may_say(job: _Job, other: _Job) -> bool:
-    """Whether a title may say what only the other one says: it was cut off, or a word is spelled wrongly."""
+    """Return whether a mark that only the other title has may be in this one too: cut off, or misspelled."""
     if job.is_cut:
         return True
     words, others = job.folded.split()[:MAX_WORDS], other.folded.split()[:MAX_WORDS]
     lone = [word for word in words if word not in others and len(word) > 3]
     marks = [word for word in others if word not in words and any(word in table for table in _MARKS)]
-    return any(fuzz.ratio(word, mark) >= LEAST_MARK for word in lone for mark in marks)
+    return any(fuzz.ratio(word, mark) >= MARK_SIMILARITY for word in lone for mark in marks)
 
 
 def _level(mine: _Job, theirs: _Job) -> Doubt | None:
@@ -263,10 +264,10 @@ def _level(mine: _Job, theirs: _Job) -> Doubt | None:
 
 
 def _lone_grade(mine: _Job, theirs: _Job) -> Doubt | None:
-    """A doubt where one title names a grade above or below, or a lead, and the other names none.
+    """Object where one title names a grade or a leading role and the other names none.
 
-    No grade is the middle one: seniors are told apart from it, while a junior is often advertised without saying so.
-    Beside a manager an assistant is another job; elsewhere "assistant" is the job itself.
+    A title without a grade means the middle grade. "Senior" differs from it; "Junior" does not, because juniors are
+    often advertised without the word. "Assistant" counts only beside a role such as "Manager"; elsewhere it is the job.
     """
     for job, other in ((mine, theirs), (theirs, mine)):
         if job.roles & _LEADING and not other.roles and not other.grades and not _may_say(other, job):
@@ -288,26 +289,26 @@ def _title(mine: _Job, theirs: _Job) -> Doubt | None:
 
 
 def _agree(mine: _Job, theirs: _Job) -> bool | None:
-    """Whether the titles agree; None where they are in two languages and cannot be compared."""
-    less, more = sorted(_alikeness(mine, theirs))
-    least = IN_ONE_PLACE if mine.where.spots and theirs.where.spots else WITHOUT_PLACE
-    if more >= least.covered and less >= least.both_covered:
+    """Return whether the titles agree; None where they cannot be compared because they are in two languages."""
+    lower, higher = sorted(_coverages(mine, theirs))
+    threshold = WITH_PLACES if mine.where.spots and theirs.where.spots else WITHOUT_PLACE
+    if higher >= threshold.higher and lower >= threshold.lower:
         return True
     one_language = not mine.languages or not theirs.languages or mine.languages & theirs.languages
-    if one_language and not _is_strange(mine, theirs) and not _is_strange(theirs, mine):
+    if one_language and not _is_mostly_foreign(mine, theirs) and not _is_mostly_foreign(theirs, mine):
         return False
     ours, others = (occupations({*job.words, *job.folded.split()[:MAX_WORDS]}) for job in (mine, theirs))
     return None if ours & others or not ours or not others else False
 
 
-def _alikeness(mine: _Job, theirs: _Job) -> tuple[float, float]:
-    """The share of each title that the other one repeats, by the weight of the words."""
+def _coverages(mine: _Job, theirs: _Job) -> tuple[float, float]:
+    """Return the share of each title, by the weight of its words, that the other title repeats."""
     ours, others = _weighed(mine, theirs), _weighed(theirs, mine)
     return _covered(ours, others), _covered(others, ours)
 
 
-def _is_strange(job: _Job, other: _Job) -> bool:
-    """Whether half of a title's words or more are in a language that the other title does not speak."""
+def _is_mostly_foreign(job: _Job, other: _Job) -> bool:
+    """Return whether at least half of the title's words are in a language that the other title does not use."""
     if job.languages <= other.languages:
         return False
     return 2 * sum(_is_foreign(word, job, other) for word in job.words) >= len(job.words)
@@ -318,15 +319,15 @@ def _is_foreign(word: str, job: _Job, other: _Job) -> bool:
 
 
 def _weight(word: str) -> float:
-    weight = float(rarities().get(stem(word), RARITY_OF_UNKNOWN) ** RARITY_POWER)
-    says_nothing = word in FUNCTION_WORDS or word.isdecimal() or (len(word) <= 2 and stem(word) not in rarities())
+    weight = float(idf_by_stem().get(stem(word), IDF_OF_UNKNOWN) ** IDF_POWER)
+    says_nothing = word in FUNCTION_WORDS or word.isdecimal() or (len(word) <= 2 and stem(word) not in idf_by_stem())
     if says_nothing or any(word in table for table in (GRADES, BEGINNERS, SEASONS)):
         return weight * EXPLAINED
     return weight * ROLE if word in ROLES else weight
 
 
 def _weighed(job: _Job, other: _Job) -> dict[str, tuple[str, float]]:
-    """The words of a title by stem, with their weights beside the other job."""
+    """Return stem -> (word, weight) of a title, with the factor EXPLAINED applied for this other job."""
     weights = job.weighed
     explained = [each for each in weights if each in job.explained or each in other.explained]
     if not job.languages <= other.languages:
@@ -344,7 +345,7 @@ def _covered(ours: dict[str, tuple[str, float]], others: dict[str, tuple[str, fl
 
 
 def _is_alike(word: str, others: Iterable[str]) -> bool:
-    """Whether another word is this one, misspelled (a letter in four) or inside a compound."""
+    """Return whether one of the other words is this one misspelled (one letter in four), or a compound with it."""
     if len(word) < 4:
         return False
     first, last = word[0], word[-1]
@@ -373,7 +374,7 @@ _NO_GRADE: Final = re.compile(
     r"|\b\d{1,2}[./]\d{1,2}[./](?=(?:19|20)\d\d\b)|\b\d{1,2}\.\d{1,2}\.|\b24\s?/\s?7\b",
     re.IGNORECASE,
 )
-"""Numbers of hours, money, dates and places: they are no step of a career."""
+"""Numbers of hours, money, dates and places, which do not stand for a grade ("Engineer 2")."""
 _YEARS: Final = re.compile(r"\b(20[12345]\d)(?:er)?\b")
 _SPAN: Final = re.compile(r"\b(?:20)?([23]\d)\s?[/-]\s?(?:20)?([23]\d)\b")
 

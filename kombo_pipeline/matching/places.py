@@ -1,4 +1,4 @@
-"""Where a job is: cities, regions and workplaces out of the free text that both sides write."""
+"""Reads the free text of a location into cities, regions, postcodes and workplaces."""
 
 import html
 import re
@@ -8,16 +8,16 @@ from typing import Final, NamedTuple
 from kombo_pipeline.matching.titles import fold, plain_words, stem
 
 MAX_CHARACTERS: Final = 1000
-"""Longer lists of places are read as far as this."""
+"""Longer lists of places are cut to this length."""
 
 
 class Place(NamedTuple):
-    """A location taken apart. Everything is empty where nothing is said."""
+    """The parts of a location; all are empty where the text is."""
 
     text: str  # folded words, in the order written
     cities: frozenset[str] = frozenset()
-    regions: frozenset[str] = frozenset()  # states and countries, by one name each
-    words: frozenset[str] = frozenset()  # of the cities and what else stands there: streets, sites
+    regions: frozenset[str] = frozenset()  # canonical names of states and countries
+    words: frozenset[str] = frozenset()  # of cities, streets and sites
     numbers: frozenset[str] = frozenset()  # postcodes, house and store numbers
     remote: bool = False
     several: bool = False  # "Multiple Locations", "+ 27 more"
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 @lru_cache(maxsize=65536)
 def read_place(location: str) -> Place:
-    """Take a location apart: "Berlin, Germany; Remote", "NY - Plainview", "SF; NYC", "80331 München"."""
+    """Return the parts of a location such as "Berlin, Germany; Remote", "NY - Plainview", "80331 München"."""
     location = _STATE_THEN_CITY.sub(r"\1; ", html.unescape(location[:MAX_CHARACTERS]))
     folded = fold(location)
     text = " ".join(plain_words(folded))
@@ -181,7 +181,7 @@ north rhine westphalia, nordrhein westfalen, nrw
 lower saxony, niedersachsen
 saxony, sachsen
 """)
-"""Spelling of a state or country -> its name. Two letters that begin many towns' names ("de", "or") read in context."""
+"""Spelling of a state or country -> its canonical name. Two letters count only alone or at the end of a part."""
 
 CITIES: Final = _table("""
 new york, nyc, new york city, manhattan
@@ -229,4 +229,4 @@ ho chi minh city, saigon
 mexico city, ciudad de mexico, cdmx
 montreal
 """)
-"""Spelling of a city -> one name for it."""
+"""Spelling of a city -> its canonical name."""

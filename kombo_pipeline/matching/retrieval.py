@@ -1,4 +1,4 @@
-"""Which ATS jobs are worth a closer look: the nearest by words, character trigrams and place."""
+"""Blocking: for each own job the shortlist of ATS jobs that are compared in full, by the cosine of search vectors."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -6,49 +6,49 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from kombo_pipeline.matching.columns import Columns, JobText, Rarity
+from kombo_pipeline.matching.job_features import Idf, JobFeatures, JobText
 
 SHORTLIST: Final = 24
-"""So many ATS jobs are compared in full. Fixed: a number that moved with the size of the index would let one
-more ATS job change the results of all own jobs."""
+"""Candidates of an own job that are compared in full. The number does not depend on the size of the index: otherwise
+one more ATS job could change the results of all own jobs."""
 LARGE: Final = 20_000
-"""From so many ATS jobs on, a search leaves out the least telling parts of the own job: five times less work."""
-GIST: Final = 0.85
-"""What the parts kept then hold of the squared length."""
+"""From this many ATS jobs on, query vectors are pruned; a search then takes a fifth of the work."""
+KEPT_NORM: Final = 0.85
+"""Share of the squared norm kept when a query vector is pruned."""
 
-_ALIKE: Final = 0.3
-"""Where more than SHORTLIST jobs have this cosine, the others are left out before they are put in order."""
+_PREFILTER_COSINE: Final = 0.3
+"""Where more than SHORTLIST jobs reach this cosine, the others are dropped before sorting."""
 
 
 class Index:
-    """The ATS jobs of one customer, ready to be searched. The last of several jobs with one id counts."""
+    """A search index of the ATS jobs of one customer. Of several jobs with one id the last counts."""
 
-    def __init__(self, columns: Columns, *, customer: str, rarity: Rarity) -> None:
-        self.columns, self.customer, self.rarity = columns, customer, rarity
-        self._postings = columns.search.T.tocsr()
+    def __init__(self, features: JobFeatures, *, customer: str, idf: Idf) -> None:
+        self.features, self.customer, self.idf = features, customer, idf
+        self._postings = features.search.T.tocsr()
 
     @classmethod
-    def build(cls, jobs: Iterable[JobText], *, customer: str, rarity: Rarity) -> Self:
+    def build(cls, jobs: Iterable[JobText], *, customer: str, idf: Idf) -> Self:
         """Read all ATS jobs of one customer."""
         unique = list({job.id: job for job in jobs}.values())
-        return cls(Columns.read(unique, customer=customer, rarity=rarity), customer=customer, rarity=rarity)
+        return cls(JobFeatures.read(unique, customer=customer, idf=idf), customer=customer, idf=idf)
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self.features)
 
-    def shortlist(self, own: Columns) -> tuple[Any, Any, Any]:
-        """The pairs worth comparing, by own job: rows of `own`, rows of the index, cosine of their texts."""
-        return nearest(own.search, self._postings, self.columns.tie)
+    def shortlist(self, own: JobFeatures) -> tuple[Any, Any, Any]:
+        """Return the pairs to compare, by own job: row numbers of `own`, row numbers of the index, cosines."""
+        return nearest(own.search, self._postings, self.features.tie_break)
 
 
-def nearest(search: Any, postings: Any, tie: Any) -> tuple[Any, Any, Any]:
-    """The ATS jobs nearest to each row of `search`, at most SHORTLIST: rows, columns of `postings`, cosine.
+def nearest(search: Any, postings: Any, tie_break: Any) -> tuple[Any, Any, Any]:
+    """Return at most SHORTLIST nearest ATS jobs for each row of `search`: rows, columns of `postings`, cosines.
 
-    `postings` are the ATS jobs' search vectors transposed, `tie` settles equal cosines. What is found for a row
-    depends on that row, the ATS jobs and whether they are LARGE in number.
+    `postings` is the inverted index: the search vectors of the ATS jobs, transposed. `tie_break` orders ATS jobs of
+    equal cosine. The result for a row depends on that row, on the ATS jobs, and on whether they are LARGE in number.
     """
-    scores = (sought(search, size=postings.shape[1]) @ postings).tocsr()
-    alike = np.flatnonzero(scores.data >= _ALIKE)
+    scores = (query_vectors(search, size=postings.shape[1]) @ postings).tocsr()
+    alike = np.flatnonzero(scores.data >= _PREFILTER_COSINE)
     bounds = np.searchsorted(alike, scores.indptr)
     chosen: list[Any] = []
     for row, (start, end) in enumerate(pairwise(bounds)):
@@ -56,7 +56,7 @@ def nearest(search: Any, postings: Any, tie: Any) -> tuple[Any, Any, Any]:
         if len(near) > SHORTLIST:
             values = scores.data[near]
             near = near[values >= np.partition(values, -SHORTLIST)[-SHORTLIST] - 1e-4]
-            keys = np.round(scores.data[near].astype(np.float64), 5) + tie[scores.indices[near]]
+            keys = np.round(scores.data[near].astype(np.float64), 5) + tie_break[scores.indices[near]]
             near = near[np.argsort(-keys)[:SHORTLIST]]
         chosen.append(near)
     rows = np.repeat(np.arange(search.shape[0]), [len(found) for found in chosen])
@@ -64,23 +64,24 @@ def nearest(search: Any, postings: Any, tie: Any) -> tuple[Any, Any, Any]:
     return rows, scores.indices[picked], scores.data[picked]
 
 
-def sought(search: Any, *, size: int) -> Any:
-    """What of the own jobs' search vectors is looked for among `size` ATS jobs."""
-    return _gist(search) if size >= LARGE else search
+def query_vectors(search: Any, *, size: int) -> Any:
+    """Return the query vectors for an index of `size` ATS jobs: `search` itself, pruned where the index is LARGE."""
+    return _pruned(search) if size >= LARGE else search
 
 
-def _gist(search: Any) -> Any:
+def _pruned(search: Any) -> Any:
+    """Keep the largest entries of each row, as many as hold KEPT_NORM of its squared norm."""
     rows = np.repeat(np.arange(search.shape[0]), np.diff(search.indptr))
     order = np.lexsort((search.indices, -search.data, rows))
     squares = search.data[order].astype(np.float64) ** 2
     total = np.bincount(rows, squares, minlength=search.shape[0])
     before = np.cumsum(squares) - squares - (np.cumsum(total) - total)[rows]
-    abridged = search.copy()
-    abridged.data[order] *= np.round(before, 6) < np.round(GIST * total[rows], 6)
-    abridged.eliminate_zeros()
-    return abridged
+    pruned = search.copy()
+    pruned.data[order] *= np.round(before, 6) < np.round(KEPT_NORM * total[rows], 6)
+    pruned.eliminate_zeros()
+    return pruned
 
 
-def read_own(own: Sequence[JobText], index: Index) -> Columns:
-    """Own jobs of the index's customer as columns."""
-    return Columns.read(own, customer=index.customer, rarity=index.rarity)
+def read_own(own: Sequence[JobText], index: Index) -> JobFeatures:
+    """Return the features of own jobs of the index's customer."""
+    return JobFeatures.read(own, customer=index.customer, idf=index.idf)

@@ -1,4 +1,4 @@
-"""From features to an answer: a conditional logit over an own job's candidates and the answer 'none of them'."""
+"""Scoring: a conditional logit over an own job's candidates and the outcome "no counterpart", then calibration."""
 
 import hashlib
 import json
@@ -11,15 +11,15 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from kombo_pipeline.matching import columns, features, places, retrieval, titles, vocabulary
-from kombo_pipeline.matching.columns import Columns, JobText, Rarity
+from kombo_pipeline.matching import job_features, pair_features, places, retrieval, titles, word_lists
+from kombo_pipeline.matching.job_features import Idf, JobFeatures, JobText
 from kombo_pipeline.matching.retrieval import Index
 from kombo_pipeline.vocabulary import Band
 
 STRONG: Final = 0.94
 POSSIBLE: Final = 0.5
 WEAK: Final = 0.1
-"""The least confidence of each band; below the last one a candidate is in the band "none"."""
+"""The threshold of each band: its least confidence. A candidate below WEAK is in the band "none"."""
 
 _CHUNK: Final = 1000
 _THREADS: Final = 2
@@ -27,8 +27,8 @@ _THREADS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A proposed ATS job. `confidence` is the calibrated probability that it is the own job, `score` its utility
-    beside the other candidates; `features` says why (see `evidence.explain`)."""
+    """A proposed ATS job. `confidence` is the calibrated probability that it is the own job, `score` the linear score
+    of the pair (log-odds up to a constant), `features` its feature vector, which `evidence.explain` words."""
 
     ats: JobText
     rank: int  # from 1
@@ -37,14 +37,14 @@ class Candidate:
     features: Any
 
     @property
-    def band(self) -> str:
-        """How far a person may rely on it: strong, possible, weak or none."""
+    def band(self) -> Band:
+        """The band of the confidence: strong, possible, weak or none."""
         return band(self.confidence)
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What was found for one own job: the best candidates first, and how likely it is that none is right."""
+    """The candidates of one own job, the best first, and the probability that it has no counterpart."""
 
     own: JobText
     candidates: list[Candidate]
@@ -53,38 +53,38 @@ class Match:
 
 @dataclass(frozen=True)
 class Weights:
-    """What `benchmarks/train_matcher.py` learned; equal data and equal code give an equal version."""
+    """The model that `benchmarks/train_matcher.py` has learned. Equal data and equal code give an equal version."""
 
-    pair: Any  # one a feature of features.NAMES
-    none: Any  # one a feature of features.NONE_NAMES
-    calibration: Any  # intercept and slope on the log-odds, what both gain with posting dates, both for titles alone
-    rarity: Rarity
+    pair: Any  # one coefficient for each of pair_features.NAMES
+    none: Any  # one coefficient for each of pair_features.NONE_NAMES
+    calibration: Any  # one coefficient for each column of calibration_matrix
+    idf: Idf
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read stored weights; raises KeyError where a feature has none."""
+        """Read stored weights; raises KeyError when one of a feature is missing."""
         stored = json.loads(text)
         return cls(
-            pair=np.array([stored["pair"][name] for name in features.NAMES], dtype=np.float32),
-            none=np.array([stored["none"][name] for name in features.NONE_NAMES], dtype=np.float32),
+            pair=np.array([stored["pair"][name] for name in pair_features.NAMES], dtype=np.float32),
+            none=np.array([stored["none"][name] for name in pair_features.NONE_NAMES], dtype=np.float32),
             calibration=np.array(stored["calibration"], dtype=np.float64),
-            rarity=Rarity(
+            idf=Idf(
                 stored["rarity"]["default"],
                 {word: float(level) for level, words in stored["rarity"]["words"].items() for word in words.split()},
             ),
         )
 
     def to_json(self) -> str:
-        """The stored form, version included."""
+        """Return the stored form, with its version."""
         words: dict[str, list[str]] = {}
-        for word, level in sorted(self.rarity.by_stem.items()):
+        for word, level in sorted(self.idf.by_stem.items()):
             words.setdefault(str(level), []).append(word)
         body = {
-            "pair": dict(zip(features.NAMES, _rounded(self.pair), strict=True)),
-            "none": dict(zip(features.NONE_NAMES, _rounded(self.none), strict=True)),
+            "pair": dict(zip(pair_features.NAMES, _rounded(self.pair), strict=True)),
+            "none": dict(zip(pair_features.NONE_NAMES, _rounded(self.none), strict=True)),
             "calibration": _rounded(self.calibration),
             "rarity": {
-                "default": self.rarity.default,
+                "default": self.idf.default,
                 "words": {level: " ".join(words[level]) for level in sorted(words, key=float)},
             },
         }
@@ -92,10 +92,10 @@ class Weights:
 
 
 class Matcher:
-    """Finds the ATS jobs that own jobs of the same customer may be.
+    """Proposes ATS jobs for the own jobs of the same customer. A proposal is never a link by itself.
 
-    The result for one own job depends on that job and the index alone, not on the other own jobs, so matching
-    a part again gives what matching everything would. A title never links by itself: these are proposals.
+    The result for one own job depends only on that job and the index, not on the other own jobs. So matching some own
+    jobs again gives the same as matching all of them.
     """
 
     def __init__(self, weights: Weights, version: str) -> None:
@@ -103,45 +103,53 @@ class Matcher:
 
     @classmethod
     def load(cls) -> Self:
-        """The matcher with the weights of this release."""
+        """Return the matcher with the weights of this release."""
         text = resources.files(__package__).joinpath("weights.json").read_text("utf-8")
         return cls(Weights.from_json(text), json.loads(text)["version"])
 
     def index(self, jobs: Iterable[JobText], *, customer: str = "") -> Index:
-        """Make the ATS jobs of one customer searchable; the customer's name says nothing in its own titles."""
-        return Index.build(jobs, customer=customer, rarity=self.weights.rarity)
+        """Index the ATS jobs of one customer. Words of the customer's name weigh little in its titles."""
+        return Index.build(jobs, customer=customer, idf=self.weights.idf)
 
     def candidates(self, own: Sequence[JobText], index: Index, *, k: int = 5) -> list[Match]:
-        """The `k` likeliest ATS jobs for each own job, in the order given; any text is accepted.
+        """Return a match for each own job, in the order given, with its `k` likeliest ATS jobs; any text is accepted.
 
-        An own job without any likeness to the index, or an empty index, gives no candidate and certainty of none.
+        An own job that shares no term with the index has no candidates and a `none_probability` of 1.
         """
         chunks = [own[start : start + _CHUNK] for start in range(0, len(own), _CHUNK)]
         if len(chunks) == 1:
-            return self._chunk(own, index, k)
-        # Sparse products and string distances let go of the interpreter, so two threads use two cores.
+            return self._match_chunk(own, index, k)
+        # Sparse products and string distances release the interpreter lock, so two threads use two cores.
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = pool.map(lambda chunk: self._chunk(chunk, index, k), chunks)
+            found = pool.map(lambda chunk: self._match_chunk(chunk, index, k), chunks)
             return [match for matches in found for match in matches]
 
-    def _chunk(self, own: Sequence[JobText], index: Index, k: int) -> list[Match]:
+    def _match_chunk(self, own: Sequence[JobText], index: Index, k: int) -> list[Match]:
         mine = retrieval.read_own(own, index)
-        return self.answer(mine, index.columns, *index.shortlist(mine), k=k)
+        return self.rank(mine, index.features, *index.shortlist(mine), k=k)
 
-    def answer(
-        self, own: Columns, ats: Columns, own_rows: Any, ats_rows: Any, cosine: Any, *, k: int | Sequence[int] = 5
+    def rank(
+        self,
+        own: JobFeatures,
+        ats: JobFeatures,
+        own_rows: Any,
+        ats_rows: Any,
+        cosine: Any,
+        *,
+        k: int | Sequence[int] = 5,
     ) -> list[Match]:
-        """The `k` likeliest of the shortlisted pairs for each own job (one number for all, or one a job).
+        """Score shortlisted pairs; return a match for each own job with its `k` best (one number for all, or one each).
 
-        `own_rows` ascend; of `ats` only the rows that `ats_rows` names are looked at.
+        Pair n is row `own_rows[n]` of `own` and row `ats_rows[n]` of `ats`, with `cosine[n]` as its cosine in the
+        search. `own_rows` must ascend.
         """
-        pairs = features.pair_features(own, ats, own_rows, ats_rows, cosine)
-        # In double precision, so that a result does not depend on what else is computed along with it.
-        none = features.none_features(own, own_rows, pairs).astype(np.float64) @ self.weights.none
+        pairs = pair_features.pair_features(own, ats, own_rows, ats_rows, cosine)
+        # In double precision: the rounded result must not depend on which other pairs are computed with it.
+        none = pair_features.none_features(own, own_rows, pairs).astype(np.float64) @ self.weights.none
         scores = pairs.astype(np.float64) @ self.weights.pair
         likely, none_likely = softmax(scores, none, own_rows)
-        confidence = calibrated(likely, known(pairs), self.weights.calibration)
-        order = np.lexsort((-ats.tie[ats_rows], -np.round(scores, 4), own_rows))
+        confidence = calibrated(likely, calibration_groups(pairs), self.weights.calibration)
+        order = np.lexsort((-ats.tie_break[ats_rows], -np.round(scores, 4), own_rows))
         ends = np.searchsorted(own_rows, np.arange(len(own) + 1))
         wanted = [k] * len(own) if isinstance(k, int) else k
         matches = []
@@ -156,7 +164,7 @@ class Matcher:
 
 
 def softmax(scores: Any, none: Any, own_rows: Any) -> tuple[Any, Any]:
-    """The probability of every pair, and of 'none' for every own job; both sum to 1 for each own job."""
+    """Return the probability of each pair, and of "no counterpart" for each own job; they sum to 1 for an own job."""
     scores, none = scores.astype(np.float64), none.astype(np.float64)
     highest = none.copy()
     np.maximum.at(highest, own_rows, scores)
@@ -166,29 +174,30 @@ def softmax(scores: Any, none: Any, own_rows: Any) -> tuple[Any, Any]:
     return pair / total[own_rows], np.where(empty, 1.0, alone / total)
 
 
-def calibrated(likely: Any, knowing: Any, calibration: Any) -> Any:
-    """Probabilities of which as many come true as they say, by logistic regression on the log-odds."""
+def calibrated(likely: Any, groups: Any, calibration: Any) -> Any:
+    """Return calibrated probabilities (Platt scaling): of candidates with confidence 0.8, four in five are right."""
     clipped = np.clip(likely, 1e-9, 1 - 1e-9)
-    return 1 / (1 + np.exp(-calibration_columns(np.log(clipped / (1 - clipped)), knowing) @ calibration))
+    return 1 / (1 + np.exp(-calibration_matrix(np.log(clipped / (1 - clipped)), groups) @ calibration))
 
 
-def calibration_columns(log_odds: Any, knowing: Any) -> Any:
-    """What the calibration is a linear function of."""
-    dated, alone = knowing.T
+def calibration_matrix(log_odds: Any, groups: Any) -> Any:
+    """Return the design matrix of the calibration: intercept and slope on the log-odds for pairs with more than titles,
+    their change where both posting dates are known, and intercept and slope for title-only pairs."""
+    dated, alone = groups.T
     line = np.column_stack([np.ones(len(log_odds)), log_odds])
     return np.hstack([line * ~alone[:, None], line * dated[:, None], line * alone[:, None]])
 
 
-def known(pairs: Any) -> Any:
-    """What a probability's worth depends on: whether both posting dates are known, whether titles are all there is."""
+def calibration_groups(pairs: Any) -> Any:
+    """Return the two flags of a pair on which the calibration depends: both posting dates known, title-only."""
     date_distance, same_day, title_alone = (
-        pairs[:, features.NAMES.index(name)] for name in ("date_distance", "same_day", "title_alone")
+        pairs[:, pair_features.NAMES.index(name)] for name in ("date_distance", "same_day", "title_alone")
     )
     return np.column_stack([(date_distance > 0) | (same_day > 0), title_alone != 0])
 
 
 def band(confidence: float) -> Band:
-    """The name of the confidence's band."""
+    """Return the band of a confidence."""
     if confidence >= STRONG:
         return "strong"
     if confidence >= POSSIBLE:
@@ -197,15 +206,16 @@ def band(confidence: float) -> Band:
 
 
 def version_of(body: dict[str, Any]) -> str:
-    """A name for the weights and every table and number in the code that changes what they mean."""
+    """Return the version of stored weights: a digest of them and of all tables and constants on which they depend."""
     code = (
-        vocabulary.WORDS, vocabulary.PHRASES, vocabulary.LEVELS, vocabulary.SEASONS, vocabulary.EMPLOYMENT_PHRASES,
-        sorted(vocabulary.NOISE_PHRASES), sorted(vocabulary.FUNCTION_WORDS),
+        word_lists.WORDS, word_lists.PHRASES, word_lists.LEVELS, word_lists.SEASONS, word_lists.EMPLOYMENT_PHRASES,
+        sorted(word_lists.NOISE_PHRASES), sorted(word_lists.FUNCTION_WORDS),
         places.REGIONS, places.CITIES, retrieval.SHORTLIST, retrieval.LARGE,
-        retrieval.GIST, titles.MAX_CHARACTERS,
-        columns.FEATURES, columns.CONTEXT_WEIGHT, columns.PLACE_WEIGHT, columns.GRAM_WEIGHT,
-        columns.LEAST_SEARCH_WEIGHT,
-        features.SPELLING_WEIGHT, features.LENGTH_WEIGHT, features.WORD_WEIGHT, features.CONTRADICTION_WEIGHT,
+        retrieval.KEPT_NORM, titles.MAX_CHARACTERS,
+        job_features.HASH_DIMENSIONS, job_features.CONTEXT_WEIGHT, job_features.PLACE_WEIGHT, job_features.GRAM_WEIGHT,
+        job_features.MIN_SEARCH_WEIGHT,
+        pair_features.SPELLING_WEIGHT, pair_features.LENGTH_WEIGHT, pair_features.WORD_WEIGHT,
+        pair_features.CONTRADICTION_WEIGHT,
     )  # fmt: skip
     text = json.dumps([body, code], sort_keys=True, ensure_ascii=False)
     return "titles-" + hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -213,7 +223,7 @@ def version_of(body: dict[str, Any]) -> str:
 
 @cache
 def default_matcher() -> Matcher:
-    """The matcher of this release, read once."""
+    """Return the matcher of this release; the weights are read once."""
     return Matcher.load()
 
 

@@ -1,4 +1,4 @@
-"""Job titles in canonical form: what the job is, apart from whom it addresses, where it is and how it is advertised."""
+"""Job titles in canonical form: the words that say what the job is, without gender, codes, hours and advertising."""
 
 import html
 import json
@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Final, NamedTuple
 
-from kombo_pipeline.matching.vocabulary import (
+from kombo_pipeline.matching.word_lists import (
     EMPLOYMENT_PHRASES,
     LEVELS,
     NOISE_PHRASES,
@@ -19,13 +19,13 @@ from kombo_pipeline.matching.vocabulary import (
 )
 
 MAX_CHARACTERS: Final = 400
-"""Longer titles are read as far as this; the longest real ones have about 250."""
+"""Longer titles are cut to this length; the longest real ones have about 250 characters."""
 MAX_FOLDED: Final = 2000
-"""Twice as long as the longest text that is folded, which is a list of places."""
+"""Longer texts are cut before folding. The longest text that is folded, a list of places, has half of this."""
 
 
 class Title(NamedTuple):
-    """A title taken apart. `core` holds the words that say what the job is; the sets were found in the title."""
+    """The parts of a title. `core` has the words that say what the job is; the sets hold what else was found."""
 
     folded: str  # the whole title, case and accents folded
     core: str
@@ -40,9 +40,9 @@ class Title(NamedTuple):
 
 @lru_cache(maxsize=2**17)
 def read_title(title: str) -> Title:
-    """Take a title apart. Any text is accepted; the core of a core is itself.
+    """Return the parts of a title. Any text is accepted; reading the core again gives the same core.
 
-    A title that consists of nothing but markers ("Full Time") keeps them as its core.
+    A title without other words than an employment type or advertising ("Full Time") keeps them as its core.
     """
     text = title[: 2 * MAX_CHARACTERS]
     if "&" in text:
@@ -99,9 +99,9 @@ def read_title(title: str) -> Title:
 
 
 def fold(text: str) -> str:
-    """Fold compatibility forms, case and Latin accents; drop control characters, keep every script.
+    """Return the text in lower case, without compatibility forms and Latin accents; control characters become spaces.
 
-    Of a longer text than MAX_FOLDED the beginning only: putting many accents in order takes long.
+    Every script is kept. Text beyond MAX_FOLDED characters is cut, because normalising many accents takes long.
     """
     text = text[:MAX_FOLDED]
     if text.isascii():
@@ -111,13 +111,13 @@ def fold(text: str) -> str:
 
 
 def plain_words(text: str) -> list[str]:
-    """The folded words of any text, punctuation dropped."""
+    """Return the folded words of any text, without punctuation."""
     return _words(fold(html.unescape(text[:MAX_CHARACTERS])))
 
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """Strip English and German endings, so that engineer and engineering, Entwickler and Entwicklung meet."""
+    """Strip English and German endings: engineer and engineering, Entwickler and Entwicklung have one stem."""
     if not word.isascii():
         return word
     while ending := next((end for end in _ENDINGS if word.endswith(end) and len(word) - len(end) >= 4), None):
@@ -126,14 +126,14 @@ def stem(word: str) -> str:
 
 
 @cache
-def rarities() -> dict[str, float]:
-    """How much a word says of a job, by stem; words that are not there say more (see matching.columns.Rarity)."""
+def idf_by_stem() -> dict[str, float]:
+    """Return the stored IDF of title words, by stem. A missing stem is rarer than all these."""
     stored = json.loads(resources.files("kombo_pipeline.matching").joinpath("weights.json").read_text("utf-8"))
     return {word: float(level) for level, words in stored["rarity"]["words"].items() for word in words.split()}
 
 
 def code_digits(code: str) -> str:
-    """The digits of a job code without leading zeros, in which the codes of two systems agree if at all."""
+    """Return the digits of a job code without leading zeros: the form in which codes of two systems are compared."""
     return "".join(character for character in code if character.isdecimal()).lstrip("0")
 
 

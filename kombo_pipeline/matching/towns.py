@@ -1,6 +1,6 @@
-"""Where jobs are on the map: which towns, states and countries a location names, and whether two jobs can be at one.
+"""Places on the map: the towns, states and countries that a text names, and whether two jobs may be in one place.
 
-The towns are those of GeoNames; `benchmarks/towns.py` writes the table.
+The towns come from GeoNames; `benchmarks/towns.py` writes the table.
 """
 
 import gzip
@@ -18,16 +18,16 @@ from kombo_pipeline.matching.titles import fold, plain_words
 FILE: Final = Path(__file__).with_name("towns.tsv.gz")
 """Data of GeoNames (geonames.org), licensed under CC BY 4.0."""
 DIVIDED: Final = ("US", "CA", "DE")
-"""Countries whose states are told apart."""
+"""Countries whose states are areas of their own."""
 LARGE: Final = 100
-"""Thousands of people. A town as large is also found inside a longer text; the name of a smaller one may be a word."""
+"""Thousands of people. Only towns of this size are found inside a longer text: names of smaller ones may be words."""
 NEAR_KM: Final = {0: 15, 1: 30, 2: 10}
-"""How far towns that may stand for one place are apart, by how many of the two are large. Advertisements name the large
-town beside the small one where the job is; two large ones are two places, unless one is part of the other."""
+"""How many of two towns are LARGE -> up to how many kilometres apart they may be one place. Advertisements often name
+the large town near the small one; two large towns are two places, unless one is a part of the other."""
 
 
 class Town(NamedTuple):
-    """One town of the table."""
+    """A row of the table of towns."""
 
     area: str  # country, or country and state: "fr", "us-tx"
     latitude: float
@@ -36,21 +36,21 @@ class Town(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """Something that a text names: a town (all that may be meant) or an area (in all its meanings)."""
+    """A place that a text names: a town, with all towns of that name, or an area, with all areas of that name."""
 
     name: str
     towns: tuple[Town, ...]
     areas: tuple[str, ...]
     is_placed: bool = False
-    """Whether the area of the town is named too."""
+    """Whether the text also names the area of the town."""
 
 
 class Whereabouts(NamedTuple):
-    """Where a job is, as far as the table knows it."""
+    """The places of a job that the table of towns knows."""
 
     spots: tuple[Spot, ...] = ()
     is_open: bool = False
-    """Whether it may be elsewhere too: several places that are not listed, or one that the table does not hold."""
+    """Whether the job may be elsewhere too: the text says "several locations", or a place is not in the table."""
     is_remote: bool = False
 
 
@@ -59,7 +59,7 @@ NOWHERE: Final = Whereabouts()
 
 @lru_cache(maxsize=2**14)
 def read_location(location: str) -> Whereabouts:
-    """Read the text of a location: "Berlin, Germany; Remote", "US-TX-Austin", "80331 München", "Multiple Locations"."""
+    """Return the places of a location such as "Berlin, Germany; Remote", "US-TX-Austin", "80331 München"."""
     text = fold(_STATE_THEN_CITY.sub(r"\1;", html.unescape(location[:MAX_CHARACTERS])))
     is_open = _SEVERAL.search(text) is not None
     is_remote = _REMOTE.search(text) is not None
@@ -74,13 +74,13 @@ def read_location(location: str) -> Whereabouts:
 
 @lru_cache(maxsize=2**14)
 def read_title_towns(title: str) -> tuple[Spot, ...]:
-    """The towns that a title names: large ones anywhere, small ones where the title says that it is a place."""
+    """Return the towns in a title: large ones anywhere, small ones only after "in" or a postcode, or with a state."""
     title = html.unescape(title[:MAX_CHARACTERS])
     words = plain_words(title)
     found = [spot for said in _AFTER_IN.finditer(title) for spot in _said(said.groups()) if len(spot.name) >= 4]
     stated = [spot for said in _WITH_STATE.finditer(title) for spot in _said(said.groups(""))]
     found += [spot for spot in stated if spot.is_placed]
-    elsewhere = {spot.name for spot in stated}  # the state beside it tells that no other town of the name is meant
+    elsewhere = {spot.name for spot in stated}  # their state excludes other towns of the name
     at = 0
     while at < len(words):
         for size in (3, 2, 1) if words[at] in _first_words() else ():
@@ -96,21 +96,21 @@ def read_title_towns(title: str) -> tuple[Spot, ...]:
 
 
 def _said(parts: Iterable[str]) -> tuple[Spot, ...]:
-    """The towns of pieces of a title that stand where places stand."""
+    """Return the towns in pieces of a title that are expected to be places."""
     spots = _placed(list(_spots([_letters(plain_words(part)) for part in parts])))
     return tuple([spot for spot in spots if spot.towns and spot.name not in _WORDS_TOO])
 
 
 def _is_street(words: list[str], at: int, size: int) -> bool:
-    """Whether the words are part of an address: "5001 Madison Ave", "900 Boston Post Rd"."""
+    """Return whether the words are the name of a street: "5001 Madison Ave", "900 Boston Post Rd"."""
     return not _STREET_WORDS.isdisjoint(words[at + size : at + size + 2])
 
 
 def can_be_one(own: Whereabouts, ats: Whereabouts) -> bool:
-    """Whether two jobs may be at one place: the nearest of the places of each counts, and unknown ones may be near."""
+    """Return whether two jobs may be in one place: one near pair is enough, and an unknown place may be near any."""
     if own.is_open or ats.is_open or not own.spots or not ats.spots:
         return True
-    coarse = own.is_remote or ats.is_remote  # who works at home does so in a country
+    coarse = own.is_remote or ats.is_remote  # remote work is compared by country only
     return any(_near(one, other, coarse=coarse) for one in own.spots for other in ats.spots)
 
 
@@ -132,7 +132,7 @@ def _are_near(here: Town, there: Town) -> bool:
 
 
 def _kilometres(here: Town, there: Town) -> float:
-    """The distance on a map that is flat between the two, which is close enough below 1,000 km."""
+    """Return the distance on a flat map, which is accurate enough below 1,000 km."""
     north = here.latitude - there.latitude
     east = (here.longitude - there.longitude) * math.cos(math.radians((here.latitude + there.latitude) / 2))
     return 111.2 * math.hypot(north, east)
@@ -143,7 +143,7 @@ def _letters(words: list[str]) -> list[str]:
 
 
 def _spots(parts: list[list[str]]) -> Iterator[Spot]:
-    """What the parts of one entry name. A part that looks like a street names nothing."""
+    """Yield the places in the parts of one entry. A part that looks like a street has none."""
     whole = " ".join(word for part in parts for word in part)
     if len(parts) > 1 and (towns := _known(whole)):  # "Halle (Saale)"
         yield Spot(whole, towns, ())
@@ -165,7 +165,7 @@ def _spots(parts: list[list[str]]) -> Iterator[Spot]:
 
 
 def _within(words: list[str]) -> Iterator[Spot]:
-    """Large towns and areas inside a longer text: "Berlin Mitte", "Karriere in Bayern"."""
+    """Yield large towns and areas inside a longer text: "Berlin Mitte", "Karriere in Bayern"."""
     at = 0
     while at < len(words):
         for size in (4, 3, 2, 1):
@@ -180,7 +180,7 @@ def _within(words: list[str]) -> Iterator[Spot]:
 
 
 def _placed(spots: list[Spot]) -> tuple[Spot, ...]:
-    """Towns in the areas named beside them; the areas that are then explained by a town are left out."""
+    """Restrict towns to the areas that the text names; leave out areas that contain one of the towns."""
     areas = [spot for spot in spots if spot.areas]
     placed: list[Spot] = []
     explained: set[str] = set()
@@ -192,7 +192,7 @@ def _placed(spots: list[Spot]) -> tuple[Spot, ...]:
                 for area in areas
                 if any(town.area.startswith(each) for each in area.areas)
             ]
-            # The nearest reading: a town that both the state and the country beside it hold.
+            # Prefer the towns that lie in the most of the named areas: state and country.
             most = max((sum(town == each for each, _ in inside) for town, _ in inside), default=0)
             towns = [town for town in spot.towns if most and sum(town == each for each, _ in inside) == most]
             explained.update(name for town, name in inside if town in towns)
@@ -201,14 +201,14 @@ def _placed(spots: list[Spot]) -> tuple[Spot, ...]:
 
 
 def _holds_other(area: Spot, areas: list[Spot]) -> bool:
-    """Whether another area lies inside this one: "Bavaria, Germany" is Bavaria."""
+    """Return whether another area lies inside this one: "Bavaria, Germany" is Bavaria."""
     return any(
         inner != outer and inner.startswith(outer) for other in areas for inner in other.areas for outer in area.areas
     )
 
 
 def _likely(towns: Iterable[Town]) -> tuple[Town, ...]:
-    """Of towns with one name those that are not much smaller than the largest."""
+    """Return those towns that have at least a tenth of the people of the largest one."""
     largest = max(town.people for town in towns)
     return tuple(town for town in towns if town.people * 10 >= largest)
 
@@ -219,7 +219,7 @@ def _known(name: str) -> tuple[Town, ...]:
 
 @cache
 def _first_words() -> frozenset[str]:
-    """The first words of all names of large towns."""
+    """Return the first words of all names of large towns."""
     large = [name for name, towns in _table().items() if any(town.people >= LARGE for town in towns)]
     return frozenset([name.split()[0] for name in (*large, *CITIES)])
 
@@ -273,7 +273,7 @@ _WORDS_TOO: Final = _words("""
     para pest reading roles rosetta ruse russe sale sandy santiago security sofi split spring springs thai tours
     union victoria vista
 """)
-"""Towns whose names are words of titles, or of people."""
+"""Towns whose names are also words of titles or first names."""
 
 _STATES_OF_US: Final = _words("""
     al ak az ar ca co ct fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv nh nj nm ny nc nd oh ok
@@ -362,7 +362,7 @@ cr = costa rica
 
 
 def _read_areas() -> dict[str, tuple[str, ...]]:
-    """What a name of an area may mean: "in" is India as well as Indiana, and Georgia two things."""
+    """Return name -> all areas it may mean: "in" is India or Indiana, Georgia a country or a state."""
     areas: dict[str, tuple[str, ...]] = {"georgia": ("ge",), "la": ("us-ca",)}  # the country; Los Angeles
     for name, full in REGIONS.items():
         if name in _STATES_OF_US:

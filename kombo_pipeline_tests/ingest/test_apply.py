@@ -296,7 +296,7 @@ def test_released_records_that_can_still_not_be_read_stay_in_quarantine(acme: Cu
     acme.fetch()
     applied, (staying,) = release_records(acme.conn)
     assert applied == 0
-    assert "name" in staying["reason"]
+    assert "name" in staying.reason
 
 
 def quarantine_by_hand(acme: Customer, record: Record) -> int:

@@ -337,7 +337,7 @@ def test_release_reads_again_with_the_code_of_today(acme: Customer, monkeypatch:
     acme.distort(job_id, weekly_hours="40")
     acme.fetch()
     applied, (staying,) = release_records(acme.conn)
-    assert (applied, staying["kombo_job_id"]) == (0, job_id)
+    assert (applied, staying.kombo_job_id) == (0, job_id)
     # As if the reader had learned that a text may be a number.
     monkeypatch.setitem(tolerance._JOB_READERS, "weekly_hours", lambda text: float(text.strip('"')))
     assert release_records(acme.conn) == (1, [])

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from kombo.models import KomboAtsErrorCode
 
 from kombo_pipeline.kombo import client as client_module
-from kombo_pipeline.kombo import responses as answers_module
+from kombo_pipeline.kombo import responses as responses_module
 from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import (
     ERROR_CODES,
@@ -451,7 +451,7 @@ def test_an_answer_too_large_once_decompressed_is_refused(server, kombo, waits):
 
 
 def test_a_decompression_bomb_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr(answers_module, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(responses_module, "MAX_BYTES", 100_000)
     bomb = gzip.compress(bytes(20_000_000))
     tracemalloc.start()
     try:
@@ -581,9 +581,9 @@ def test_a_retry_is_one_log_line_without_the_key(server, kombo, caplog):
     list(kombo.job_pages(ACME))
     lines = [r.getMessage() for r in caplog.records if r.name == "kombo_pipeline.kombo.client"]
     assert [re.sub(r"\d+\.\d s", "T", line) for line in lines] == [
-        f"GET /ats/jobs, integration {ACME}: attempt 1 of 6 failed, next in T: an answer without a Kombo "
+        f"GET /ats/jobs, integration {ACME}: attempt 1 of 6 failed, next in T: a response without a Kombo "
         f"error: '' [HTTP 503, {ACME}]",
-        f"GET /ats/jobs, integration {ACME}: attempt 2 of 6 failed, next in T: an answer without a Kombo "
+        f"GET /ats/jobs, integration {ACME}: attempt 2 of 6 failed, next in T: a response without a Kombo "
         f"error: '<html>' [HTTP 502, {ACME}]",
     ]
     assert KEY not in caplog.text

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kombo_pipeline.kombo.details import IntegrationDetails
 from kombo_pipeline.kombo.errors import KomboError, KomboProtocolError
-from kombo_pipeline.kombo.responses import Answer
+from kombo_pipeline.kombo.responses import Response
 from kombo_pipeline_tests.kombo.test_client import ACME, DETAILS, JOBS, Reply, envelope, failure
 
 WHOLE = DETAILS | {"read_models": [JOBS]}
@@ -56,9 +56,9 @@ ODD = {
 }
 
 
-def answer(body):
+def response(body):
     now = datetime.now(UTC)
-    return Answer(body, httpx.Headers(), now, now)
+    return Response(body, httpx.Headers(), now, now)
 
 
 def told(details):
@@ -131,7 +131,7 @@ inside = {
 @given(st.fixed_dictionaries({}, optional={name: inside.get(name, anything) | anything for name in WHOLE}))
 def test_any_json_in_any_field_is_read_or_named(odd):
     body = json.dumps({"status": "success", "data": WHOLE | odd | {"id": ACME}}).encode()
-    details = IntegrationDetails.of(answer(body), ACME)
+    details = IntegrationDetails.of(response(body), ACME)
     for value in told(details).values():
         assert not isinstance(value, str) or b"\x00" not in value.encode()
     for name in ("category", "status", "setup_status"):
@@ -142,6 +142,6 @@ def test_any_json_in_any_field_is_read_or_named(odd):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_details_or_a_kombo_error(body):
     try:
-        IntegrationDetails.of(answer(body), ACME)
+        IntegrationDetails.of(response(body), ACME)
     except KomboError as error:
         assert not error.retryable

@@ -2,7 +2,7 @@
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.by_title import jobs_by_title
-from kombo_pipeline.matching.columns import JobText
+from kombo_pipeline.matching.job_features import JobText
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline_tests.backoffice.ats_jobs import add_integration, add_job, match
 

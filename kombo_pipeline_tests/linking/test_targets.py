@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product as every
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.ingest import health
 from kombo_pipeline.ingest.forget import forget
 from kombo_pipeline.ingest.statements import integrations
+from kombo_pipeline.ingest.statements.fetches import Fetch
 from kombo_pipeline.linking import targets
 from kombo_pipeline.linking.statements import exposed_jobs
 from kombo_pipeline.linking.statements import targets as statements
@@ -429,8 +430,18 @@ def test_a_new_connection_is_ready_with_its_first_fetch_and_a_typing_error_is_no
     conn.commit()
     product = Product()
     assert assert_told(conn, product) == []
-    fetch = {"started_at": None, "kind": "full", "requested_at": None}
-    integrations.mark_fetched(conn, integration_id="tool:new", fetch=fetch)
+    fetch = Fetch(
+        fetch_id=1,
+        integration_id="tool:new",
+        kind="full",
+        status="landed",
+        started_at=None,
+        requested_at=datetime.now(UTC),
+        covers_event_seq=0,
+        pages=1,
+        records=0,
+    )
+    integrations.mark_fetched(conn, fetch)
     conn.commit()
     assert assert_told(conn, product) == ["integration.ready"]
 

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from kombo_pipeline.matching.columns import JobText
-from kombo_pipeline.matching.evaluate import auc, calibration_error, evaluate, read_customers, titles_alone
+from kombo_pipeline.matching.evaluate import auc, calibration_error, evaluate
 
 ATS = """ats_id,customer,title,location,department,employment_type,source,posted,customer_has_own
 a1,acme,Senior Data Engineer (m/w/d),Berlin,,,x,2025-01-10,1
@@ -73,9 +72,3 @@ def test_calibration_error_is_the_mean_gap_between_said_and_seen():
 def test_auc_counts_ties_half():
     assert auc(np.array([3, 2, 2, 1]), np.array([True, True, False, False])) == pytest.approx(0.875)
     assert math.isnan(auc(np.array([1.0]), np.array([True])))
-
-
-def test_titles_alone_leave_nothing_else(files):
-    for customer in map(titles_alone, read_customers(*files)):
-        assert set(customer.own + customer.ats) == {JobText(job.id, job.title) for job in customer.own + customer.ats}
-        assert len(customer.gold) == len(customer.own)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from kombo_pipeline.matching.addresses import canonical_url
 from kombo_pipeline.matching.identifiers import (
-    MAX_BEARERS,
+    MAX_JOBS_PER_KEY,
     AtsIdentity,
-    Decisions,
+    IdentifierResult,
     Link,
     OwnIdentity,
     Review,
@@ -19,7 +19,7 @@ from kombo_pipeline.matching.identifiers import (
 from kombo_pipeline.matching.objections import Side, objections
 
 
-def decided(own: list[OwnIdentity], ats: list[AtsIdentity]) -> Decisions:
+def decided(own: list[OwnIdentity], ats: list[AtsIdentity]) -> IdentifierResult:
     return decide(own, ats)
 
 
@@ -65,7 +65,7 @@ def test_each_identifier_links_where_it_is_unique(own: dict, ats: dict, method: 
     found = decided(
         [OwnIdentity("1", "Nurse", **own), OwnIdentity("2", "Nurse")], [AtsIdentity("A", "Nurse", **ats), *rest]
     )
-    assert found == Decisions((Link("1", "A", method),), ())
+    assert found == IdentifierResult((Link("1", "A", method),), ())
 
 
 def test_the_first_tier_that_decides_gives_the_method() -> None:
@@ -79,7 +79,7 @@ def test_an_identifier_of_two_ats_jobs_goes_to_review() -> None:
     found = decided(
         [OwnIdentity("1", job_code="R-12")], [AtsIdentity("B", job_code="R-12"), AtsIdentity("A", job_code="R-12")]
     )
-    assert found == Decisions((), (Review("1", ("A", "B"), "job_code", "job code R-12 belongs to 2 ATS jobs"),))
+    assert found == IdentifierResult((), (Review("1", ("A", "B"), "job_code", "job code R-12 belongs to 2 ATS jobs"),))
 
 
 def test_an_ats_job_named_by_two_own_jobs_goes_to_review_for_both() -> None:
@@ -131,7 +131,7 @@ def test_a_kombo_id_links_whatever_the_title_and_a_missing_title_contradicts_not
 def test_an_address_singles_out_one_of_the_jobs_that_share_a_code() -> None:
     ats = [AtsIdentity(id_, job_code="R-12", urls=(f"https://x.com/jobs/101{id_}",)) for id_ in "AB"]
     own = [OwnIdentity(id_, job_code="R-12", post_url=f"https://x.com/jobs/101{id_}") for id_ in "AB"]
-    assert decided(own, ats) == Decisions((Link("A", "A", "post_url"), Link("B", "B", "post_url")), ())
+    assert decided(own, ats) == IdentifierResult((Link("A", "A", "post_url"), Link("B", "B", "post_url")), ())
 
 
 def test_a_stale_kombo_id_does_not_keep_the_next_identifier_from_linking() -> None:
@@ -152,11 +152,11 @@ def test_a_canonical_code_is_used_only_where_the_exact_one_names_nothing_and_it_
 
 def test_a_placeholder_on_many_jobs_names_none_of_them() -> None:
     page = "https://example.com/careers"
-    ats = [AtsIdentity(f"{n}", job_code="tbd", urls=(page,)) for n in range(MAX_BEARERS + 1)]
-    assert decided([OwnIdentity("1", job_code="tbd", post_url=page)], ats) == Decisions((), ())
-    own = [OwnIdentity(f"{n}", job_code="tbd") for n in range(MAX_BEARERS + 1)]
-    assert decided(own, ats[:1]) == Decisions((), ())
-    assert decided([OwnIdentity("1", post_url="n/a")], [AtsIdentity("A", urls=("n/a",))]) == Decisions((), ())
+    ats = [AtsIdentity(f"{n}", job_code="tbd", urls=(page,)) for n in range(MAX_JOBS_PER_KEY + 1)]
+    assert decided([OwnIdentity("1", job_code="tbd", post_url=page)], ats) == IdentifierResult((), ())
+    own = [OwnIdentity(f"{n}", job_code="tbd") for n in range(MAX_JOBS_PER_KEY + 1)]
+    assert decided(own, ats[:1]) == IdentifierResult((), ())
+    assert decided([OwnIdentity("1", post_url="n/a")], [AtsIdentity("A", urls=("n/a",))]) == IdentifierResult((), ())
 
 
 IDS = st.sampled_from(["A", "B", "1234", "01234", "r-1234", "R 1234", "5678", "tbd"]) | st.none()

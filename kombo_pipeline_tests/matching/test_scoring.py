@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from kombo_pipeline.matching import features, retrieval, scoring
-from kombo_pipeline.matching.columns import JobText
+from kombo_pipeline.matching import pair_features, retrieval, scoring
 from kombo_pipeline.matching.evidence import explain
+from kombo_pipeline.matching.job_features import JobText
 from kombo_pipeline.matching.retrieval import SHORTLIST
 
 ATS = [
@@ -124,13 +124,13 @@ def test_among_many_equal_titles_the_place_gets_the_job_onto_the_shortlist(match
 
 @given(JOBS, JOBS)
 @settings(max_examples=25, deadline=None)
-def test_the_abridged_search_of_large_indexes_finds_no_job_that_the_whole_one_does_not(own, ats):
+def test_the_pruned_search_of_large_indexes_finds_no_job_that_the_whole_one_does_not(own, ats):
     index = scoring.default_matcher().index(ats)
     whole = retrieval.read_own(own, index)
-    abridged = retrieval._gist(whole.search)
-    assert (abridged - abridged.multiply(whole.search.sign())).nnz == 0
-    kept, all_of_it = abridged.multiply(abridged).sum(1), whole.search.multiply(whole.search).sum(1)
-    assert (kept >= retrieval.GIST * all_of_it - 1e-5).all()
+    pruned = retrieval._pruned(whole.search)
+    assert (pruned - pruned.multiply(whole.search.sign())).nnz == 0
+    kept, whole_norm = pruned.multiply(pruned).sum(1), whole.search.multiply(whole.search).sum(1)
+    assert (kept >= retrieval.KEPT_NORM * whole_norm - 1e-5).all()
 
 
 def test_evidence_names_place_seniority_and_differing_words(matcher):
@@ -156,8 +156,8 @@ def test_confidence_rises_with_probability_whatever_is_known(known):
 def test_years_and_seasons_weigh_little_as_words(matcher):
     own = JobText("1", "Data Engineer Intern Summer 2026")
     ats = [JobText("time", "Marketing Intern Summer 2026"), JobText("job", "Data Engineer Intern")]
-    marketing, intern, summer, year = matcher.index(ats[:1]).columns.words.data[
-        np.argsort(-matcher.index(ats[:1]).columns.words.data)
+    marketing, intern, summer, year = matcher.index(ats[:1]).features.words.data[
+        np.argsort(-matcher.index(ats[:1]).features.words.data)
     ]
     assert max(summer, year) < 0.3 * intern < marketing
     assert matcher.candidates([own], matcher.index(ats))[0].candidates[0].ats.id == "job"
@@ -167,8 +167,8 @@ def none_of(matcher, own, ats):
     index = matcher.index(ats)
     mine = retrieval.read_own([own], index)
     rows, ats_rows, cosine = index.shortlist(mine)
-    pairs = features.pair_features(mine, index.columns, rows, ats_rows, cosine)
-    return dict(zip(features.NONE_NAMES, features.none_features(mine, rows, pairs)[0].tolist(), strict=True))
+    pairs = pair_features.pair_features(mine, index.features, rows, ats_rows, cosine)
+    return dict(zip(pair_features.NONE_NAMES, pair_features.none_features(mine, rows, pairs)[0].tolist(), strict=True))
 
 
 def test_dates_change_what_alike_titles_say_of_none(matcher):
@@ -187,12 +187,12 @@ def test_titles_alone_are_ranked_by_their_likeness_alone(matcher):
     alone, placed = matcher.candidates(own, index)
     assert [each.ats.id for each in alone.candidates[:2]] == ["Baker", "Bakers"]
     for each in alone.candidates:
-        assert [features.NAMES[column] for column in np.flatnonzero(each.features)] == ["title_alone"]
+        assert [pair_features.NAMES[column] for column in np.flatnonzero(each.features)] == ["title_alone"]
         assert "title_alone" not in evidence_of(matcher, alone, each)
-    assert placed.candidates[0].features[features.NAMES.index("title_alone")] == 0
+    assert placed.candidates[0].features[pair_features.NAMES.index("title_alone")] == 0
     index = matcher.index([*(JobText(title, title) for title in ats), JobText("Baker in Berlin", "Baker", "Berlin")])
     [match] = matcher.candidates(own[:1], index)
-    assert all(each.features[features.NAMES.index("title_alone")] == 0 for each in match.candidates)
+    assert all(each.features[pair_features.NAMES.index("title_alone")] == 0 for each in match.candidates)
 
 
 def evidence_of(matcher, match, candidate):
@@ -240,4 +240,4 @@ def test_every_feature_is_evidence():
     from kombo_pipeline.matching.evidence import _GROUPS
 
     named = [name for names in _GROUPS.values() for name in names]
-    assert sorted(named) == sorted(features.NAMES)
+    assert sorted(named) == sorted(pair_features.NAMES)

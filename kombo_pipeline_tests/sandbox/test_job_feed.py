@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import httpx
 import pytest
 
-from kombo_pipeline.matching.columns import JobText
 from kombo_pipeline.matching.identifiers import AtsIdentity, OwnIdentity, decide
+from kombo_pipeline.matching.job_features import JobText
 from kombo_pipeline.matching.scoring import default_matcher
 from kombo_pipeline.matching.titles import read_title
 from kombo_pipeline.own_jobs import reading

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlencode
 
 from kombo_pipeline.linking.statements import job_filter
@@ -78,13 +78,13 @@ def read_selection(given: Mapping[str, Any], integration_id: str) -> Selection:
     return Selection(
         wanted=Filter(
             integration_id=integration_id,
-            status=params.get("status", "open"),
+            status=cast(job_filter.Status, params.get("status", "open")),
             words=() if is_address else tuple(search.split()[:12]),
             keys=tuple(own_keys([OwnIdentity("", post_url=search)])[""]) if is_address else (),
             urls=(search,) if is_address else (),
             place=params.get("place", ""),
             department=params.get("department", ""),
-            visibility=params.get("visibility", ""),
+            visibility=cast(job_filter.Visibility, params.get("visibility", "")),
             exposed=_FLAGS.get(params.get("exposed", "")),
             linked=_FLAGS.get(params.get("linked", "")),
         ),

@@ -177,4 +177,11 @@ def mark_applied(conn: Connection, fetch_id: int, counts: Mapping[str, int], *, 
 
 def abandon(conn: Connection, fetch_id: int, reason: str) -> None:
     """Set a landed fetch aside: it will not be applied."""
-    conn.execute("update raw.fetches set status = 'abandoned', error = %s where fetch_id = %s", (reason, fetch_id))
+    conn.execute(
+        """
+        update raw.fetches
+        set status = 'abandoned', error = %s
+        where fetch_id = %s
+        """,
+        (reason, fetch_id),
+    )

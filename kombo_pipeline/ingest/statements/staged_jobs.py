@@ -6,7 +6,7 @@ core.jobs has already. All of them end with the transaction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg import sql
 from psycopg.rows import class_row
@@ -232,6 +232,32 @@ def merge_changed_children(
         ),
     }
     parameters = {"integration": integration_id, "fetch": fetch_id, "field": field}
+    _find_differing(conn, names, parameters)
+    _record_differing(conn, names, parameters)
+    conn.execute(
+        sql.SQL(
+            """
+            delete from {table} c
+            using differing d
+            where c.integration_id = %(integration)s and c.kombo_job_id = d.kombo_job_id
+            """
+        ).format(**names),
+        parameters,
+    )
+    conn.execute(
+        sql.SQL(
+            """
+            insert into {table} ({columns})
+            select {columns}
+            from {incoming}
+            join differing using (kombo_job_id)
+            """
+        ).format(**names)
+    )
+
+
+def _find_differing(conn: Connection, names: Mapping[str, sql.Composable], parameters: Mapping[str, Any]) -> None:
+    """Fill the temporary table `differing` with the staged jobs whose list is not the stored one."""
     conn.execute("drop table if exists differing")
     conn.execute(
         sql.SQL(
@@ -259,6 +285,10 @@ def merge_changed_children(
         ).format(**names),
         parameters,
     )
+
+
+def _record_differing(conn: Connection, names: Mapping[str, sql.Composable], parameters: Mapping[str, Any]) -> None:
+    """Write a history row for each list of `differing`."""
     conn.execute(
         sql.SQL(
             """
@@ -280,26 +310,6 @@ def merge_changed_children(
             """
         ).format(**names),
         parameters,
-    )
-    conn.execute(
-        sql.SQL(
-            """
-            delete from {table} c
-            using differing d
-            where c.integration_id = %(integration)s and c.kombo_job_id = d.kombo_job_id
-            """
-        ).format(**names),
-        parameters,
-    )
-    conn.execute(
-        sql.SQL(
-            """
-            insert into {table} ({columns})
-            select {columns}
-            from {incoming}
-            join differing using (kombo_job_id)
-            """
-        ).format(**names)
     )
 
 

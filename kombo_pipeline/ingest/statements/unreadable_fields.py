@@ -27,7 +27,11 @@ def keep_stored_values(conn: Connection) -> None:
 
     A stored text that exceeds its limit was written by an older version that knew no limit; it is not kept.
     """
-    rows = conn.execute("select distinct unnest(columns) as name from incoming_left_out order by 1").fetchall()
+    rows = conn.execute("""
+        select distinct unnest(columns) as name
+        from incoming_left_out
+        order by 1
+        """).fetchall()
     if not rows:
         return
     kept = [

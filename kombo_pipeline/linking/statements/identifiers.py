@@ -86,8 +86,11 @@ def match_again_beside(conn: Connection, *, customer_id: str, integration_id: st
 def own_identifiers(conn: Connection, integration_id: str, own_job_ids: Sequence[str]) -> set[str]:
     """Return what the own jobs named ATS jobs by when they were last matched."""
     rows = conn.execute(
-        "select distinct unnest(identifiers) as key from core.own_job_matches "
-        "where integration_id = %s and own_job_id = any(%s)",
+        """
+        select distinct unnest(identifiers) as key
+        from core.own_job_matches
+        where integration_id = %s and own_job_id = any(%s)
+        """,
         (integration_id, list(own_job_ids)),
     )
     return {row["key"] for row in rows}
@@ -122,7 +125,11 @@ def ats_bearers(conn: Connection, integration_id: str, identifiers: Collection[s
 def matched_hashes(conn: Connection, integration_id: str, own_job_ids: Sequence[str]) -> dict[str, str]:
     """Return the content_hash with which own jobs were last matched; empty where they are to be matched again."""
     rows = conn.execute(
-        "select own_job_id, own_hash from core.own_job_matches where integration_id = %s and own_job_id = any(%s)",
+        """
+        select own_job_id, own_hash
+        from core.own_job_matches
+        where integration_id = %s and own_job_id = any(%s)
+        """,
         (integration_id, list(own_job_ids)),
     )
     return {row["own_job_id"]: row["own_hash"] for row in rows}

@@ -6,7 +6,7 @@ not hold (jobs that are gone, and all jobs of an integration that matching has n
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from psycopg import sql
 
@@ -16,6 +16,8 @@ from kombo_pipeline.linking.statements import ats_jobs
 from kombo_pipeline.linking.statements.ats_jobs import Job
 from kombo_pipeline.vocabulary import GONE, LIFECYCLES, Lifecycle
 
+Status = Literal["open", "closed", "draft", "archived", "unknown", "gone", "all"]
+Visibility = Literal["visible", "internal", "confidential", "other"]
 STATUSES: Final[Mapping[str, tuple[Lifecycle, ...]]] = {
     "open": ("open",),
     "closed": ("closed",),
@@ -131,8 +133,7 @@ class Filter:
     """Which ATS jobs of an integration are wanted; an empty text or None sets no condition."""
 
     integration_id: str
-    status: str = "open"
-    """A key of STATUSES."""
+    status: Status = "open"
     words: tuple[str, ...] = ()
     """Each must be part of the job's title, code, place, department or ids."""
     keys: tuple[str, ...] = ()
@@ -141,8 +142,7 @@ class Filter:
     """The address itself, for jobs that matching has not read."""
     place: str = ""
     department: str = ""
-    visibility: str = ""
-    """A key of VISIBILITIES."""
+    visibility: Visibility | Literal[""] = ""
     exposed: bool | None = None
     linked: bool | None = None
 

@@ -13,7 +13,12 @@ Row = dict[str, Any]
 def lock_own_job(conn: Connection, customer_id: str, own_job_id: str) -> Row | None:
     """Return an own job with what a person sees of it (`seen`), locked until the transaction ends; None if unknown."""
     return conn.execute(
-        "select o.*, core.seen(o) as seen from core.own_jobs o where customer_id = %s and own_job_id = %s for update",
+        """
+        select o.*, core.seen(o) as seen
+        from core.own_jobs o
+        where customer_id = %s and own_job_id = %s
+        for update
+        """,
         (customer_id, own_job_id),
     ).fetchone()
 
@@ -24,9 +29,15 @@ def ats_job(conn: Connection, *, customer_id: str, integration_id: str, kombo_jo
     None when it is unknown or of another customer.
     """
     return conn.execute(
-        "select j.kombo_job_id, j.lifecycle, core.seen(j) as seen from core.jobs j join core.integrations i "
-        "using (integration_id) where i.customer_id = %s and j.integration_id = %s and j.kombo_job_id = %s "
-        "for share of j",
+        """
+        select j.kombo_job_id, j.lifecycle, core.seen(j) as seen
+        from core.jobs j
+        join core.integrations i using (integration_id)
+        where i.customer_id = %s
+            and j.integration_id = %s
+            and j.kombo_job_id = %s
+        for share of j
+        """,
         (customer_id, integration_id, kombo_job_id),
     ).fetchone()
 
@@ -34,8 +45,14 @@ def ats_job(conn: Connection, *, customer_id: str, integration_id: str, kombo_jo
 def live_link(conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str) -> Row | None:
     """Return the own job's link in the integration that is not retired; there is one at most."""
     return conn.execute(
-        "select * from core.job_links where customer_id = %s and own_job_id = %s and integration_id = %s "
-        "and state <> 'retired'",
+        """
+        select *
+        from core.job_links
+        where customer_id = %s
+            and own_job_id = %s
+            and integration_id = %s
+            and state <> 'retired'
+        """,
         (customer_id, own_job_id, integration_id),
     ).fetchone()
 
@@ -95,8 +112,12 @@ def confirm(conn: Connection, link_id: int, *, confirmed_by: str) -> None:
 def set_state(conn: Connection, link_id: int, state: str, reason: str | None) -> None:
     """Change the state of a link; what it is already is left as it is."""
     conn.execute(
-        "update core.job_links set state = %(state)s, reason = %(reason)s, state_since = now() "
-        "where link_id = %(link)s and (state, reason) is distinct from (%(state)s, %(reason)s)",
+        """
+        update core.job_links
+        set state = %(state)s, reason = %(reason)s, state_since = now()
+        where link_id = %(link)s
+            and (state, reason) is distinct from (%(state)s, %(reason)s)
+        """,
         {"state": state, "reason": reason, "link": link_id},
     )
 
@@ -137,9 +158,13 @@ def which(*, link_ids: Sequence[int] | None = None, fetch_id: int | None = None)
     if link_ids is not None:
         return sql.SQL("and l.link_id = any({})").format(sql.Literal(list(link_ids)))
     if fetch_id is not None:
-        return sql.SQL("and l.kombo_job_id in (select kombo_job_id from core.job_changes where fetch_id = {})").format(
-            sql.Literal(fetch_id)
-        )
+        return sql.SQL("""
+            and l.kombo_job_id in (
+                select kombo_job_id
+                from core.job_changes
+                where fetch_id = {}
+            )
+            """).format(sql.Literal(fetch_id))
     return sql.SQL("")
 
 
@@ -186,12 +211,24 @@ def mark_for_another_look(conn: Connection, integration_id: str, narrowed: sql.C
     """
     conn.execute(
         sql.SQL(
-            "update core.job_links l set look_again_since = case when due.is_due then now() end from ("
-            "select l.link_id, j.lifecycle = 'open' and coalesce(l.reason, '') not in ('withdrawn', 'owner_in_doubt') "
-            "and (l.state = 'suspended' or l.ats_seen <> core.seen(j)) as is_due from core.job_links l "
-            "join core.jobs j using (integration_id, kombo_job_id) "
-            "where l.integration_id = %s and l.state <> 'retired' {narrowed}) due "
-            "where l.link_id = due.link_id and due.is_due <> (l.look_again_since is not null)"
+            """
+            update core.job_links l
+            set look_again_since = case when due.is_due then now() end
+            from (
+                select
+                    l.link_id,
+                    j.lifecycle = 'open' and coalesce(l.reason, '') not in (
+                        'withdrawn',
+                        'owner_in_doubt'
+                    ) and (l.state = 'suspended' or l.ats_seen <> core.seen(j)) as is_due
+                from core.job_links l
+                join core.jobs j using (integration_id, kombo_job_id)
+                where l.integration_id = %s
+                    and l.state <> 'retired' {narrowed}
+            ) due
+            where l.link_id = due.link_id
+                and due.is_due <> (l.look_again_since is not null)
+            """
         ).format(narrowed=narrowed),
         (integration_id,),
     )
@@ -201,13 +238,26 @@ def expose_linked(conn: Connection, integration_id: str, narrowed: sql.Composabl
     """Expose publishable ATS jobs with an active link of which nobody has ever chosen anything."""
     conn.execute(
         sql.SQL(
-            "insert into core.exposed_jobs (integration_id, kombo_job_id, exposed_by, channel) "
-            "select distinct on (j.kombo_job_id) j.integration_id, j.kombo_job_id, "
-            "coalesce(l.confirmed_by, 'identifier ' || l.method), 'link' from core.job_links l "
-            "join core.jobs j using (integration_id, kombo_job_id) "
-            "where l.integration_id = %s and l.state = 'active' {narrowed} and j.publishable "
-            "and not exists (select from core.exposed_jobs e where e.integration_id = j.integration_id "
-            "and e.kombo_job_id = j.kombo_job_id) order by j.kombo_job_id, l.link_id"
+            """
+            insert into core.exposed_jobs (integration_id, kombo_job_id, exposed_by, channel)
+            select distinct on
+                (j.kombo_job_id) j.integration_id,
+                j.kombo_job_id,
+                coalesce(l.confirmed_by, 'identifier ' || l.method),
+                'link'
+            from core.job_links l
+            join core.jobs j using (integration_id, kombo_job_id)
+            where l.integration_id = %s
+                and l.state = 'active' {narrowed}
+                and j.publishable
+                and not exists (
+                    select
+                    from core.exposed_jobs e
+                    where e.integration_id = j.integration_id
+                        and e.kombo_job_id = j.kombo_job_id
+                )
+            order by j.kombo_job_id, l.link_id
+            """
         ).format(narrowed=narrowed),
         (integration_id,),
     )
@@ -217,12 +267,21 @@ def end_other_customer(conn: Connection, integration_id: str, *, customer_id: st
     """Retire the links of an integration and forget its matches, if they are those of another customer."""
     others = {"integration": integration_id, "customer": customer_id}
     conn.execute(
-        "delete from core.own_job_matches where integration_id = %(integration)s and customer_id <> %(customer)s",
+        """
+        delete from core.own_job_matches
+        where integration_id = %(integration)s
+            and customer_id <> %(customer)s
+        """,
         others,
     )
     conn.execute(
-        "update core.job_links set state = 'retired', reason = 'customer_changed', state_since = now() "
-        "where integration_id = %(integration)s and customer_id <> %(customer)s and state <> 'retired'",
+        """
+        update core.job_links
+        set state = 'retired', reason = 'customer_changed', state_since = now()
+        where integration_id = %(integration)s
+            and customer_id <> %(customer)s
+            and state <> 'retired'
+        """,
         others,
     )
 

@@ -32,7 +32,10 @@ def begin(conn: Connection, *, customer_id: str | None, asked_by: str, budget: i
     commits at once, because all other lookups wait for the commit.
     """
     conn.execute("lock table core.lookups in share row exclusive mode")
-    conn.execute("delete from core.lookups where started_at < clock_timestamp() - interval '1 day'")
+    conn.execute("""
+        delete from core.lookups
+        where started_at < clock_timestamp() - interval '1 day'
+        """)
     with conn.cursor(row_factory=class_row(Turn)) as cursor:
         turn = cursor.execute(
             _BEGIN,

@@ -27,8 +27,11 @@ CANDIDATE_COLUMNS = (
 def integration(conn: Connection, integration_id: str) -> Row | None:
     """Return whose an integration is, and with what it was matched; None when it is not registered."""
     return conn.execute(
-        "select integration_id, customer_id, organization_name, matched_with, matched_fetch_id "
-        "from core.integrations where integration_id = %s",
+        """
+        select integration_id, customer_id, organization_name, matched_with, matched_fetch_id
+        from core.integrations
+        where integration_id = %s
+        """,
         (integration_id,),
     ).fetchone()
 
@@ -46,7 +49,11 @@ def newest_fetch(conn: Connection, integration_id: str) -> int:
     """Return the id of the newest applied fetch, 0 when there is none."""
     return number(
         conn,
-        "select coalesce(max(fetch_id), 0) as n from raw.fetches where integration_id = %s and status = 'applied'",
+        """
+        select coalesce(max(fetch_id), 0) as n
+        from raw.fetches
+        where integration_id = %s and status = 'applied'
+        """,
         (integration_id,),
     )
 
@@ -54,10 +61,22 @@ def newest_fetch(conn: Connection, integration_id: str) -> int:
 def jobs_to_look_at(conn: Connection, integration_id: str, *, since_fetch: int) -> list[str]:
     """Return the ATS jobs that fetches later than `since_fetch` changed, and those to be looked at again."""
     rows = conn.execute(
-        "select kombo_job_id from core.job_changes where fetch_id in (select fetch_id from raw.fetches "
-        "where integration_id = %(integration)s and fetch_id > %(since)s and status = 'applied') "
-        "and integration_id = %(integration)s union "
-        "select kombo_job_id from core.matchable_jobs where integration_id = %(integration)s and job_hash = ''",
+        """
+        select kombo_job_id
+        from core.job_changes
+        where fetch_id in (
+            select fetch_id
+            from raw.fetches
+            where integration_id = %(integration)s
+                and fetch_id > %(since)s
+                and status = 'applied'
+        )
+            and integration_id = %(integration)s
+        union
+        select kombo_job_id
+        from core.matchable_jobs
+        where integration_id = %(integration)s and job_hash = ''
+        """,
         {"integration": integration_id, "since": since_fetch},
     )
     return sorted(row["kombo_job_id"] for row in rows)
@@ -66,23 +85,38 @@ def jobs_to_look_at(conn: Connection, integration_id: str, *, since_fetch: int) 
 def ats_jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str] | None) -> list[Row]:
     """Return what matching looks at of the ATS jobs named (None: of all) that are not gone, in order of their ids."""
     return conn.execute(
-        "select j.integration_id, i.tool, "
-        "j.kombo_job_id, j.lifecycle in ('open', 'unknown') as is_proposable, coalesce(j.name, '') as title, "
-        "coalesce(core.place(j), '') as place, coalesce(j.department, '') as department, "
-        "coalesce(j.employment_type, '') as employment_type, "
-        # A placeholder such as 0001-01-01 says nothing of when a job was opened.
-        "coalesce(case when j.opened_at >= '1900-01-01' and j.opened_at < '2200-01-01' then j.opened_at end, "
-        "case when j.remote_created_at >= '1900-01-01' and j.remote_created_at < '2200-01-01' "
-        "then j.remote_created_at end)::date as posted_on, "
-        "coalesce(j.job_code, '') as job_code, "
-        "coalesce(j.remote_id, '') as remote_id, "
-        "array_remove(array[j.post_url, j.remote_url] || p.urls, null) as urls from core.jobs j "
-        "join core.integrations i using (integration_id) "
-        "left join (select kombo_job_id, array_agg(url order by id) as urls from core.job_postings "
-        "where integration_id = %(integration)s and (%(ids)s::text[] is null or kombo_job_id = any(%(ids)s)) "
-        "group by kombo_job_id) p using (kombo_job_id) "
-        "where j.integration_id = %(integration)s and (%(ids)s::text[] is null or j.kombo_job_id = any(%(ids)s)) "
-        "and j.lifecycle not in ('deleted', 'vanished', 'integration_gone') order by j.kombo_job_id",
+        """
+        select
+            j.integration_id, i.tool, j.kombo_job_id,
+            j.lifecycle in ('open', 'unknown') as is_proposable,
+            coalesce(j.name, '') as title,
+            coalesce(core.place(j), '') as place,
+            coalesce(j.department, '') as department,
+            coalesce(j.employment_type, '') as employment_type,
+            coalesce(
+                case when j.opened_at >= '1900-01-01' and j.opened_at < '2200-01-01' then j.opened_at end,
+                case
+                    when j.remote_created_at >= '1900-01-01' and j.remote_created_at < '2200-01-01'
+                        then j.remote_created_at
+                end
+            )::date as posted_on,
+            coalesce(j.job_code, '') as job_code,
+            coalesce(j.remote_id, '') as remote_id,
+            array_remove(array[j.post_url, j.remote_url] || p.urls, null) as urls
+        from core.jobs j
+        join core.integrations i using (integration_id)
+        left join (
+            select kombo_job_id, array_agg(url order by id) as urls
+            from core.job_postings
+            where integration_id = %(integration)s
+                and (%(ids)s::text[] is null or kombo_job_id = any(%(ids)s))
+            group by kombo_job_id
+        ) p using (kombo_job_id)
+        where j.integration_id = %(integration)s
+            and (%(ids)s::text[] is null or j.kombo_job_id = any(%(ids)s))
+            and j.lifecycle not in ('deleted', 'vanished', 'integration_gone')
+        order by j.kombo_job_id
+        """,
         {"integration": integration_id, "ids": None if kombo_job_ids is None else list(kombo_job_ids)},
     ).fetchall()
 
@@ -90,9 +124,15 @@ def ats_jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str]
 def matchable_jobs(conn: Connection, integration_id: str, kombo_job_ids: Sequence[str] | None) -> list[Row]:
     """Return the stored rows of the ATS jobs named (None: of all) without their vectors, in order of their ids."""
     return conn.execute(
-        "select kombo_job_id, title, place, department, employment_type, posted_on, job_code, identifiers, job_hash "
-        "from core.matchable_jobs where integration_id = %(integration)s "
-        "and (%(ids)s::text[] is null or kombo_job_id = any(%(ids)s)) order by kombo_job_id",
+        """
+        select
+            kombo_job_id, title, place, department, employment_type, posted_on, job_code,
+            identifiers, job_hash
+        from core.matchable_jobs
+        where integration_id = %(integration)s
+            and (%(ids)s::text[] is null or kombo_job_id = any(%(ids)s))
+        order by kombo_job_id
+        """,
         {"integration": integration_id, "ids": None if kombo_job_ids is None else list(kombo_job_ids)},
     ).fetchall()
 
@@ -101,8 +141,12 @@ def job_vectors(conn: Connection, integration_id: str) -> list[tuple[str, bytes]
     """Return id and vector of each ATS job that titles may propose, in order of their ids."""
     with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
         cursor.execute(
-            "select kombo_job_id, vector from core.matchable_jobs where integration_id = %s and vector is not null "
-            "order by kombo_job_id",
+            """
+            select kombo_job_id, vector
+            from core.matchable_jobs
+            where integration_id = %s and vector is not null
+            order by kombo_job_id
+            """,
             (integration_id,),
         )
         return cursor.fetchall()
@@ -112,7 +156,11 @@ def proposable_count(conn: Connection, integration_id: str) -> int:
     """Return how many ATS jobs titles may propose."""
     return number(
         conn,
-        "select count(*) as n from core.matchable_jobs where integration_id = %s and vector is not null",
+        """
+        select count(*) as n
+        from core.matchable_jobs
+        where integration_id = %s and vector is not null
+        """,
         (integration_id,),
     )
 
@@ -122,7 +170,10 @@ def write_matchable_jobs(
 ) -> None:
     """Insert or replace rows of MATCHABLE_COLUMNS, and remove the ATS jobs that are gone."""
     conn.execute(
-        "delete from core.matchable_jobs where integration_id = %s and kombo_job_id = any(%s)",
+        """
+        delete from core.matchable_jobs
+        where integration_id = %s and kombo_job_id = any(%s)
+        """,
         (integration_id, list(gone)),
     )
     _stage(conn, "matchable_jobs", MATCHABLE_COLUMNS, rows)
@@ -132,8 +183,14 @@ def write_matchable_jobs(
 def own_jobs(conn: Connection, customer_id: str, own_job_ids: Sequence[str] | None) -> list[Row]:
     """Return the own jobs named (None: all) that are not withdrawn, in order of their ids."""
     return conn.execute(
-        "select o.*, core.seen(o) as seen from core.own_jobs o where customer_id = %(customer)s "
-        "and withdrawn_at is null and (%(ids)s::text[] is null or own_job_id = any(%(ids)s)) order by own_job_id",
+        """
+        select o.*, core.seen(o) as seen
+        from core.own_jobs o
+        where customer_id = %(customer)s
+            and withdrawn_at is null
+            and (%(ids)s::text[] is null or own_job_id = any(%(ids)s))
+        order by own_job_id
+        """,
         {"customer": customer_id, "ids": None if own_job_ids is None else list(own_job_ids)},
     ).fetchall()
 
@@ -144,14 +201,28 @@ def changed_own_jobs(conn: Connection, *, customer_id: str, integration_id: str,
     Answers are looked back for ten minutes, for the transaction of one may have ended after a matching began.
     """
     rows = conn.execute(
-        "select o.own_job_id from core.own_jobs o left join core.own_job_matches m on m.customer_id = o.customer_id "
-        "and m.own_job_id = o.own_job_id and m.integration_id = %(integration)s "
-        "where o.customer_id = %(customer)s and o.withdrawn_at is null and (m.own_hash is distinct from o.content_hash "
-        "or m.matcher_version <> %(version)s) union select d.own_job_id from core.link_decisions d "
-        "join core.own_job_matches m using (customer_id, own_job_id, integration_id) "
-        "where d.integration_id = %(integration)s and d.decided_at > m.matched_at - interval '10 minutes' "
-        "and d.decided_at > (select min(matched_at) from core.own_job_matches where integration_id = %(integration)s) "
-        "- interval '10 minutes'",
+        """
+        select o.own_job_id
+        from core.own_jobs o
+        left join core.own_job_matches m
+            on m.customer_id = o.customer_id
+            and m.own_job_id = o.own_job_id
+            and m.integration_id = %(integration)s
+        where o.customer_id = %(customer)s
+            and o.withdrawn_at is null
+            and (m.own_hash is distinct from o.content_hash or m.matcher_version <> %(version)s)
+        union
+        select d.own_job_id
+        from core.link_decisions d
+        join core.own_job_matches m using (customer_id, own_job_id, integration_id)
+        where d.integration_id = %(integration)s
+            and d.decided_at > m.matched_at - interval '10 minutes'
+            and d.decided_at > (
+                select min(matched_at)
+                from core.own_job_matches
+                where integration_id = %(integration)s
+            ) - interval '10 minutes'
+        """,
         {"integration": integration_id, "customer": customer_id, "version": version},
     )
     return sorted(row["own_job_id"] for row in rows)
@@ -160,9 +231,15 @@ def changed_own_jobs(conn: Connection, *, customer_id: str, integration_id: str,
 def delete_withdrawn(conn: Connection, integration_id: str) -> list[list[str]]:
     """Forget the matches of withdrawn own jobs; return the identifiers that they had."""
     rows = conn.execute(
-        "delete from core.own_job_matches m using core.own_jobs o where m.integration_id = %s "
-        "and o.customer_id = m.customer_id and o.own_job_id = m.own_job_id and o.withdrawn_at is not null "
-        "returning m.identifiers",
+        """
+        delete from core.own_job_matches m
+        using core.own_jobs o
+        where m.integration_id = %s
+            and o.customer_id = m.customer_id
+            and o.own_job_id = m.own_job_id
+            and o.withdrawn_at is not null
+        returning m.identifiers
+        """,
         (integration_id,),
     ).fetchall()
     return [row["identifiers"] for row in rows]
@@ -174,8 +251,12 @@ def own_vectors(
     """Return id, vector and floor of each own job that titles match, and whether its shortlist has one of these."""
     with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
         cursor.execute(
-            "select own_job_id, vector, shortlist_floor, shortlist && %s::int[] from core.own_job_matches "
-            "where integration_id = %s and outcome <> 'linked' order by own_job_id",
+            """
+            select own_job_id, vector, shortlist_floor, shortlist && %s::int[]
+            from core.own_job_matches
+            where integration_id = %s and outcome <> 'linked'
+            order by own_job_id
+            """,
             (list(shortlisted), integration_id),
         )
         return cursor.fetchall()
@@ -184,11 +265,16 @@ def own_vectors(
 def live_links(conn: Connection, integration_id: str, own_job_ids: Sequence[str] | None) -> dict[str, Row]:
     """Return the links that are not retired by own job, with the lifecycle of their ATS job."""
     rows = conn.execute(
-        "select l.link_id, l.own_job_id, l.kombo_job_id, l.state, l.method, l.confirmed_by, l.own_seen, "
-        "j.lifecycle "
-        "from core.job_links l join core.jobs j using (integration_id, kombo_job_id) "
-        "where l.integration_id = %(integration)s and l.state <> 'retired' "
-        "and (%(ids)s::text[] is null or l.own_job_id = any(%(ids)s))",
+        """
+        select
+            l.link_id, l.own_job_id, l.kombo_job_id, l.state, l.method, l.confirmed_by, l.own_seen,
+            j.lifecycle
+        from core.job_links l
+        join core.jobs j using (integration_id, kombo_job_id)
+        where l.integration_id = %(integration)s
+            and l.state <> 'retired'
+            and (%(ids)s::text[] is null or l.own_job_id = any(%(ids)s))
+        """,
         {"integration": integration_id, "ids": None if own_job_ids is None else list(own_job_ids)},
     )
     return {row["own_job_id"]: row for row in rows}
@@ -213,10 +299,19 @@ class Writer:
         _merge(self._conn, "own_job_matches", MATCH_COLUMNS, keys=self._keys, key=("own_job_id",))
         self._conn.execute("analyze incoming_job_match_candidates")
         self._conn.execute(
-            "delete from core.job_match_candidates c using incoming_own_job_matches m "
-            "where c.customer_id = %(customer_id)s and c.integration_id = %(integration_id)s "
-            "and c.own_job_id = m.own_job_id and not exists (select from incoming_job_match_candidates i "
-            "where i.own_job_id = c.own_job_id and i.kombo_job_id = c.kombo_job_id)",
+            """
+            delete from core.job_match_candidates c
+            using incoming_own_job_matches m
+            where c.customer_id = %(customer_id)s
+                and c.integration_id = %(integration_id)s
+                and c.own_job_id = m.own_job_id
+                and not exists (
+                    select
+                    from incoming_job_match_candidates i
+                    where i.own_job_id = c.own_job_id
+                        and i.kombo_job_id = c.kombo_job_id
+                )
+            """,
             self._keys,
         )
         _merge(
@@ -227,9 +322,15 @@ class Writer:
             key=("own_job_id", "kombo_job_id"),
         )
         self._conn.execute(
-            "update core.own_job_matches m set matched_at = now() from incoming_own_job_matches i "
-            "where m.customer_id = %(customer_id)s and m.integration_id = %(integration_id)s "
-            "and m.own_job_id = i.own_job_id and m.matched_at < now()",
+            """
+            update core.own_job_matches m
+            set matched_at = now()
+            from incoming_own_job_matches i
+            where m.customer_id = %(customer_id)s
+                and m.integration_id = %(integration_id)s
+                and m.own_job_id = i.own_job_id
+                and m.matched_at < now()
+            """,
             self._keys,
         )
 
@@ -240,19 +341,63 @@ def summary(conn: Connection, integration_id: str) -> dict[str, Any]:
     `confidences` counts own jobs by the confidence of their first candidate, in ten bins from 0 to 1.
     """
     row = conn.execute(
-        "with found as materialized (select * from core.own_job_matches where integration_id = %(integration)s) "
-        "select (select count(*) from found) as own_jobs, "
-        "(select count(*) from core.job_match_candidates where integration_id = %(integration)s) as candidates, "
-        "(select count(*) from marts.review_queue where integration_id = %(integration)s and why <> 'unlikely') "
-        "as waiting, "
-        "(select coalesce(jsonb_object_agg(outcome, n), '{}') from (select outcome, count(*) as n from found "
-        "group by outcome) o) as outcomes, "
-        "(select coalesce(jsonb_object_agg(band, n), '{}') from (select band, count(*) as n from found "
-        "where band is not null group by band) b) as bands, "
-        "(select coalesce(jsonb_object_agg(state, n), '{}') from (select state, count(*) as n from core.job_links "
-        "where integration_id = %(integration)s group by state) s) as links, "
-        "(select array_agg((select count(*) from found where least(floor(confidence * 10), 9) = bin) order by bin) "
-        "from generate_series(0, 9) bin) as confidences",
+        """
+        with found as materialized (
+            select *
+            from core.own_job_matches
+            where integration_id = %(integration)s
+        )
+        select
+            (select count(*) from found) as own_jobs,
+            (
+                select count(*)
+                from core.job_match_candidates
+                where integration_id = %(integration)s
+            ) as candidates,
+            (
+                select count(*)
+                from marts.review_queue
+                where integration_id = %(integration)s
+                    and why <> 'unlikely'
+            ) as waiting,
+            (
+                select coalesce(jsonb_object_agg(outcome, n), '{}')
+                from (
+                    select outcome, count(*) as n
+                    from found
+                    group by outcome
+                ) o
+            ) as outcomes,
+            (
+                select coalesce(jsonb_object_agg(band, n), '{}')
+                from (
+                    select band, count(*) as n
+                    from found
+                    where band is not null
+                    group by band
+                ) b
+            ) as bands,
+            (
+                select coalesce(jsonb_object_agg(state, n), '{}')
+                from (
+                    select state, count(*) as n
+                    from core.job_links
+                    where integration_id = %(integration)s
+                    group by state
+                ) s
+            ) as links,
+            (
+                select
+                    array_agg(
+                        (
+                            select count(*)
+                            from found
+                            where least(floor(confidence * 10), 9) = bin
+                        ) order by bin
+                    )
+                from generate_series(0, 9) bin
+            ) as confidences
+        """,
         {"integration": integration_id},
     ).fetchone()
     assert row is not None
@@ -262,10 +407,18 @@ def summary(conn: Connection, integration_id: str) -> dict[str, Any]:
 def examples(conn: Connection, integration_id: str, *, limit: int) -> list[Row]:
     """Return first candidates of all bands, as marts.match_candidates shows them: some of each, the surest first."""
     return conn.execute(
-        "select own_title, ats_title, round(confidence::numeric, 2) as confidence, band, method, why from ("
-        "select *, row_number() over (partition by band order by confidence desc, own_job_id) as place "
-        "from marts.match_candidates where integration_id = %s and rank = 1) first "
-        "order by place, confidence desc limit %s",
+        """
+        select own_title, ats_title, round(confidence::numeric, 2) as confidence, band, method, why
+        from (
+            select
+                *,
+                row_number() over (partition by band order by confidence desc, own_job_id) as place
+            from marts.match_candidates
+            where integration_id = %s and rank = 1
+        ) first
+        order by place, confidence desc
+        limit %s
+        """,
         (integration_id, limit),
     ).fetchall()
 
@@ -276,26 +429,47 @@ def own_jobs_waiting(conn: Connection) -> list[Row]:
     `state` differs when there is something else to do; `matched_at` is null where nothing was ever matched.
     """
     return conn.execute(
-        "select i.integration_id, count(*) as own_jobs, i.matched_at, "
-        "md5(string_agg(w.own_job_id || w.what, ' ' order by w.own_job_id, w.what)) as state "
-        "from core.integrations i join (select i.integration_id, o.own_job_id, o.content_hash as what "
-        "from core.own_jobs o join core.integrations i using (customer_id) left join core.own_job_matches m "
-        "on m.customer_id = o.customer_id and m.own_job_id = o.own_job_id and m.integration_id = i.integration_id "
-        "where o.withdrawn_at is null and m.own_hash is distinct from o.content_hash "
-        "or o.withdrawn_at is not null and m.own_job_id is not null union all "
-        "select d.integration_id, d.own_job_id, d.decision_id::text from core.link_decisions d "
-        "join core.own_job_matches m using (customer_id, own_job_id, integration_id) "
-        "where d.decision in ('rejected', 'undone') and d.decided_at > m.matched_at) w using (integration_id) "
-        "where i.deleted_at is null and i.succeeded_by is null and i.full_fetched_at is not null "
-        "group by i.integration_id order by i.matched_at nulls first, i.integration_id"
+        """
+        select
+            i.integration_id,
+            count(*) as own_jobs,
+            i.matched_at,
+            md5(string_agg(w.own_job_id || w.what, ' ' order by w.own_job_id, w.what)) as state
+        from core.integrations i
+        join (
+            select i.integration_id, o.own_job_id, o.content_hash as what
+            from core.own_jobs o
+            join core.integrations i using (customer_id)
+            left join core.own_job_matches m
+                on m.customer_id = o.customer_id
+                and m.own_job_id = o.own_job_id
+                and m.integration_id = i.integration_id
+            where o.withdrawn_at is null and m.own_hash is distinct from o.content_hash
+                or o.withdrawn_at is not null and m.own_job_id is not null
+            union all
+            select d.integration_id, d.own_job_id, d.decision_id::text
+            from core.link_decisions d
+            join core.own_job_matches m using (customer_id, own_job_id, integration_id)
+            where d.decision in ('rejected', 'undone')
+                and d.decided_at > m.matched_at
+        ) w using (integration_id)
+        where i.deleted_at is null
+            and i.succeeded_by is null
+            and i.full_fetched_at is not null
+        group by i.integration_id
+        order by i.matched_at nulls first, i.integration_id
+        """
     ).fetchall()
 
 
 def mark_matched(conn: Connection, integration_id: str, *, fetch_id: int, matched_with: str) -> None:
     """Note what the integration's jobs were matched with and up to which fetch."""
     conn.execute(
-        "update core.integrations set matched_fetch_id = %s, matched_with = %s, matched_at = now() "
-        "where integration_id = %s",
+        """
+        update core.integrations
+        set matched_fetch_id = %s, matched_with = %s, matched_at = now()
+        where integration_id = %s
+        """,
         (fetch_id, matched_with, integration_id),
     )
 
@@ -330,9 +504,15 @@ def _merge(conn: Connection, table: str, columns: Sequence[str], *, keys: dict[s
     values = [name for name in written if name.as_string(None).strip('"') not in key]
     conn.execute(
         sql.SQL(
-            "insert into core.{table} as t ({keys}, {columns}) select {given}, {columns} from {stage} "
-            "on conflict ({keys}, {key}) do update set ({values}) = row({excluded}) "
-            "where ({stored}) is distinct from ({excluded})"
+            """
+            insert into core.{table} as t ({keys}, {columns})
+            select {given}, {columns}
+            from {stage}
+            on conflict ({keys}, {key})
+            do update
+            set ({values}) = row({excluded})
+            where ({stored}) is distinct from ({excluded})
+            """
         ).format(
             table=sql.Identifier(table),
             stage=sql.Identifier(f"incoming_{table}"),

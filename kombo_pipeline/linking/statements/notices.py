@@ -37,8 +37,15 @@ def claim_due(conn: Connection, limit: int) -> list[Row]:
 def mark_delivered(conn: Connection, notice_id: UUID) -> None:
     """Note that the receiver took a notice."""
     conn.execute(
-        "update core.notices set attempts = attempts + 1, delivered_at = clock_timestamp(), "
-        "next_attempt_at = null, last_error = null where notice_id = %s",
+        """
+        update core.notices
+        set
+            attempts = attempts + 1,
+            delivered_at = clock_timestamp(),
+            next_attempt_at = null,
+            last_error = null
+        where notice_id = %s
+        """,
         (notice_id,),
     )
 
@@ -46,10 +53,15 @@ def mark_delivered(conn: Connection, notice_id: UUID) -> None:
 def mark_failed(conn: Connection, notice_id: UUID, *, error: str, retry_after: timedelta | None) -> None:
     """Note a failed attempt; without a time to the next one the notice is given up."""
     conn.execute(
-        "update core.notices set attempts = attempts + 1, last_error = %(error)s, "
-        "next_attempt_at = clock_timestamp() + %(retry_after)s::interval, "
-        "dead_at = case when %(retry_after)s::interval is null then clock_timestamp() end "
-        "where notice_id = %(notice)s",
+        """
+        update core.notices
+        set
+            attempts = attempts + 1,
+            last_error = %(error)s,
+            next_attempt_at = clock_timestamp() + %(retry_after)s::interval,
+            dead_at = case when %(retry_after)s::interval is null then clock_timestamp() end
+        where notice_id = %(notice)s
+        """,
         {"error": error, "retry_after": retry_after, "notice": notice_id},
     )
 
@@ -60,8 +72,13 @@ def give_up_unsent(conn: Connection, *, older_than: timedelta, error: str) -> in
     The first attempt is due at the very moment of writing, so one that a person asked for again is spared.
     """
     return conn.execute(
-        "update core.notices set dead_at = now(), next_attempt_at = null, last_error = %s "
-        "where next_attempt_at = created_at and created_at < now() - %s::interval and attempts = 0",
+        """
+        update core.notices
+        set dead_at = now(), next_attempt_at = null, last_error = %s
+        where next_attempt_at = created_at
+            and created_at < now() - %s::interval
+            and attempts = 0
+        """,
         (error, older_than),
     ).rowcount
 
@@ -88,8 +105,12 @@ def retry(conn: Connection, notice_id: UUID | None = None) -> int:
     One that was delivered is not sent again.
     """
     return conn.execute(
-        "update core.notices set next_attempt_at = now(), dead_at = null, attempts = 0 "
-        "where delivered_at is null and (notice_id = %(notice)s or %(notice)s::uuid is null and dead_at is not null)",
+        """
+        update core.notices
+        set next_attempt_at = now(), dead_at = null, attempts = 0
+        where delivered_at is null
+            and (notice_id = %(notice)s or %(notice)s::uuid is null and dead_at is not null)
+        """,
         {"notice": notice_id},
     ).rowcount
 

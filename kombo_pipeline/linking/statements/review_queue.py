@@ -77,10 +77,18 @@ class Queue:
 
 
 _WAITING: Final = sql.SQL(
-    "select w.customer_id, w.own_job_id, w.integration_id, w.why, w.band, w.source, w.created_at, w.confidence, "
-    "w.confidence - coalesce(c.confidence, 0) from marts.review_queue w left join core.job_match_candidates c "
-    "on c.customer_id = w.customer_id and c.own_job_id = w.own_job_id and c.integration_id = w.integration_id "
-    "and c.rank = 2"
+    """
+    select
+        w.customer_id, w.own_job_id, w.integration_id, w.why, w.band, w.source, w.created_at,
+        w.confidence,
+        w.confidence - coalesce(c.confidence, 0)
+    from marts.review_queue w
+    left join core.job_match_candidates c
+        on c.customer_id = w.customer_id
+        and c.own_job_id = w.own_job_id
+        and c.integration_id = w.integration_id
+        and c.rank = 2
+    """
 )
 
 
@@ -103,12 +111,21 @@ def own_job(conn: Connection, *, customer_id: str, own_job_id: str, integration_
     None when there is no such own job, or the integration is not the customer's.
     """
     return conn.execute(
-        "select o.*, core.seen(o) as seen, i.integration_id, i.organization_name, i.tool, m.outcome, m.reason as "
-        "match_reason, m.none_probability, m.matched_at, m.band, m.matcher_version, q.why "
-        "from core.own_jobs o join core.integrations i using (customer_id) "
-        "left join core.own_job_matches m using (customer_id, own_job_id, integration_id) "
-        "left join marts.review_queue q using (customer_id, own_job_id, integration_id) "
-        "where o.customer_id = %s and o.own_job_id = %s and i.integration_id = %s",
+        """
+        select
+            o.*,
+            core.seen(o) as seen,
+            i.integration_id, i.organization_name, i.tool, m.outcome,
+            m.reason as match_reason,
+            m.none_probability, m.matched_at, m.band, m.matcher_version, q.why
+        from core.own_jobs o
+        join core.integrations i using (customer_id)
+        left join core.own_job_matches m using (customer_id, own_job_id, integration_id)
+        left join marts.review_queue q using (customer_id, own_job_id, integration_id)
+        where o.customer_id = %s
+            and o.own_job_id = %s
+            and i.integration_id = %s
+        """,
         (customer_id, own_job_id, integration_id),
     ).fetchone()
 
@@ -118,8 +135,16 @@ def candidates(
 ) -> list[Row]:
     """Return the own job's best candidates that are not rejected, in order."""
     return conn.execute(
-        "select kombo_job_id, rank, confidence, band, method, evidence, matcher_version from marts.match_candidates "
-        "where customer_id = %s and own_job_id = %s and integration_id = %s and not rejected order by rank limit %s",
+        """
+        select kombo_job_id, rank, confidence, band, method, evidence, matcher_version
+        from marts.match_candidates
+        where customer_id = %s
+            and own_job_id = %s
+            and integration_id = %s
+            and not rejected
+        order by rank
+        limit %s
+        """,
         (customer_id, own_job_id, integration_id, limit),
     ).fetchall()
 
@@ -127,21 +152,49 @@ def candidates(
 def ats_jobs(conn: Connection, *, integration_id: str, kombo_job_ids: Sequence[str], own_job_id: str) -> dict[str, Row]:
     """Return what a card shows of ATS jobs, by id: `linked_to` and `best_of` name up to three other own jobs."""
     rows = conn.execute(
-        "select j.kombo_job_id, j.name, core.place(j) as place, j.job_code, j.remote_id, j.department, "
-        "j.employment_type, j.description, j.post_url, j.remote_url, j.lifecycle, j.visibility, j.confidential, "
-        "j.publishable, j.opened_at, j.remote_created_at, j.closed_at, j.remote_deleted_at, j.vanished_at, "
-        "j.unreadable_fields, "
-        "core.seen(j) as seen, "
-        "(select coalesce(jsonb_agg(other), '[]') from (select l.own_job_id, o.title, l.state, l.confirmed_by "
-        "from core.job_links l join core.own_jobs o using (customer_id, own_job_id) "
-        "where l.integration_id = j.integration_id and l.kombo_job_id = j.kombo_job_id and l.state <> 'retired' "
-        "and l.own_job_id <> %(own)s order by l.link_id limit 3) other) as linked_to, "
-        "(select coalesce(jsonb_agg(other), '[]') from (select c.own_job_id, o.title "
-        "from core.job_match_candidates c join core.own_jobs o using (customer_id, own_job_id) "
-        "where c.integration_id = j.integration_id and c.kombo_job_id = j.kombo_job_id and c.rank = 1 "
-        "and c.band = any(%(likely)s) and o.withdrawn_at is null and c.own_job_id <> %(own)s "
-        "order by c.confidence desc, c.own_job_id limit 3) other) as best_of "
-        "from core.jobs j where j.integration_id = %(integration)s and j.kombo_job_id = any(%(ids)s)",
+        """
+        select
+            j.kombo_job_id, j.name,
+            core.place(j) as place,
+            j.job_code, j.remote_id, j.department, j.employment_type, j.description, j.post_url,
+            j.remote_url, j.lifecycle, j.visibility, j.confidential, j.publishable, j.opened_at,
+            j.remote_created_at, j.closed_at, j.remote_deleted_at, j.vanished_at,
+            j.unreadable_fields,
+            core.seen(j) as seen,
+            (
+                select coalesce(jsonb_agg(other), '[]')
+                from (
+                    select l.own_job_id, o.title, l.state, l.confirmed_by
+                    from core.job_links l
+                    join core.own_jobs o using (customer_id, own_job_id)
+                    where l.integration_id = j.integration_id
+                        and l.kombo_job_id = j.kombo_job_id
+                        and l.state <> 'retired'
+                        and l.own_job_id <> %(own)s
+                    order by l.link_id
+                    limit 3
+                ) other
+            ) as linked_to,
+            (
+                select coalesce(jsonb_agg(other), '[]')
+                from (
+                    select c.own_job_id, o.title
+                    from core.job_match_candidates c
+                    join core.own_jobs o using (customer_id, own_job_id)
+                    where c.integration_id = j.integration_id
+                        and c.kombo_job_id = j.kombo_job_id
+                        and c.rank = 1
+                        and c.band = any(%(likely)s)
+                        and o.withdrawn_at is null
+                        and c.own_job_id <> %(own)s
+                    order by c.confidence desc, c.own_job_id
+                    limit 3
+                ) other
+            ) as best_of
+        from core.jobs j
+        where j.integration_id = %(integration)s
+            and j.kombo_job_id = any(%(ids)s)
+        """,
         {"integration": integration_id, "ids": list(kombo_job_ids), "own": own_job_id, "likely": list(LIKELY)},
     )
     return {row["kombo_job_id"]: row for row in rows}
@@ -173,13 +226,27 @@ def _found(
     # Whether a job has a vector tells nearly always whether it is open, without a look at its wide row.
     return conn.execute(
         sql.SQL(
-            "select j.kombo_job_id, j.name, core.place(j) as place, j.job_code, j.remote_id, j.department, "
-            "j.lifecycle from (select kombo_job_id, title, vector is null as is_shut, "
-            "search_text not like %(first)s as is_inside from core.matchable_jobs m "
-            "where m.integration_id = %(integration)s and {condition} "
-            "order by is_shut, is_inside, title, kombo_job_id limit %(limit)s) m "
-            "join core.jobs j on j.integration_id = %(integration)s and j.kombo_job_id = m.kombo_job_id "
-            "order by m.is_shut, m.is_inside, m.title, m.kombo_job_id"
+            """
+            select
+                j.kombo_job_id, j.name,
+                core.place(j) as place,
+                j.job_code, j.remote_id, j.department, j.lifecycle
+            from (
+                select
+                    kombo_job_id, title,
+                    vector is null as is_shut,
+                    search_text not like %(first)s as is_inside
+                from core.matchable_jobs m
+                where m.integration_id = %(integration)s
+                    and {condition}
+                order by is_shut, is_inside, title, kombo_job_id
+                limit %(limit)s
+            ) m
+            join core.jobs j
+                on j.integration_id = %(integration)s
+                and j.kombo_job_id = m.kombo_job_id
+            order by m.is_shut, m.is_inside, m.title, m.kombo_job_id
+            """
         ).format(condition=condition),
         {"integration": integration_id, "given": list(given), "limit": limit, "first": first},
     ).fetchall()
@@ -188,9 +255,17 @@ def _found(
 def connections(conn: Connection) -> list[Row]:
     """Return the integrations that a queue may be narrowed to, with what is known of their matching."""
     return conn.execute(
-        "select customer_id, integration_id, coalesce(organization_name, customer_id) as name, tool, fetch_state, "
-        "matched_at, who_must_act, what_to_do from core.integrations where customer_id is not null "
-        "and deleted_at is null and succeeded_by is null order by name, integration_id"
+        """
+        select
+            customer_id, integration_id,
+            coalesce(organization_name, customer_id) as name,
+            tool, fetch_state, matched_at, who_must_act, what_to_do
+        from core.integrations
+        where customer_id is not null
+            and deleted_at is null
+            and succeeded_by is null
+        order by name, integration_id
+        """
     ).fetchall()
 
 
@@ -210,14 +285,23 @@ def description(conn: Connection, integration_id: str, kombo_job_id: str) -> str
 def own_jobs_by_source(conn: Connection) -> dict[str, int]:
     """Return how many own jobs there are by source, withdrawn ones aside."""
     rows = conn.execute(
-        "select source, count(*) as n from core.own_jobs where withdrawn_at is null group by source order by source"
+        """
+        select source, count(*) as n
+        from core.own_jobs
+        where withdrawn_at is null
+        group by source
+        order by source
+        """
     )
     return {row["source"]: row["n"] for row in rows}
 
 
 def matched_own_jobs(conn: Connection) -> int:
     """Return how many own jobs matching has looked at in some integration."""
-    row = conn.execute("select count(distinct (customer_id, own_job_id)) as n from core.own_job_matches").fetchone()
+    row = conn.execute("""
+        select count(distinct (customer_id, own_job_id)) as n
+        from core.own_job_matches
+        """).fetchone()
     assert row is not None
     return int(row["n"])
 
@@ -230,29 +314,64 @@ def collisions(conn: Connection, *, customer_id: str | None) -> list[Row]:
     """
     return conn.execute(
         sql.SQL(
-            "select q.customer_id, q.own_job_id, q.integration_id, q.title, q.reason, c.kombo_job_id, c.method, "
-            "c.matcher_version, c.confidence, c.band, c.rank, c.evidence, j.name, core.place(j) as place, j.job_code, "
-            "j.lifecycle, core.seen(j) as seen, core.seen(o) as own_seen, o.location, o.department, o.employment_type, "
-            "j.department as ats_department, j.employment_type as ats_employment_type, "
-            "exists (select from core.matchable_jobs x where x.integration_id = q.integration_id "
-            "and x.identifiers && m.identifiers and x.kombo_job_id <> all (array(select y.kombo_job_id "
-            "from core.job_match_candidates y where y.customer_id = q.customer_id and y.own_job_id = q.own_job_id "
-            "and y.integration_id = q.integration_id and y.method <> 'title'))) as others_named, "
-            "(select count(*) from core.own_job_matches x where x.integration_id = q.integration_id "
-            "and x.own_job_id <> q.own_job_id and x.identifiers && a.identifiers) "
-            "+ (select count(*) from core.job_links l where l.integration_id = q.integration_id "
-            "and l.kombo_job_id = c.kombo_job_id and l.own_job_id <> q.own_job_id "
-            "and l.state <> 'retired') as wanted_by, "
-            "{newest} as seen_decision_id "
-            "from marts.review_queue q join core.own_jobs o using (customer_id, own_job_id) "
-            "join core.own_job_matches m using (customer_id, own_job_id, integration_id) "
-            "join marts.match_candidates c using (customer_id, own_job_id, integration_id) "
-            "join core.jobs j on j.integration_id = c.integration_id and j.kombo_job_id = c.kombo_job_id "
-            "left join core.matchable_jobs a on a.integration_id = c.integration_id "
-            "and a.kombo_job_id = c.kombo_job_id "
-            "where q.why = 'identifiers' and c.method <> 'title' and not c.rejected "
-            "and (%(customer)s::text is null or q.customer_id = %(customer)s) "
-            "order by q.customer_id, q.own_job_id, q.integration_id, c.rank"
+            """
+            select
+                q.customer_id, q.own_job_id, q.integration_id, q.title, q.reason, c.kombo_job_id,
+                c.method, c.matcher_version, c.confidence, c.band, c.rank, c.evidence, j.name,
+                core.place(j) as place,
+                j.job_code, j.lifecycle,
+                core.seen(j) as seen,
+                core.seen(o) as own_seen,
+                o.location, o.department, o.employment_type,
+                j.department as ats_department,
+                j.employment_type as ats_employment_type,
+                exists (
+                    select
+                    from core.matchable_jobs x
+                    where x.integration_id = q.integration_id
+                        and x.identifiers && m.identifiers
+                        and x.kombo_job_id <> all (
+                            array(
+                                select y.kombo_job_id
+                                from core.job_match_candidates y
+                                where y.customer_id = q.customer_id
+                                    and y.own_job_id = q.own_job_id
+                                    and y.integration_id = q.integration_id
+                                    and y.method <> 'title'
+                            )
+                        )
+                ) as others_named,
+                (
+                    select count(*)
+                    from core.own_job_matches x
+                    where x.integration_id = q.integration_id
+                        and x.own_job_id <> q.own_job_id
+                        and x.identifiers && a.identifiers
+                ) + (
+                    select count(*)
+                    from core.job_links l
+                    where l.integration_id = q.integration_id
+                        and l.kombo_job_id = c.kombo_job_id
+                        and l.own_job_id <> q.own_job_id
+                        and l.state <> 'retired'
+                ) as wanted_by,
+                {newest} as seen_decision_id
+            from marts.review_queue q
+            join core.own_jobs o using (customer_id, own_job_id)
+            join core.own_job_matches m using (customer_id, own_job_id, integration_id)
+            join marts.match_candidates c using (customer_id, own_job_id, integration_id)
+            join core.jobs j
+                on j.integration_id = c.integration_id
+                and j.kombo_job_id = c.kombo_job_id
+            left join core.matchable_jobs a
+                on a.integration_id = c.integration_id
+                and a.kombo_job_id = c.kombo_job_id
+            where q.why = 'identifiers'
+                and c.method <> 'title'
+                and not c.rejected
+                and (%(customer)s::text is null or q.customer_id = %(customer)s)
+            order by q.customer_id, q.own_job_id, q.integration_id, c.rank
+            """
         ).format(newest=_NEWEST),
         {"customer": customer_id},
     ).fetchall()
@@ -271,20 +390,40 @@ def resumable(conn: Connection, *, customer_id: str | None) -> list[Row]:
     """
     return conn.execute(
         sql.SQL(
-            "select q.customer_id, q.own_job_id, q.integration_id, q.title, l.kombo_job_id, l.method, l.reason, "
-            "l.look_again_since, l.matcher_version, j.name, core.place(j) as place, j.job_code, j.lifecycle, "
-            "core.seen(j) as seen, core.seen(o) as own_seen, o.location, "
-            "{newest} as seen_decision_id "
-            "from marts.review_queue q join core.own_jobs o using (customer_id, own_job_id) "
-            "join core.job_links l using (link_id) "
-            "join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id "
-            "where q.why = 'reopened' and q.outcome = 'linked' and l.method = any(%(methods)s) "
-            "and l.reason <> 'undone' "
-            "and l.own_seen = core.seen(o) and l.ats_seen = core.seen(j) and j.lifecycle = 'open' "
-            "and not exists (select from core.job_links x where x.integration_id = l.integration_id "
-            "and x.kombo_job_id = l.kombo_job_id and x.link_id <> l.link_id and x.state <> 'retired') "
-            "and (%(customer)s::text is null or q.customer_id = %(customer)s) "
-            "order by q.customer_id, q.own_job_id, q.integration_id"
+            """
+            select
+                q.customer_id, q.own_job_id, q.integration_id, q.title, l.kombo_job_id, l.method,
+                l.reason, l.look_again_since, l.matcher_version, j.name,
+                core.place(j) as place,
+                j.job_code, j.lifecycle,
+                core.seen(j) as seen,
+                core.seen(o) as own_seen,
+                o.location,
+                {newest} as seen_decision_id
+            from marts.review_queue q
+            join core.own_jobs o using (customer_id, own_job_id)
+            join core.job_links l using (link_id)
+            join core.jobs j
+                on j.integration_id = l.integration_id
+                and j.kombo_job_id = l.kombo_job_id
+            where q.why = 'reopened'
+                and q.outcome = 'linked'
+                and l.method = any(%(methods)s)
+                and l.reason <> 'undone'
+                and l.own_seen = core.seen(o)
+                and l.ats_seen = core.seen(j)
+                and j.lifecycle = 'open'
+                and not exists (
+                    select
+                    from core.job_links x
+                    where x.integration_id = l.integration_id
+                        and x.kombo_job_id = l.kombo_job_id
+                        and x.link_id <> l.link_id
+                        and x.state <> 'retired'
+                )
+                and (%(customer)s::text is null or q.customer_id = %(customer)s)
+            order by q.customer_id, q.own_job_id, q.integration_id
+            """
         ).format(newest=_NEWEST),
         {"customer": customer_id, "methods": list(IDENTIFIER_METHODS)},
     ).fetchall()

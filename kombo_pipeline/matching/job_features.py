@@ -1,4 +1,4 @@
-"""Jobs as columns: each read once into strings, bit masks and sparse matrices that pairs are compared in."""
+"""The features of each job, read once: normalised strings, bit masks and sparse term vectors, a row for each job."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,19 +12,21 @@ from scipy import sparse
 
 from kombo_pipeline.matching.places import Place, read_place
 from kombo_pipeline.matching.titles import Title, code_digits, plain_words, read_title, stem
-from kombo_pipeline.matching.vocabulary import EMPLOYMENT_PHRASES, FUNCTION_WORDS, LEVELS, SEASONS
+from kombo_pipeline.matching.word_lists import EMPLOYMENT_PHRASES, FUNCTION_WORDS, LEVELS, SEASONS
 
-FEATURES: Final = 2**20
-"""Words and character trigrams are hashed into so many columns; no vocabulary has to be kept or agreed upon."""
+HASH_DIMENSIONS: Final = 2**20
+"""Stems and character trigrams are hashed into this many dimensions (the hashing trick), so no dictionary is stored."""
 UNKNOWN_DATE: Final = -(2**31)
+"""Stands in `JobFeatures.posted` where the date is not known."""
 CONTEXT_WEIGHT: Final = 0.1
-"""What is left of a title word that only repeats the job's own place, names the customer, or is a year or season,
-which are compared apart."""
+"""Factor for the weight of title words that repeat the job's own place, name the customer, or are a year or a season:
+those are features of their own."""
 PLACE_WEIGHT: Final = 0.7
-"""What a place counts in a search beside a title."""
+"""Weight of the place in a search vector; the title has 1."""
 GRAM_WEIGHT: Final = 0.5
-LEAST_SEARCH_WEIGHT: Final = 0.07
-"""Parts of a unit vector below this are not searched by: they are what half of all titles share."""
+"""Weight of a word's character trigrams together; the word itself has 1."""
+MIN_SEARCH_WEIGHT: Final = 0.07
+"""Smaller entries of a search vector (length 1) are dropped: half of all titles share those terms."""
 
 _FUNCTION_STEMS: Final = frozenset(map(stem, FUNCTION_WORDS))
 _TIMES: Final = frozenset(map(stem, SEASONS)) | frozenset(map(str, range(2000, 2060)))
@@ -35,7 +37,7 @@ _EMPLOYMENT: Final = tuple(dict.fromkeys(" ".join(EMPLOYMENT_PHRASES.values()).s
 
 @dataclass(frozen=True, slots=True)
 class JobText:
-    """What is compared of a job, the same for both sides. Unknown texts are empty; any text is accepted."""
+    """The fields of a job that are compared, the same for own jobs and ATS jobs. Unknown texts are empty."""
 
     id: str
     title: str
@@ -47,12 +49,12 @@ class JobText:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """A list of jobs, one row each; every field has as many rows."""
+class JobFeatures:
+    """The features of a list of jobs. Row n of every field belongs to job n."""
 
     jobs: np.ndarray[Any, Any]  # the JobText objects
-    folded: np.ndarray[Any, Any]
-    core: np.ndarray[Any, Any]
+    folded: np.ndarray[Any, Any]  # the whole title, in lower case and without accents
+    core: np.ndarray[Any, Any]  # the words that say what the job is
     place: np.ndarray[Any, Any]
     department: np.ndarray[Any, Any]
     levels: np.ndarray[Any, Any]  # bit masks
@@ -64,24 +66,24 @@ class Columns:
     several: np.ndarray[Any, Any]
     posted: np.ndarray[Any, Any]  # days since 1970
     title_key: np.ndarray[Any, Any]  # equal for titles with the same words
-    tie: np.ndarray[Any, Any]  # settles equal scores by id, whatever the order of rows
-    words: Any  # title words, weighted
-    context: Any  # words of place and department
+    tie_break: np.ndarray[Any, Any]  # see tie_breaks
+    words: Any  # stems of the title, weighted by IDF
+    context: Any  # stems of place and department
     cities: Any
     regions: Any
     place_numbers: Any
     codes: Any
-    search: Any  # unit vectors for retrieval: words, their trigrams, words of the place
-    alone: Any  # unit vectors of the titles of jobs of which nothing else is known; of others, nothing
+    search: Any  # unit vectors for retrieval: stems and trigrams of the title, stems of the place
+    title_only: Any  # unit vectors of the titles of title-only jobs; empty rows for the others
 
     @classmethod
-    def read(cls, jobs: Sequence[JobText], *, customer: str, rarity: "Rarity") -> Self:
-        """Read jobs of one customer, whose name is worth nothing inside a title."""
+    def read(cls, jobs: Sequence[JobText], *, customer: str, idf: "Idf") -> Self:
+        """Read the jobs of one customer. Words of the customer's name weigh little in a title."""
         titles = [read_title(job.title) for job in jobs]
         places = [read_place(job.location) for job in jobs]
         named = frozenset(stem(word) for word in plain_words(customer))
         departments = [_department(job.department) for job in jobs]
-        words = _Words(titles, places, named, rarity)
+        words = _Words(titles, places, named, idf)
         return cls(
             jobs=_objects(jobs),
             folded=_objects([title.folded for title in titles]),
@@ -100,7 +102,7 @@ class Columns:
             several=np.array([place.several for place in places], dtype=bool),
             posted=np.array([_days(job.posted) for job in jobs], dtype=np.int64),
             title_key=np.array([crc32(" ".join(sorted(title.words)).encode()) for title in titles], dtype=np.int64),
-            tie=np.array([crc32(job.id.encode("utf-8", "surrogatepass")) for job in jobs], dtype=np.float64) * 1e-15,
+            tie_break=tie_breaks([job.id for job in jobs]),
             words=words.weighted(),
             context=_flags(
                 [
@@ -112,38 +114,38 @@ class Columns:
             regions=_flags([place.regions for place in places]),
             place_numbers=_flags([place.numbers for place in places]),
             codes=_flags([_codes(title, job.code) for job, title in zip(jobs, titles, strict=True)]),
-            search=_search(words.spelled(), places, rarity),
-            alone=words.alone([not _tells_more(job) for job in jobs]),
+            search=_search_vectors(words.spelled(), places, idf),
+            title_only=words.title_only([not _has_more_than_a_title(job) for job in jobs]),
         )
 
     def __len__(self) -> int:
         return len(self.jobs)
 
     def take(self, rows: np.ndarray[Any, Any]) -> Self:
-        """The rows chosen by a mask or by numbers."""
+        """Return the rows that a boolean mask or row numbers choose."""
         return type(self)(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
 
 @dataclass(frozen=True)
-class Rarity:
-    """How much a word says: the natural logarithm of the number of job titles in which one is found with it.
+class Idf:
+    """Inverse document frequency of title words, by stem: ln(all titles / titles with the word).
 
-    It is the same for all customers and does not change with their jobs, so that the result for one job
-    depends on nothing but that job and its candidates.
+    The table is fixed and the same for all customers, so the result for one job depends only on that job and its
+    candidates.
     """
 
     default: float
     by_stem: dict[str, float] = field(repr=False)
 
     def __call__(self, word_stem: str) -> float:
-        """The rarity of a stem; a single letter says less than an unknown word."""
+        """Return the IDF of a stem; `default` for an unknown one, and less for an unknown single letter."""
         return self.by_stem.get(word_stem, 0.3 * self.default if len(word_stem) < 2 else self.default)
 
 
 class _Words:
-    """The title words of a list of jobs: distinct by stem within a title, weighted by how much they say there."""
+    """The title words of a list of jobs, distinct by stem within a title, as sparse term vectors."""
 
-    def __init__(self, titles: list[Title], places: list[Place], named: frozenset[str], rarity: Rarity) -> None:
+    def __init__(self, titles: list[Title], places: list[Place], named: frozenset[str], idf: Idf) -> None:
         found: list[str] = []
         counts = []
         known = []
@@ -161,69 +163,71 @@ class _Words:
         self._share = np.ones(len(found), dtype=np.float32)
         self._share[known] = CONTEXT_WEIGHT
         stems = [stem(word) for word in distinct]
-        self._rarity = np.array([rarity(each) for each in stems], dtype=np.float32)
-        self._column = np.array([column_of(each) for each in stems], dtype=np.int32)
+        self._idf = np.array([idf(each) for each in stems], dtype=np.float32)
+        self._column = np.array([_column_of(each) for each in stems], dtype=np.int32)
         self._grams = [_grams(word) for word in distinct]
         self._stems = stems
 
     def weighted(self) -> Any:
-        """One column a stem."""
-        values = self._share * self._rarity[self._number]
+        """Return one term vector a title: its stems, weighted by IDF."""
+        values = self._share * self._idf[self._number]
         matrix = sparse.csr_matrix((values, self._column[self._number], self._start), self._shape)
         matrix.sum_duplicates()
         return matrix
 
     def spelled(self) -> Any:
-        """Unit vectors of stems and of the words' character trigrams."""
-        return _unit(self._titles() @ self._spelling(self._grams, self._rarity, GRAM_WEIGHT))
+        """Return one unit vector a title, of its stems and the character trigrams of its words."""
+        return _unit(self._titles() @ self._spelling(self._grams, self._idf, GRAM_WEIGHT))
 
-    def alone(self, chosen: Sequence[bool]) -> Any:
-        """Unit vectors of stems and of their trigrams for the chosen titles, none for the others.
+    def title_only(self, chosen: Sequence[bool]) -> Any:
+        """Return unit vectors of stems and their trigrams for the chosen titles, empty rows for the others.
 
-        Where nothing else tells jobs apart, common words count too: the square root brings the rarities together.
+        Terms are weighted by the square root of their IDF, so that common words count more than in a search: nothing
+        but the title tells these jobs apart.
         """
         if not any(chosen):
             return sparse.csr_matrix(self._shape, dtype=np.float32)
         titles = sparse.diags(np.array(chosen, dtype=np.float32)) @ self._titles()
         titles.eliminate_zeros()
-        says = np.sqrt(self._rarity)
-        says[[stem in _FUNCTION_STEMS for stem in self._stems]] *= CONTEXT_WEIGHT
-        return _unit((titles @ self._spelling(list(map(_grams, self._stems)), says, 1.0)).tocsr())
+        weights = np.sqrt(self._idf)
+        weights[[stem in _FUNCTION_STEMS for stem in self._stems]] *= CONTEXT_WEIGHT
+        return _unit((titles @ self._spelling(list(map(_grams, self._stems)), weights, 1.0)).tocsr())
 
     def _titles(self) -> Any:
         # The order of a title's words is kept, so that its sums are rounded alike in every list of jobs.
         return sparse.csr_matrix((self._share, self._number, self._start), (self._shape[0], len(self._stems)))
 
-    def _spelling(self, grams: list[tuple[int, ...]], says: Any, gram_weight: float) -> Any:
-        """Each distinct word as its stem and trigrams, which share among them what they weigh beside it."""
+    def _spelling(self, grams: list[tuple[int, ...]], weights: Any, gram_weight: float) -> Any:
+        """Return one row a distinct word: its stem with its weight, its trigrams with a share of `gram_weight`."""
         counts = np.array([1 + len(each) for each in grams], dtype=np.int64)
         start = np.r_[0, np.cumsum(counts)]
         columns = np.fromiter(
             (column for own, each in zip(self._column, grams, strict=True) for column in (own, *each)),
             dtype=np.int32, count=start[-1],
         )  # fmt: skip
-        values = np.repeat(gram_weight * says / np.sqrt(np.maximum(counts - 1, 1)), counts).astype(np.float32)
-        values[start[:-1]] = says
-        return sparse.csr_matrix((values, columns, start), shape=(len(counts), FEATURES))
+        values = np.repeat(gram_weight * weights / np.sqrt(np.maximum(counts - 1, 1)), counts).astype(np.float32)
+        values[start[:-1]] = weights
+        return sparse.csr_matrix((values, columns, start), shape=(len(counts), HASH_DIMENSIONS))
 
     @property
     def _shape(self) -> tuple[int, int]:
-        return len(self._start) - 1, FEATURES
+        return len(self._start) - 1, HASH_DIMENSIONS
 
 
-def _tells_more(job: JobText) -> bool:
+def _has_more_than_a_title(job: JobText) -> bool:
     return bool(job.location or job.department or job.employment_type or job.posted or job.code)
 
 
-def _search(spelled: Any, places: list[Place], rarity: Rarity) -> Any:
-    named = _unit(_matrix([{word: rarity(word) for word in (*place.sites, *place.numbers)} for place in places]))
+def _search_vectors(spelled: Any, places: list[Place], idf: Idf) -> Any:
+    named = _unit(_matrix([{word: idf(word) for word in (*place.sites, *place.numbers)} for place in places]))
     matrix = _unit((spelled + PLACE_WEIGHT * named).tocsr())
-    matrix.data[matrix.data < LEAST_SEARCH_WEIGHT] = 0
+    matrix.data[matrix.data < MIN_SEARCH_WEIGHT] = 0
     matrix.eliminate_zeros()
     return matrix
 
 
 def _unit(matrix: Any) -> Any:
+    """Scale every row to length 1, in place; empty rows stay empty."""
     matrix.sort_indices()
     norms = np.sqrt(_sums(matrix.multiply(matrix)))
     norms[norms == 0] = 1
@@ -231,24 +235,29 @@ def _unit(matrix: Any) -> Any:
     return matrix
 
 
+def tie_breaks(ids: Sequence[str]) -> Any:
+    """Return a tiny number for each job id. Added to scores, it orders equal ones by the ids alone."""
+    return np.array([crc32(job.encode("utf-8", "surrogatepass")) for job in ids], dtype=np.float64) * 1e-15
+
+
 @lru_cache(maxsize=2**18)
-def column_of(text: str) -> int:
-    """The column that stands for a word."""
-    return crc32(text.encode("utf-8", "surrogatepass")) % FEATURES
+def _column_of(text: str) -> int:
+    """Return the dimension into which a stem or a trigram is hashed."""
+    return crc32(text.encode("utf-8", "surrogatepass")) % HASH_DIMENSIONS
 
 
 @lru_cache(maxsize=2**17)
 def _grams(word: str) -> tuple[int, ...]:
     padded = f" {word} "
-    return tuple({column_of(padded[start : start + 3] + "\0") for start in range(len(padded) - 2)})
+    return tuple({_column_of(padded[start : start + 3] + "\0") for start in range(len(padded) - 2)})
 
 
 def _matrix(rows: Sequence[dict[str, float]]) -> Any:
     indptr = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=indptr[1:])
-    columns = np.fromiter((column_of(key) for row in rows for key in row), dtype=np.int32, count=indptr[-1])
+    columns = np.fromiter((_column_of(key) for row in rows for key in row), dtype=np.int32, count=indptr[-1])
     values = np.fromiter((value for row in rows for value in row.values()), dtype=np.float32, count=indptr[-1])
-    matrix = sparse.csr_matrix((values, columns, indptr), shape=(len(rows), FEATURES))
+    matrix = sparse.csr_matrix((values, columns, indptr), shape=(len(rows), HASH_DIMENSIONS))
     matrix.sum_duplicates()
     return matrix
 

@@ -1,4 +1,8 @@
-"""Words of job advertisements in English and German, some in French, Italian, Polish, Spanish: what they stand for."""
+"""Word lists for job titles: spellings in English and German, some in French, Italian, Polish and Spanish.
+
+`scoring.version_of` covers the lists that titles are read with. After a change train the weights again:
+`python -m benchmarks.train_matcher --write`. The lists of `objections` belong to `version.IDENTIFIERS`.
+"""
 
 from typing import Final
 
@@ -77,7 +81,7 @@ analystin = analyst
 projektmanager projektleiter = projectmanager
 lagerist = lagermitarbeiter
 """)
-"""Abbreviations and words of one meaning -> the word used for it. No meaning is itself a spelling of another."""
+"""Abbreviation or synonym -> canonical word. No canonical word is itself a key for another."""
 
 PHRASES: Final = _table("""
 new_grad new_grads new_graduate new_graduates university_grad university_graduate university_graduates \
@@ -93,7 +97,7 @@ working_student = workingstudent
 start_up = startup
 e_commerce = ecommerce
 """)
-"""Words that stand for one thing together -> one word for it."""
+"""Phrase -> canonical word."""
 
 LEVELS: Final = _table("""
 intern workingstudent coop = intern
@@ -112,7 +116,7 @@ vice chief president cto cfo ceo coo = chief
 assistant assistent assistenz = assistant
 stellvertretender deputy = deputy
 """)
-"""Word of a core -> its seniority."""
+"""Word of a title's core -> seniority."""
 
 SEASONS: Final = _table("""
 summer sommer = summer
@@ -128,7 +132,7 @@ und oder der die das des dem den fur im am an auf bei mit von vom zu zum zur \
 et ou de du des le la les en au aux pour = function
 """)
 )
-"""Words that join others and say nothing of the job."""
+"""Function words: articles, prepositions and conjunctions, which say nothing about the job."""
 
 EMPLOYMENT_PHRASES: Final = _table("""
 full_time fulltime vollzeit temps_plein tempo_pieno ft = full
@@ -138,7 +142,7 @@ contract contractor freelance freelancer temporary befristet seasonal temp inter
 permanent unbefristet festanstellung cdi = permanent
 intern internship praktikum intern_full_time = intern
 """)
-"""Phrase -> forms of employment. All but intern leave the core: they say how, not what."""
+"""Phrase -> forms of employment. All phrases except those for interns are removed from the core of a title."""
 
 NOISE_PHRASES: Final = frozenset(
     _table("""
@@ -150,7 +154,7 @@ poszukujemy poszukiwany praca wanted looking_for we_are_looking_for top_job stel
 great_opportunity amazing_opportunity new_opportunity als quereinsteiger_willkommen homeoffice_moglich = noise
 """)
 )
-"""What an advertisement says to be noticed, and the German "as" that follows it."""
+"""Advertising phrases, which are removed from titles, and the German "als" (as) that follows them."""
 
 GRADES: Final = _table("""
 junior jr new_grad newgrad graduate absolvent absolventin berufseinsteiger berufseinsteigerin entry_level debutant \
@@ -177,7 +181,7 @@ director direktor direktorin directeur directrice directora direttore direttrice
 vice_president = vice president
 chief president cto cfo ceo coo cio = chief
 """)
-"""Words of a title -> the rank in leading others. What is "leading" may be called by any of the other names."""
+"""Words of a title -> role in leading people. "leading" is compatible with all other roles."""
 
 BEGINNERS: Final = _table("""
 intern internship coop praktikum praktikant praktikantin pflichtpraktikum stage stagiaire stagiair tirocinio \
@@ -190,7 +194,7 @@ duales_studium dualer_student duale_studentin dual_study dh_studium = dual stude
 trainee traineeprogramm volontar volontarin volontariat = trainee
 abschlussarbeit masterarbeit bachelorarbeit master_thesis bachelor_thesis thesis diplomarbeit = thesis
 """)
-"""Words of a title or an employment type -> what kind of job for learners it is."""
+"""Words of a title or an employment type -> kind of job for beginners."""
 
 TERMS: Final = _table("""
 full_time fulltime vollzeit temps_plein tempo_pieno tiempo_completo jornada_completa voltijd \
@@ -200,7 +204,7 @@ geringfugig aushilfe 450_euro 520_euro = part time
 temporary befristet temp cdd tijdelijk temporal tempo_determinato fixed_term = temporary
 permanent unbefristet festanstellung cdi vast indefinido tempo_indeterminato = permanent
 """)
-"""Words of a title or an employment type -> the hours or the term of the contract."""
+"""Words of a title or an employment type -> hours or term of the contract."""
 
 OCCUPATIONS: Final = {
     "software": """
@@ -355,6 +359,6 @@ OCCUPATIONS: Final = {
         farm agriculture landwirt florist
     """,
 }
-"""Occupation -> words of it in several languages; a word may be of several.
+"""Occupation -> its words in several languages; a word may belong to several occupations.
 
-Titles in two languages can still be compared by it."""
+Titles in two languages are compared by occupation."""

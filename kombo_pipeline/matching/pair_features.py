@@ -1,4 +1,4 @@
-"""What speaks for and against a pair of jobs, as numbers; each is 0 where nothing is known."""
+"""The features of a pair of jobs: numbers for what agrees and what differs, 0 where nothing is known."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from kombo_pipeline.matching.columns import UNKNOWN_DATE, Columns
+from kombo_pipeline.matching.job_features import UNKNOWN_DATE, JobFeatures
 
 NAMES: Final = (
     "cosine", "sorted_words", "common_words", "spelling", "own_covered", "ats_covered", "both_covered",
@@ -23,24 +23,25 @@ NAMES: Final = (
     "title_and_place", "title_and_date", "place_and_date", "all_three", "title_against_place",
     "title_alone",
 )  # fmt: skip
-"""The features of a pair, in the order of the columns and of the weights."""
+"""The features of a pair, in the order of the columns of the feature matrix and of the weights."""
 
 SPELLING_WEIGHT: Final = 0.05
 LENGTH_WEIGHT: Final = 0.05
 WORD_WEIGHT: Final = 0.01
 CONTRADICTION_WEIGHT: Final = 0.1
-"""What counts beside the cosine of titles alone: equal spelling; against a candidate the logarithm of how much
-longer it is, each word more that it has, and another number, year or season."""
+"""Tie-break weights for title-only pairs, beside the cosine of the titles. A like spelling is rewarded. A longer
+candidate (by the logarithm of the ratio of lengths, and by the number of additional words) is penalised, and so is
+another number, year or season."""
 
 Pairs = Any
 
 
-def pair_features(own: Columns, ats: Columns, own_rows: Pairs, ats_rows: Pairs, cosine: Pairs) -> Any:
-    """One row a pair, one column a feature. The pairs of one own job stand together: they are also compared
-    with each other, for the second of two good candidates is a worse one.
+def pair_features(own: JobFeatures, ats: JobFeatures, own_rows: Pairs, ats_rows: Pairs, cosine: Pairs) -> Any:
+    """Return the feature matrix: one row a pair, one column a feature of NAMES.
 
-    Where neither an own job nor any of its candidates has more than a title, only `title_alone` is told: the other
-    features' weights lean on places and dates.
+    The pairs of one own job must stand together, because some features compare its candidates with each other. Where
+    neither an own job nor any of its candidates has more than a title, only `title_alone` is set: the weights of the
+    other features were learned from jobs with places and dates.
     """
     if not len(own_rows):
         return np.empty((0, len(NAMES)), dtype=np.float32)
@@ -50,15 +51,15 @@ def pair_features(own: Columns, ats: Columns, own_rows: Pairs, ats_rows: Pairs, 
     _places(of, own, ats, own_rows, ats_rows)
     _dates(of, own, ats, own_rows, ats_rows)
     _rivals(of, own_rows, ats.title_key[ats_rows])
-    alone = _titles_alone(own, ats, own_rows, ats_rows)
+    alone = _is_title_only(own, ats, own_rows, ats_rows)
     of["title_alone"] = np.zeros(len(own_rows))
     if alone.any():
-        alike = _alikeness(of, own, ats, own_rows, ats_rows)
+        alike = _title_similarity(of, own, ats, own_rows, ats_rows)
         of = {name: np.where(alone, 0, values) for name, values in of.items()} | {"title_alone": alone * alike}
     return np.column_stack([np.asarray(of[name], dtype=np.float32) for name in NAMES])
 
 
-def _titles(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+def _titles(of: dict[str, Any], own: JobFeatures, ats: JobFeatures, o: Pairs, a: Pairs) -> None:
     own_core, ats_core = own.core[o], ats.core[a]
     of["sorted_words"] = _ratio(own_core, ats_core, fuzz.token_sort_ratio)
     of["common_words"] = _ratio(own_core, ats_core, fuzz.token_set_ratio)
@@ -72,15 +73,15 @@ def _titles(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) 
 
 
 def _coverage(words: Any, others: Any, context: Any) -> Any:
-    """The share of a title that the other one repeats; what only the other's place or department repeats
-    counts neither way."""
+    """Return the share of each title, by IDF, that the other title repeats. Words that only the other job's place or
+    department repeats are left out of the share."""
     shared = words.multiply(others.sign())
     explained = words.multiply(context.sign()) - shared.multiply(context.sign())
     total = _sums(words) - _sums(explained)
     return np.divide(_sums(shared), total, out=np.zeros(len(total), dtype=np.float32), where=total > 1e-6)
 
 
-def _marks(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+def _marks(of: dict[str, Any], own: JobFeatures, ats: JobFeatures, o: Pairs, a: Pairs) -> None:
     for name, mine, theirs in (
         ("level", own.levels[o], ats.levels[a]),
         ("number", own.numbers[o], ats.numbers[a]),
@@ -104,7 +105,7 @@ def _marks(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -
     )
 
 
-def _places(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+def _places(of: dict[str, Any], own: JobFeatures, ats: JobFeatures, o: Pairs, a: Pairs) -> None:
     mine, theirs = own.cities[o], ats.cities[a]
     mine_count, theirs_count, shared = _sums(mine), _sums(theirs), _sums(mine.multiply(theirs))
     known = (mine_count > 0) & (theirs_count > 0)
@@ -130,11 +131,11 @@ def _places(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) 
 
 
 def _named_in(title: Any, context: Any, where: Any) -> Any:
-    """How many words of a place or department the other side's title names, where the places do not meet."""
+    """Return how many words (at most 3) of a place or department the other job's title has, where `where` is true."""
     return where * np.minimum(_sums(title.sign().multiply(context.sign())), 3)
 
 
-def _dates(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> None:
+def _dates(of: dict[str, Any], own: JobFeatures, ats: JobFeatures, o: Pairs, a: Pairs) -> None:
     mine, theirs = own.posted[o], ats.posted[a]
     known = (mine != UNKNOWN_DATE) & (theirs != UNKNOWN_DATE)
     days = np.where(known, theirs - mine, 0)
@@ -171,21 +172,21 @@ def _rivals(of: dict[str, Any], own_rows: Pairs, title_key: Pairs) -> None:
     of["rivals_here"] = np.log(np.maximum(here, 1))[equals] * (place > 0)
 
 
-def _titles_alone(own: Columns, ats: Columns, o: Pairs, a: Pairs) -> Any:
-    """Which pairs belong to an own job of which, as of all its candidates, nothing is known but the title."""
-    mine, theirs = np.diff(own.alone.indptr) > 0, np.diff(ats.alone.indptr) > 0
+def _is_title_only(own: JobFeatures, ats: JobFeatures, o: Pairs, a: Pairs) -> Any:
+    """Return for each pair whether its own job and all candidates of that job have nothing but a title."""
+    mine, theirs = np.diff(own.title_only.indptr) > 0, np.diff(ats.title_only.indptr) > 0
     return mine[o] & (np.bincount(o, ~theirs[a], minlength=len(own)) == 0)[o]
 
 
-def _alikeness(of: dict[str, Any], own: Columns, ats: Columns, o: Pairs, a: Pairs) -> Any:
-    """How alike two titles are. Of those as alike the shorter is the likelier: it claims less."""
+def _title_similarity(of: dict[str, Any], own: JobFeatures, ats: JobFeatures, o: Pairs, a: Pairs) -> Any:
+    """Return the cosine of title-only pairs plus the tie-break weights. Of equal ones the shorter wins."""
     mine, theirs = own.core[o], ats.core[a]
     longer = np.log(np.maximum(_lengths(theirs, len), 1) / np.maximum(_lengths(mine, len), 1))
     more = _lengths(theirs, _spaces) - _lengths(mine, _spaces)
     contradicted = of["other_number"] | of["other_year"] | of["other_season"]
-    alike = _sums(own.alone[o].multiply(ats.alone[a])) + SPELLING_WEIGHT * of["spelling"]
+    alike = _sums(own.title_only[o].multiply(ats.title_only[a])) + SPELLING_WEIGHT * of["spelling"]
     alike -= LENGTH_WEIGHT * longer + WORD_WEIGHT * more + CONTRADICTION_WEIGHT * contradicted
-    return np.where(alike == 0, 1e-6, alike)  # 0 stands for pairs that have more than titles
+    return np.where(alike == 0, 1e-6, alike)  # exactly 0 marks pairs that have more than titles
 
 
 def _lengths(texts: Any, length: Callable[[str], int]) -> Any:
@@ -202,11 +203,11 @@ NONE_NAMES: Final = (
     "title_elsewhere", "nearest_date", "dated", "own_city_known", "own_level_known",
     "dated_candidates", "dated_coverage", "dated_place", "alone", "best_alone",
 )  # fmt: skip
-"""What is known of an own job's candidates together: the features of the answer that none of them is it."""
+"""The features of the outcome "no counterpart": what the candidates of an own job look like together."""
 
 
-def none_features(own: Columns, own_rows: Pairs, pairs: Any) -> Any:
-    """One row an own job, one column a feature."""
+def none_features(own: JobFeatures, own_rows: Pairs, pairs: Any) -> Any:
+    """Return one row an own job, one column a feature of NONE_NAMES."""
     of = dict(zip(NAMES, pairs.T, strict=True))
 
     def best(values: Any) -> Any:
@@ -234,7 +235,7 @@ def none_features(own: Columns, own_rows: Pairs, pairs: Any) -> Any:
         "own_city_known": _sums(own.cities) > 0,
         "own_level_known": own.levels != 0,
     }
-    # Where dates are known they decide, and an alike title in the right place says less.
+    # Where dates are known they decide; a like title in the right place is then weaker evidence.
     columns["dated_candidates"] = columns["dated"] * columns["candidates"]
     columns["dated_coverage"] = columns["dated"] * columns["best_coverage"]
     columns["dated_place"] = columns["dated"] * columns["best_place"]

@@ -14,7 +14,7 @@ from kombo_pipeline.kombo.client import Kombo
 from kombo_pipeline.kombo.errors import KomboUnavailable
 from kombo_pipeline_tests.kombo.test_client import ACME, KEY, Reply, page
 
-PATIENCE = 1.0
+BUDGET = 1.0
 LATE = 1.5
 """What scheduling on a loaded machine and the last attempt may add."""
 
@@ -43,20 +43,20 @@ def seconds_until_unavailable(call) -> float:
 
 @pytest.mark.parametrize("call", ["pages", "lookup", "details"])
 def test_a_kombo_that_hangs_costs_no_more_than_the_total(deaf, call):
-    with Kombo(api_url=deaf, api_key=KEY, max_total_wait=PATIENCE) as kombo:
-        assert PATIENCE * 0.9 <= seconds_until_unavailable(calls(kombo)[call]) <= PATIENCE + LATE
+    with Kombo(api_url=deaf, api_key=KEY, max_total_wait=BUDGET) as kombo:
+        assert BUDGET * 0.9 <= seconds_until_unavailable(calls(kombo)[call]) <= BUDGET + LATE
 
 
 def test_attempts_that_hang_and_the_pauses_between_them_are_one_total(deaf):
     timeout = httpx.Timeout(5, read=0.2)
-    with Kombo(api_url=deaf, api_key=KEY, max_total_wait=PATIENCE, timeout=timeout, max_attempts=50) as kombo:
-        assert seconds_until_unavailable(calls(kombo)["pages"]) <= PATIENCE + LATE
+    with Kombo(api_url=deaf, api_key=KEY, max_total_wait=BUDGET, timeout=timeout, max_attempts=50) as kombo:
+        assert seconds_until_unavailable(calls(kombo)["pages"]) <= BUDGET + LATE
 
 
-def test_a_run_that_has_used_its_patience_fails_at_once(deaf):
-    with Kombo(api_url=deaf, api_key=KEY, max_total_wait=PATIENCE) as kombo:
+def test_a_run_that_has_used_its_time_budget_fails_at_once(deaf):
+    with Kombo(api_url=deaf, api_key=KEY, max_total_wait=BUDGET) as kombo:
         seconds_until_unavailable(calls(kombo)["pages"])
-        assert sum(seconds_until_unavailable(calls(kombo)[call]) for call in ("pages", "details", "lookup")) < PATIENCE
+        assert sum(seconds_until_unavailable(calls(kombo)[call]) for call in ("pages", "details", "lookup")) < BUDGET
 
 
 def test_the_details_are_given_up_before_the_jobs_are(deaf, monkeypatch):
@@ -67,9 +67,9 @@ def test_the_details_are_given_up_before_the_jobs_are(deaf, monkeypatch):
 
 TRICKLES = {
     "the body, often": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ", 0.05),
-    "the body, seldom": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ", PATIENCE * 0.8),
+    "the body, seldom": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ", BUDGET * 0.8),
     "the headers": (b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.05),
-    "the headers, seldom": (b"HTTP/1.1 200 OK\r\nX: ", b"x", PATIENCE * 0.8),
+    "the headers, seldom": (b"HTTP/1.1 200 OK\r\nX: ", b"x", BUDGET * 0.8),
     "the status": (b"H", b"", 0.05),
     "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", 0.05),
 }
@@ -94,8 +94,8 @@ def test_an_answer_that_trickles_is_given_up_within_the_total(begin, drop, every
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        with Kombo(api_url=url, api_key=KEY, max_total_wait=PATIENCE) as kombo:
-            assert seconds_until_unavailable(calls(kombo)["pages"]) <= PATIENCE + LATE
+        with Kombo(api_url=url, api_key=KEY, max_total_wait=BUDGET) as kombo:
+            assert seconds_until_unavailable(calls(kombo)["pages"]) <= BUDGET + LATE
         stop.set()
 
 
@@ -120,7 +120,7 @@ def test_the_requests_of_a_lookup_share_one_total(server, waits):
     assert len(waits) == 2
 
 
-def test_answers_that_come_cost_no_patience_however_slow(server):
+def test_answers_that_come_cost_no_time_budget_however_slow(server):
     class Slow(list):
         def pop(self, index=-1):
             time.sleep(0.15)
