@@ -205,21 +205,20 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
     from kombo_pipeline.backoffice.statements import overview
     from kombo_pipeline.backoffice.waiting import Waiting
     from kombo_pipeline.backoffice.widgets import card
-    from kombo_pipeline.linking.statements import ats_jobs, job_filter, link_decisions, review_queue
+    from kombo_pipeline.linking.statements import answers, ats_jobs, job_filter, review_cards, review_queue
 
     # The newest first: it is the oldest that get answered.
     keys = list(Waiting().read(conn).queue(review_queue.Queue(order="oldest")))[::-1]
-    names = ("customer_id", "own_job_id", "integration_id")
     at = {"of": CUSTOMER, "in": INTEGRATION, "own": "own-00001"}
     page = [get(client, "/review", expected="own-title", order="oldest")]
 
     def card_sql(number: int) -> None:
         key = keys[number]
         assert review_queue.waiting_job(conn, key)
-        card.load(conn, dict(zip(names, key, strict=True)))
-        link_decisions.progress(conn, NAME)
-        link_decisions.standing_of_person(conn, NAME, since=datetime.now(UTC) - timedelta(days=1), limit=5)
-        review_queue.connections(conn)
+        card.load(conn, key)
+        answers.progress(conn, NAME)
+        answers.standing_of_person(conn, NAME, since=datetime.now(UTC) - timedelta(days=1), limit=5)
+        review_cards.integrations(conn)
 
     def picker_sql(words: tuple[str, ...]) -> None:
         wanted = job_filter.Filter(integration_id=INTEGRATION, words=words)
@@ -238,11 +237,11 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
         "who waits, read anew": (lambda _: Waiting().read(conn), lambda _: review_queue.waiting(conn)),
         "/review, search by words": (
             lambda _: get(client, "/review/search", expected="data-found", **at, q=f"engineer {next(cities)}"),
-            lambda _: search.find(conn, {"integration_id": INTEGRATION}, f"engineer {next(cities)}"),
+            lambda _: search.find(conn, INTEGRATION, f"engineer {next(cities)}"),
         ),
         "/review, search by code": (
             lambda n: get(client, "/review/search", expected="data-found", **at, q=f"REQ-{n:06d}"),
-            lambda n: search.find(conn, {"integration_id": INTEGRATION}, f"REQ-{n:06d}"),
+            lambda n: search.find(conn, INTEGRATION, f"REQ-{n:06d}"),
         ),
         "/picker": (
             lambda _: get(client, "/picker", expected="REQ-", integration=INTEGRATION),
@@ -258,7 +257,7 @@ def contenders(client: httpx.Client, conn: Connection) -> dict[str, tuple[Callab
         ),
         "/history": (
             lambda _: get(client, "/history", expected="ana"),
-            lambda _: link_decisions.newest(conn, limit=51),
+            lambda _: answers.newest(conn, limit=51),
         ),
     }
 

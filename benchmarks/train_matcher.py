@@ -202,7 +202,7 @@ def main() -> None:
     arguments = parser.parse_args()
     idf = count_words(arguments.data)
     sets = {name: read(arguments.data, name, idf) for name in SETS}
-    sets |= {f"{name}, titles alone": read(arguments.data, name, idf, title_only=True) for name in SETS}
+    sets |= {f"{name}, title-only": read(arguments.data, name, idf, title_only=True) for name in SETS}
     everything = joined(list(sets.values()))
     likely, none = np.zeros(len(everything.own_rows)), np.zeros(len(everything.none))
     for fold in range(FOLDS):

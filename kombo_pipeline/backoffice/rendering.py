@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kombo_pipeline import vocabulary
 from kombo_pipeline.backoffice.access import SESSION_HOURS, Access, Viewer
+from kombo_pipeline.backoffice.widgets import colours
 from kombo_pipeline.db.connection import Connection
 
 HERE = Path(__file__).parent
@@ -221,6 +222,7 @@ def _templates() -> jinja2.Environment:
         "when": when,
         "ago": ago,
         "vocabulary": vocabulary,
+        "colours": colours,
     }
     environment.filters |= {"safe_url": safe_url, "when": when, "ago": ago, "whole": Whole, "sentence": sentence}
     return environment

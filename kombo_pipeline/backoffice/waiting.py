@@ -14,8 +14,9 @@ from typing import Final
 from starlette.requests import Request
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.own_job_key import OwnJobKey, own_job_key
 from kombo_pipeline.linking.statements import link_decisions, review_queue
-from kombo_pipeline.linking.statements.review_queue import Key, Queue, WaitingJob
+from kombo_pipeline.linking.statements.review_queue import Queue, WaitingJob
 
 FRESH_SECONDS: Final = 60
 KEPT_SECONDS: Final = 300
@@ -30,16 +31,16 @@ MOST_ANSWERS: Final = 100
 class _Everything:
     """The own jobs that waited when the list was read. Threads may share it: each change of a queue is one step."""
 
-    jobs: dict[Key, WaitingJob]
+    jobs: dict[OwnJobKey, WaitingJob]
     read_at: float
     decision_id: int
-    queues: dict[Queue, dict[Key, None]] = field(default_factory=dict)  # in order
+    queues: dict[Queue, dict[OwnJobKey, None]] = field(default_factory=dict)  # in order
 
     @property
     def age(self) -> float:
         return time.monotonic() - self.read_at
 
-    def queue(self, queue: Queue) -> dict[Key, None]:
+    def queue(self, queue: Queue) -> dict[OwnJobKey, None]:
         keys = self.queues.get(queue)
         if keys is None:
             held = [job for job in list(self.jobs.values()) if queue.holds(job)]
@@ -48,7 +49,7 @@ class _Everything:
                 self.queues.pop(oldest, None)
         return keys
 
-    def update(self, key: Key, job: WaitingJob | None) -> None:
+    def update(self, key: OwnJobKey, job: WaitingJob | None) -> None:
         """Store how an own job is now, and take it out of the queues that do not hold it; None: it no longer waits."""
         if job is None:
             self.jobs.pop(key, None)
@@ -65,7 +66,7 @@ class Waiting:
     def __init__(self) -> None:
         self._kept: _Everything | None = None
 
-    def next(self, conn: Connection, queue: Queue, *, skip: int = 0) -> tuple[int, int, Key | None]:
+    def next(self, conn: Connection, queue: Queue, *, skip: int = 0) -> tuple[int, int, OwnJobKey | None]:
         """Return how many own jobs wait, how many are passed over, and the own job after those.
 
         No more than all but one are passed over; None where nothing waits.
@@ -85,7 +86,7 @@ class Waiting:
 
     def by_integration(self, conn: Connection) -> Counter[str]:
         """Return how many own jobs wait of each integration."""
-        return Counter(integration_id for _, _, integration_id in list(self._current(conn, Queue()).queue(Queue())))
+        return Counter(key.integration_id for key in list(self._current(conn, Queue()).queue(Queue())))
 
     def is_old(self) -> bool:
         """Whether the list should be read again in the background."""
@@ -103,12 +104,12 @@ class Waiting:
             return self.read(conn)
         since = link_decisions.decided_since(conn, kept.decision_id, limit=MOST_ANSWERS + 1)
         # An own job whose answer was taken back waits again; only a new list has its place.
-        if len(since) > MOST_ANSWERS or any(row["decision"] == "undone" for row in since):
+        if len(since) > MOST_ANSWERS or any(row.decision == "undone" for row in since):
             return self.read(conn)
-        for key in {(row["customer_id"], row["own_job_id"], row["integration_id"]) for row in since}:
+        for key in {own_job_key(row) for row in since}:
             if key in kept.jobs:
                 kept.update(key, review_queue.waiting_job(conn, key))
-        kept.decision_id = max([kept.decision_id, *(row["decision_id"] for row in since)])
+        kept.decision_id = max([kept.decision_id, *(row.decision_id for row in since)])
         return kept
 
 

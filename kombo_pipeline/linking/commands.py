@@ -1,8 +1,7 @@
-"""Commands about what your product is told: the notices that wait, and the targets that it should hold."""
+"""Commands about what your product is told: the notices that wait, and the application targets that it should know."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import click
@@ -11,22 +10,23 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.db.urls import configured_warehouse
 from kombo_pipeline.linking import targets as telling
 from kombo_pipeline.linking.statements import notices as statements
+from kombo_pipeline.linking.statements.notices import UndeliveredNotice
 from kombo_pipeline.linking.statements.targets import Pair
 
 _SHOWN: Final = 100
 
 
 @click.command()
-@click.option("--dead", is_flag=True, help="List those that were given up instead of those that wait.")
-@click.option("--retry", "notice_id", type=click.UUID, metavar="NOTICE_ID", help="Send this one again, at once.")
-@click.option("--retry-dead", is_flag=True, help="Send again every one that was given up.")
+@click.option("--dead", is_flag=True, help="List the notices that were given up instead of those that wait.")
+@click.option("--retry", "notice_id", type=click.UUID, metavar="NOTICE_ID", help="Send this notice again, at once.")
+@click.option("--retry-dead", is_flag=True, help="Send again all notices that were given up.")
 def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
-    """List the notices that your product has not got yet, or have them sent again.
+    """List the notices that your product has not received yet, or have them sent again.
 
-    The back office sends them while it runs, to KOMBO_NOTICE_URL.
+    The back office sends them to KOMBO_NOTICE_URL while it runs.
     """
     if dead + retry_dead + (notice_id is not None) > 1:
-        raise click.UsageError("Choose one of --dead, --retry and --retry-dead")
+        raise click.UsageError("Choose only one of --dead, --retry and --retry-dead")
     with configured_warehouse() as conn:
         if notice_id is not None or retry_dead:
             retried = statements.retry(conn, notice_id)
@@ -36,41 +36,44 @@ def notices(dead: bool, notice_id: UUID | None, retry_dead: bool) -> None:
             return
         found = statements.undelivered(conn, dead=dead, limit=_SHOWN + 1)
     for row in found[:_SHOWN]:
-        due = "given up" if dead else f"due {row['next_attempt_at']:%Y-%m-%d %H:%M}"
+        due = "given up" if dead else f"due {row.next_attempt_at:%Y-%m-%d %H:%M}"
         click.echo(
-            f"{row['notice_id']} {row['type']} {_subject(row)} of {row['customer_id']}, "
-            f"{row['attempts']} attempts, {due}" + (f": {row['last_error']}" if row["last_error"] else "")
+            f"{row.notice_id} {row.type} {_subject(row)} of {row.customer_id}, "
+            f"{row.attempts} attempts, {due}" + (f": {row.last_error}" if row.last_error else "")
         )
     if len(found) > _SHOWN:
-        click.echo(f"The oldest {_SHOWN}; all are in marts.notices.")
+        click.echo(f"These are the oldest {_SHOWN}; all are in marts.notices.")
     if not found:
         click.echo("No notice was given up." if dead else "No notice waits.")
 
 
 @click.command()
-@click.option("--customer", "customer_id", help="Print the targets of this customer, one a line.")
+@click.option("--customer", "customer_id", help="Print the targets of this customer, one per line.")
 @click.option(
     "--compare",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A file of what your product holds of the customer, in the same form.",
+    help="A file with the targets that your product has for the customer, in the same form.",
 )
-@click.option("--tell", is_flag=True, help="Queue a notice for each difference from the file.")
+@click.option("--tell", is_flag=True, help="Write a notice for each difference from the file.")
 def targets(customer_id: str | None, compare: Path | None, tell: bool) -> None:
-    """Print what your product was told of application targets: a line a customer, with their number and SHA-256.
+    """Print the application targets that your product was told: for each customer their number and SHA-256.
 
-    With a customer, a line a target: own_job_id, integration_id and kombo_job_id, with tabs between, sorted by their
-    bytes. The hash is that of these lines. With a file of the same form, print how it differs: + a target that your
-    product lacks, - one that it holds wrongly.
+    With --customer, print one line per target: own_job_id, integration_id and kombo_job_id, separated by tabs and
+    sorted by their bytes. The SHA-256 is that of these lines. With --compare, print the differences from a file of the
+    same form: + is a target that your product does not have, - is one that it has and should not have.
     """
     if (compare is not None and customer_id is None) or (tell and compare is None):
-        raise click.UsageError("Name both: kombo-pipeline targets --customer ID --compare FILE [--tell]")
+        raise click.UsageError(
+            "--compare needs --customer, and --tell needs --compare: "
+            "kombo-pipeline targets --customer ID --compare FILE --tell"
+        )
     with configured_warehouse() as conn:
         if customer_id is None:
             found = telling.snapshots(conn)
             for each in found:
                 click.echo(f"{each.customer_id}\t{len(each.pairs)}\t{each.digest}")
             if not found:
-                click.echo("There is no application target.", err=True)
+                click.echo("There are no application targets.", err=True)
             return
         if compare is None:
             [snapshot] = telling.snapshots(conn, customer_id)
@@ -99,9 +102,11 @@ def _compare(conn: Connection, customer_id: str, held: list[Pair], *, tell: bool
     click.echo(f"{len(found.lacking)} targets are lacking, {len(found.wrong)} are held wrongly{queued}.", err=True)
 
 
-def _subject(row: Mapping[str, Any]) -> str:
-    if row["link_id"] is not None:
-        return f"link {row['link_id']}"
-    if row["own_job_id"] is not None:
-        return f"own job {row['own_job_id']}"
-    return f"job {row['kombo_job_id']}" if row["kombo_job_id"] is not None else f"integration {row['integration_id']}"
+def _subject(notice: UndeliveredNotice) -> str:
+    if notice.link_id is not None:
+        return f"link {notice.link_id}"
+    if notice.own_job_id is not None:
+        return f"own job {notice.own_job_id}"
+    if notice.kombo_job_id is not None:
+        return f"job {notice.kombo_job_id}"
+    return f"integration {notice.integration_id}"

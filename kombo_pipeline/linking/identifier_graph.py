@@ -1,40 +1,45 @@
-"""Which own jobs identifiers concern, and what they decide once a person's answers and the links there are have spoken.
+"""Finds the jobs that identifiers connect, and reconciles what identifiers decide with answers and existing links.
 
-Jobs that share no identifier have nothing to do with each other. So after a change it is enough to look at the jobs
-that identifiers connect with it, however many the customer has.
+Jobs that share no identifier do not influence each other. So after a change it is enough to look at the jobs that
+identifiers connect with the changed ones, however many the customer has.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking.statements import identifiers as statements
-from kombo_pipeline.linking.statements import link_decisions, match_candidates
+from kombo_pipeline.linking.statements import (
+    job_links,
+    link_decisions,
+    matchable_jobs,
+    matched_integrations,
+    own_job_matches,
+)
+from kombo_pipeline.linking.statements.matchable_jobs import AtsJob
+from kombo_pipeline.linking.statements.own_job_matches import OwnJob
 from kombo_pipeline.matching import identifiers
 from kombo_pipeline.matching.codes import Habits
 from kombo_pipeline.matching.identifiers import MAX_JOBS_PER_KEY, AtsIdentity, Link, OwnIdentity, Review
 from kombo_pipeline.vocabulary import IDENTIFIER_METHODS
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Identified:
-    """Own jobs to be matched, in order of their ids, and what is known of each."""
+    """Own jobs to be matched, in the order of their ids, and what is known of each by its id."""
 
-    own: list[Row]
+    own: list[OwnJob]
     keys: dict[str, list[str]]
-    """What each names ATS jobs by (identifiers.own_keys)."""
+    """By what each names ATS jobs (identifiers.own_keys)."""
     links: dict[str, Link]
-    """Of those whose identifiers decide, and nothing speaks against it."""
+    """The ATS jobs that identifiers decide for, where nothing speaks against it."""
     reviews: dict[str, Review]
-    """Of those whose identifiers name ATS jobs, of which a person must judge."""
-    live: dict[str, Row]
-    """The links there are (match_candidates.live_links)."""
+    """The ATS jobs that identifiers name, where a person must decide."""
+    live: dict[str, job_links.Link]
+    """The links that are not retired."""
     rejected: dict[str, set[str]]
-    """The ATS jobs of which a person said that they are not the own job."""
+    """The ATS jobs that a person has rejected."""
 
 
 def identify(
@@ -47,34 +52,34 @@ def identify(
     own_job_ids: Sequence[str] | None,
     keys: Iterable[str],
 ) -> Identified:
-    """Decide by identifiers for the own jobs named (None: all) and for those that `keys` or theirs connect.
+    """Decide by identifiers for the own jobs named (None: all), and for those that `keys` or their keys lead to.
 
-    `beside` are the customer's other integrations, whose jobs count for uniqueness.
+    `beside` are the customer's other integrations: an identifier must be unique among their jobs too.
     """
     integrations = (integration_id, *beside)
-    ats: list[Row] = []
+    ats: list[AtsJob] = []
     if own_job_ids is None:
-        own = match_candidates.own_jobs(conn, customer_id, None)
+        own = own_job_matches.own_jobs(conn, customer_id, None)
         own_keys = identifiers.own_keys(map(_own_identity, own))
         wanted = set(own_keys)
         for each in integrations:
-            ats += match_candidates.ats_jobs(conn, each, None)
+            ats += matchable_jobs.ats_jobs(conn, each, None)
     else:
-        named = match_candidates.own_jobs(conn, customer_id, own_job_ids)
+        named = own_job_matches.own_jobs(conn, customer_id, own_job_ids)
         found = _Connected(conn, integrations, identifiers.own_keys(map(_own_identity, named)))
         found.follow({*keys, *statements.own_identifiers(conn, integration_id, own_job_ids)})
         wanted = found.own_ids
-        own = match_candidates.own_jobs(conn, customer_id, sorted(wanted | found.other_own_ids))
+        own = own_job_matches.own_jobs(conn, customer_id, sorted(wanted | found.other_own_ids))
         own_keys = identifiers.own_keys(map(_own_identity, own))
         for each, ids in found.ats_ids.items():
-            ats += match_candidates.ats_jobs(conn, each, sorted(ids))
+            ats += matchable_jobs.ats_jobs(conn, each, sorted(ids))
     decisions = identifiers.decide(list(map(_own_identity, own)), list(map(_ats_identity, ats)), habits=habits)
     rejected: dict[str, set[str]] = {}
     for own_job_id, kombo_job_id in link_decisions.rejected_pairs(conn, integration_id):
         rejected.setdefault(own_job_id, set()).add(kombo_job_id)
     judged = _Judged(
-        own={row["own_job_id"]: row for row in own},
-        live=match_candidates.live_links(conn, integration_id, None if own_job_ids is None else sorted(wanted)),
+        own={job.own_job_id: job for job in own},
+        live=job_links.live_links(conn, integration_id, None if own_job_ids is None else sorted(wanted)),
         rejected=rejected,
         without=link_decisions.without_counterpart(conn, integration_id),
         matched=statements.matched_hashes(conn, integration_id, sorted(wanted)),
@@ -90,7 +95,7 @@ def identify(
             case Review() as review:
                 reviews[own_id] = review
     return Identified(
-        own=[row for row in own if row["own_job_id"] in wanted],
+        own=[job for job in own if job.own_job_id in wanted],
         keys=own_keys,
         links=decided,
         reviews=reviews,
@@ -99,26 +104,27 @@ def identify(
     )
 
 
-def ats_keys(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """What each ATS job of `match_candidates.ats_jobs` may be named by."""
-    return identifiers.ats_keys(map(_ats_identity, rows))
+def ats_keys(jobs: Iterable[AtsJob]) -> dict[str, list[str]]:
+    """Return by what own jobs may name each ATS job."""
+    return identifiers.ats_keys(map(_ats_identity, jobs))
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """What is left of a decision by identifiers beside a person's answers and the link there is."""
+    """Reconciles a decision by identifiers with a person's answers and the link that is there."""
 
-    own: dict[str, Row]
-    live: dict[str, Row]
+    own: dict[str, OwnJob]
+    live: dict[str, job_links.Link]
     rejected: dict[str, set[str]]
     without: set[str]
+    """Own jobs that have no counterpart in the ATS, as a person has said."""
     matched: dict[str, str]
-    """The content with which each own job was last matched."""
+    """The content hash with which each own job was last matched."""
 
     def __call__(self, own_id: str, proposed: Link | Review | None) -> Link | Review | None:
         live = self.live.get(own_id)
-        linked = live["kombo_job_id"] if live else None
-        made_alone = bool(live and live["state"] == "active" and live["confirmed_by"] is None)
+        linked = live.kombo_job_id if live else None
+        made_alone = bool(live and live.state == "active" and live.confirmed_by is None)
         if proposed is None:
             return self._doubted(own_id, live) if live and made_alone else None
         method = proposed.method
@@ -128,7 +134,7 @@ class _Judged:
         named = tuple(job for job in named if job not in self.rejected.get(own_id, ()))
         if linked and made_alone and isinstance(proposed, Review):
             named = tuple(sorted({*named, linked}))
-        if not named or (live and named == (linked,) and (live["confirmed_by"] or live["state"] == "suspended")):
+        if not named or (live and named == (linked,) and (live.confirmed_by or live.state == "suspended")):
             return None
         if isinstance(proposed, Review):
             return proposed._replace(ats_ids=named)
@@ -138,29 +144,39 @@ class _Judged:
         if live is None:
             return proposed
         if made_alone and linked:
-            if self._is_told_anew(own_id):
+            if self._has_changed(own_id):
                 return proposed
             return Review(own_id, tuple(sorted({*named, linked})), method, f"{what}, but another one is linked")
-        if live["confirmed_by"] is None and live["own_seen"] != self.own[own_id]["seen"]:
+        if live.confirmed_by is None and live.own_seen != self.own[own_id].seen:
             return proposed
-        if live["confirmed_by"] is None or live["state"] == "suspended":
-            return Review(own_id, named, method, f"{what}; the one that was linked is {live['lifecycle']}")
-        return Review(own_id, named, method, f"{what}, but {live['confirmed_by']} confirmed another one")
+        if live.confirmed_by is None or live.state == "suspended":
+            return Review(own_id, named, method, f"{what}; the one that was linked is {live.lifecycle}")
+        return Review(own_id, named, method, f"{what}, but {live.confirmed_by} confirmed another one")
 
-    def _is_told_anew(self, own_id: str) -> bool:
+    def _has_changed(self, own_id: str) -> bool:
         """Whether the own job itself has changed since it was last matched, and not only the ATS jobs or the rules."""
-        return self.matched.get(own_id) not in ("", self.own[own_id]["content_hash"])
+        return self.matched.get(own_id) not in ("", self.own[own_id].content_hash)
 
-    def _doubted(self, own_id: str, live: Row) -> Review | None:
-        """A link that an identifier made, when that identifier does not link the two jobs any more.
+    def _doubted(self, own_id: str, live: job_links.Link) -> Review | None:
+        """Ask a person about a link that an identifier made, when that identifier no longer links the two jobs.
 
-        Kombo ids are left out: a link that was carried over from another connection has that connection's id.
+        Nobody is asked where the own job has lost the identifier, nor about Kombo ids: a link that was carried over
+        from another connection has the Kombo id of that connection.
         """
-        method = live["method"]
-        if method == "kombo_id" or not (self.own[own_id].get(method) or "").strip():
+        method, own = live.method, self.own[own_id]
+        match method:
+            case "remote_id":
+                identifier = own.remote_id
+            case "job_code":
+                identifier = own.job_code
+            case "post_url":
+                identifier = own.post_url
+            case _:
+                return None
+        if not (identifier or "").strip():
             return None
         reason = f"The {IDENTIFIER_METHODS[method]} that linked this ATS job does not name it for certain any more"
-        return Review(own_id, (live["kombo_job_id"],), method, reason)
+        return Review(own_id, (live.kombo_job_id,), method, reason)
 
 
 class _Connected:
@@ -177,7 +193,7 @@ class _Connected:
         self._unread = {each: _unread(conn, each) for each in integrations[1:]}
 
     def follow(self, keys: Iterable[str]) -> None:
-        """Collect the jobs that `keys`, and the keys of the own jobs given, lead to."""
+        """Collect the jobs to which `keys`, and the keys of the own jobs given, lead."""
         given = {*keys, *(key for job in self._fresh.values() for key in job)}
         followed: set[str] = set()
         ahead = given
@@ -214,40 +230,44 @@ class _Connected:
 
 
 def _unread(conn: Connection, integration_id: str) -> dict[str, list[str]]:
-    """What the jobs of an integration are named by that its own matching has not read yet; nothing for gone ones."""
-    integration = match_candidates.integration(conn, integration_id)
+    """Return the keys of the ATS jobs that the integration's own matching has not read yet; gone jobs have none."""
+    integration = matched_integrations.integration(conn, integration_id)
     if integration is None:
         return {}
-    is_read = identifiers.VERSION in (integration["matched_with"] or "").split()
-    since = integration["matched_fetch_id"] or 0
-    ids = match_candidates.jobs_to_look_at(conn, integration_id, since_fetch=since) if is_read else None
+    is_read = identifiers.VERSION in (integration.matched_with or "").split()
+    since = integration.matched_fetch_id or 0
+    ids = matchable_jobs.jobs_to_read(conn, integration_id, since_fetch=since) if is_read else None
     if ids == []:
         return {}
     nothing: dict[str, list[str]] = {job: [] for job in ids or ()}
-    return nothing | ats_keys(match_candidates.ats_jobs(conn, integration_id, ids))
+    return nothing | ats_keys(matchable_jobs.ats_jobs(conn, integration_id, ids))
 
 
-def _own_identity(row: Row) -> OwnIdentity:
-    return OwnIdentity(row["own_job_id"], *(row[name] for name in _OWN_FIELDS))
+def _own_identity(own: OwnJob) -> OwnIdentity:
+    return OwnIdentity(
+        own.own_job_id,
+        title=own.title,
+        kombo_job_id=own.kombo_job_id,
+        remote_id=own.remote_id,
+        job_code=own.job_code,
+        post_url=own.post_url,
+        location=own.location,
+        department=own.department,
+        employment_type=own.employment_type,
+    )
 
 
-_OWN_FIELDS = (
-    *("title", "kombo_job_id", "remote_id", "job_code", "post_url"),
-    *("location", "department", "employment_type"),
-)
-
-
-def _ats_identity(row: Row) -> AtsIdentity:
+def _ats_identity(job: AtsJob) -> AtsIdentity:
     return AtsIdentity(
-        row["kombo_job_id"],
-        row["title"],
-        row["remote_id"],
-        row["job_code"],
-        tuple(row["urls"]),
-        location=row["place"],
-        employment_type=row["employment_type"],
-        department=row["department"],
-        integration_id=row["integration_id"],
-        tool=row["tool"],
-        posted_on=row["posted_on"],
+        job.kombo_job_id,
+        title=job.title,
+        remote_id=job.remote_id,
+        job_code=job.job_code,
+        urls=tuple(job.urls),
+        location=job.place,
+        department=job.department,
+        employment_type=job.employment_type,
+        integration_id=job.integration_id,
+        tool=job.tool,
+        posted_on=job.posted_on,
     )

@@ -1,7 +1,7 @@
-"""Outbound notices: what your product is told, as signed webhooks (standardwebhooks.com).
+"""Sends notices to your product as signed webhooks (standardwebhooks.com).
 
-The outbox is core.notices, written by triggers in the transaction that causes a notice (see linking/targets.py). Every
-notice is delivered at least once and always under the same `webhook-id`, by which the receiver drops repetitions.
+The outbox is core.notices: triggers write it in the transaction that causes a notice (see linking/targets.py). Every
+notice is delivered at least once, always with the same `webhook-id`, so that the receiver can drop repetitions.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import psycopg
@@ -26,6 +26,7 @@ from kombo_pipeline import certificates
 from kombo_pipeline.db.connection import Connection, connect
 from kombo_pipeline.kombo.errors import one_line
 from kombo_pipeline.linking.statements import notices as statements
+from kombo_pipeline.linking.statements.notices import DueNotice
 from kombo_pipeline.settings import SettingsError
 
 RETRY_AFTER: Final = (
@@ -39,14 +40,14 @@ RETRY_AFTER: Final = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
-"""From each failed attempt to the next, give or take JITTER: ten attempts in three days, as the scheme has it."""
+"""How long after each failed attempt the next one follows, give or take JITTER: ten attempts in three days."""
 JITTER: Final = 0.1
 GIVEN_UP_AFTER: Final = timedelta(days=3)
-"""A notice that was never sent for so long is given up: delivery that is switched on later brings no flood."""
+"""A notice that nobody has tried to send for this long is given up, so that delivery does not begin with a flood."""
 MAX_REASON: Final = 200
-"""Characters of what an endpoint says of itself that are kept and logged."""
-ANSWER_SECONDS: Final = 15
-"""A receiver that has not answered by then has failed; Standard Webhooks advises 15 to 30."""
+"""How many characters of an endpoint's status line are kept and logged."""
+RESPONSE_SECONDS: Final = 15
+"""A receiver that has not responded after this many seconds has failed; Standard Webhooks advises 15 to 30."""
 AT_A_TIME: Final = 16
 LOOK_EVERY_SECONDS: Final = 1
 RECONNECT_SECONDS: Final = 3
@@ -58,17 +59,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where notices go and what signs them; neither shows in a log, for a URL may carry a token."""
+    """Where notices are sent and the secrets that sign them. Neither appears in a log: a URL may hold a token."""
 
     url: str = field(repr=False)
     secrets: tuple[bytes, ...] = field(repr=False)
 
 
 def endpoint(url: str | None, secret: str | None) -> Endpoint | None:
-    """Read KOMBO_NOTICE_URL and KOMBO_NOTICE_SECRET; None when no URL is set and notices are off.
+    """Return the endpoint of KOMBO_NOTICE_URL and KOMBO_NOTICE_SECRET; None when no URL is set: notices are off.
 
-    Several secrets are separated by commas. Raises SettingsError, which shows neither, for a URL without a secret
-    and for what cannot be used.
+    Several secrets are separated by commas. Raises SettingsError for a URL without a secret and for values that cannot
+    be used; its message shows neither value.
     """
     if url is None:
         return None
@@ -94,7 +95,7 @@ def endpoint(url: str | None, secret: str | None) -> Endpoint | None:
 
 
 def signed_headers(secrets: Sequence[bytes], *, message_id: str, sent_at: int, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks: a signature by each secret, so that a receiver can change over in its time."""
+    """Return the headers of Standard Webhooks, with a signature by each secret, so that a secret can be replaced."""
     content = f"{message_id}.{sent_at}.".encode() + body
     macs = [base64.b64encode(hmac.new(secret, content, hashlib.sha256).digest()).decode() for secret in secrets]
     return {
@@ -107,10 +108,11 @@ def signed_headers(secrets: Sequence[bytes], *, message_id: str, sent_at: int, b
 
 
 def deliver_due(conn: Connection, to: Endpoint, *, limit: int = AT_A_TIME) -> int:
-    """Send the notices that are due, at most `limit` at once, commit what came of it and return how many were tried.
+    """Send the notices that are due, at most `limit` at once, commit the results and return how many were tried.
 
-    They stay locked meanwhile, so any number of processes may do so at a time. 2xx is delivered, 410 is given
-    up, anything else (a redirect too) is tried again later. When the commit is lost they are sent again.
+    They stay locked until the commit, so several processes may call this at the same time. A status of 2xx means that a
+    notice is delivered; with 410 it is given up; after anything else, a redirect too, it is tried again later. When the
+    commit is lost, the notices are sent again.
     """
     given_up = statements.give_up_unsent(
         conn, older_than=GIVEN_UP_AFTER, error=f"not sent within {GIVEN_UP_AFTER.days} days, as delivery was off"
@@ -125,14 +127,14 @@ def deliver_due(conn: Connection, to: Endpoint, *, limit: int = AT_A_TIME) -> in
     return len(due)
 
 
-def _record(conn: Connection, notice: Mapping[str, Any], failure: "_Failure | None") -> None:
+def _record(conn: Connection, notice: DueNotice, failure: "_Failure | None") -> None:
     if failure is None:
-        statements.mark_delivered(conn, notice["notice_id"])
+        statements.mark_delivered(conn, notice.notice_id)
         return
-    is_last = failure.is_final or notice["attempts"] >= len(RETRY_AFTER)
-    pause = None if is_last else RETRY_AFTER[notice["attempts"]] * random.uniform(1 - JITTER, 1 + JITTER)
-    statements.mark_failed(conn, notice["notice_id"], error=failure.reason, retry_after=pause)
-    log.warning("notice %s: %s%s", notice["notice_id"], failure.reason, "; given up" if is_last else "")
+    is_last = failure.is_final or notice.attempts >= len(RETRY_AFTER)
+    pause = None if is_last else RETRY_AFTER[notice.attempts] * random.uniform(1 - JITTER, 1 + JITTER)
+    statements.mark_failed(conn, notice.notice_id, error=failure.reason, retry_after=pause)
+    log.warning("notice %s: %s%s", notice.notice_id, failure.reason, "; given up" if is_last else "")
 
 
 @dataclass(frozen=True)
@@ -141,37 +143,37 @@ class _Failure:
     is_final: bool = False
 
 
-async def _send_all(due: Sequence[Mapping[str, Any]], to: Endpoint) -> list[_Failure | None]:
+async def _send_all(due: Sequence[DueNotice], to: Endpoint) -> list[_Failure | None]:
     async with httpx.AsyncClient(
-        verify=certificates.trusted(), timeout=ANSWER_SECONDS, follow_redirects=False
+        verify=certificates.trusted(), timeout=RESPONSE_SECONDS, follow_redirects=False
     ) as client:
         return await asyncio.gather(*(_send(client, notice, to) for notice in due))
 
 
-async def _send(client: httpx.AsyncClient, notice: Mapping[str, Any], to: Endpoint) -> _Failure | None:
-    body = json.dumps(notice["payload"], ensure_ascii=False, separators=(",", ":")).encode()
-    headers = signed_headers(to.secrets, message_id=str(notice["notice_id"]), sent_at=int(time.time()), body=body)
+async def _send(client: httpx.AsyncClient, notice: DueNotice, to: Endpoint) -> _Failure | None:
+    body = json.dumps(notice.payload, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = signed_headers(to.secrets, message_id=str(notice.notice_id), sent_at=int(time.time()), body=body)
     try:
-        # The status is all that counts: a body is not read, and one that trickles holds nothing up.
+        # Only the status counts. The body is not read, so a slow one delays nothing.
         async with (
-            asyncio.timeout(ANSWER_SECONDS),
-            client.stream("POST", to.url, content=body, headers=headers) as answer,
+            asyncio.timeout(RESPONSE_SECONDS),
+            client.stream("POST", to.url, content=body, headers=headers) as response,
         ):
-            if answer.is_success:
+            if response.is_success:
                 return None
             return _Failure(
-                one_line(f"answered {answer.status_code} {answer.reason_phrase}", MAX_REASON),
-                is_final=answer.status_code == _GONE,
+                one_line(f"answered {response.status_code} {response.reason_phrase}", MAX_REASON),
+                is_final=response.status_code == _GONE,
             )
     except (TimeoutError, httpx.TimeoutException):
-        return _Failure(f"no answer within {ANSWER_SECONDS} s")
+        return _Failure(f"no answer within {RESPONSE_SECONDS} s")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        # Only the kind: the text may show the URL.
+        # Only the kind of error: its text may show the URL.
         return _Failure(f"no answer: {type(error).__name__}")
 
 
 class Deliverer(threading.Thread):
-    """Delivers notices from its start until it is stopped, whatever happens to the database meanwhile."""
+    """A thread that delivers notices until it is stopped, also when the database is away for some time."""
 
     def __init__(self, warehouse_url: str, to: Endpoint) -> None:
         super().__init__(name="notices", daemon=True)
@@ -179,7 +181,7 @@ class Deliverer(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Look once a second for what is due."""
+        """Look for due notices once a second."""
         while not self._stopped.is_set():
             try:
                 with connect(self._warehouse_url) as conn:
@@ -190,11 +192,11 @@ class Deliverer(threading.Thread):
                 log.warning("notices wait for the warehouse: %s", type(error).__name__)
                 self._stopped.wait(RECONNECT_SECONDS)
             except Exception:
-                # Unforeseen, and no reason for silence from then on.
+                # An unforeseen error must not stop all later notices.
                 log.exception("notices were not delivered")
                 self._stopped.wait(RECONNECT_SECONDS)
 
     def stop(self) -> None:
-        """End after the delivery in hand, ANSWER_SECONDS at the latest."""
+        """Stop after the delivery that is under way, RESPONSE_SECONDS at the latest."""
         self._stopped.set()
-        self.join(ANSWER_SECONDS + RECONNECT_SECONDS)
+        self.join(RESPONSE_SECONDS + RECONNECT_SECONDS)

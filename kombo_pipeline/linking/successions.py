@@ -1,7 +1,7 @@
-"""Links and answers follow the jobs to the connection that takes over, by remote id, and come back when that is undone.
+"""Links and answers follow the jobs, by remote id, to a connection that takes over, and return when that is undone.
 
-A person's answer stays that person's: who confirmed a link and who answered, when and by which method, is kept. Jobs
-whose remote id another job of either connection shares do not follow, for a wrong link is worse than none.
+Who confirmed a link, and who answered, when and by which method, stays as it was. Where another job of either
+connection has the same remote id, nothing follows: a wrong link is worse than none.
 """
 
 from kombo_pipeline.db.connection import Connection
@@ -9,10 +9,10 @@ from kombo_pipeline.linking.statements import carried_decisions, carried_links
 
 
 def carry_over(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Carry what the predecessor's jobs have over to the successor's, in the caller's transaction.
+    """Carry links, answers and exposures over to the successor's jobs, in the caller's transaction.
 
-    A link that did not follow is left as it is, for its job to suspend it. Matching makes links by identifiers anew
-    where none was carried.
+    A link that does not follow stays as it is, and is suspended when the caller marks the predecessor's jobs as gone.
+    Where no link was carried, the next matching may make one by an identifier.
     """
     pair = {"integration_id": integration_id, "predecessor_id": predecessor_id}
     carried_links.pair_jobs(conn, **pair)
@@ -29,9 +29,9 @@ def carry_over(conn: Connection, *, integration_id: str, predecessor_id: str) ->
 
 
 def take_back(conn: Connection, *, integration_id: str, predecessor_id: str, undone_by: str) -> None:
-    """End what was carried over and put the predecessor's links back as they were, in the caller's transaction.
+    """End what was carried over and restore the predecessor's links, in the caller's transaction.
 
-    The caller lets the links of both follow their jobs afterwards. What the customer exposed stays exposed.
+    Afterwards the caller lets the links of both connections follow their jobs. Exposed jobs stay exposed.
     """
     pair = {"integration_id": integration_id, "predecessor_id": predecessor_id}
     carried_links.retire_successors(conn, **pair)

@@ -1,8 +1,8 @@
-"""What your product was told of application targets, and what it is told again after an outage.
+"""The application targets that your product was told, and how it is told again after an outage.
 
-core.targets holds the pairs that were told as open. Triggers note every change of what marts.application_targets reads,
-whoever makes it, and the commit of that transaction compares both and writes the notices of the difference (migration
-0012). So nothing here has to be called for a notice to be written.
+core.targets has the targets that your product knows as open. Triggers note every change of what
+marts.application_targets reads, whoever makes it. When the transaction commits, both are compared and a notice is
+written for each difference (migration 0012). So no caller has to remember to write a notice.
 """
 
 import hashlib
@@ -15,43 +15,44 @@ from kombo_pipeline.linking.statements.targets import Pair
 
 
 class Snapshot(NamedTuple):
-    """The targets of a customer as your product was told them, and the notice up to which that is so."""
+    """The targets of a customer that your product was told, up to a certain notice."""
 
     customer_id: str
     sequence: int
-    """Of the newest notice to anybody; 0 before the first one. Notices with a higher one come on top."""
+    """Of the newest notice, of any customer, that is included; 0 before the first one."""
     pairs: list[Pair]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the lines, each with its line feed; two sides with the same one hold the same targets."""
+        """SHA-256 of the lines, each with its line feed: the same digest means the same targets."""
         return hashlib.sha256("".join(f"{line}\n" for line in self.lines).encode()).hexdigest()
 
     @property
     def lines(self) -> list[str]:
-        """own_job_id, integration_id and kombo_job_id with tabs between, in the order of their bytes in UTF-8."""
+        """A line per target: own_job_id, integration_id and kombo_job_id, separated by tabs, sorted by their bytes."""
         return sorted(("\t".join(pair) for pair in self.pairs), key=str.encode)
 
 
 class Differences(NamedTuple):
-    """How what your product holds differs from its targets."""
+    """How the targets that your product has differ from the true ones."""
 
     lacking: list[Pair]
-    """Targets that it does not hold."""
+    """Targets that your product does not have."""
     wrong: list[Pair]
-    """What it holds and is no target."""
+    """What your product has although it is no target."""
 
 
 def tell(conn: Connection, integration_id: str) -> None:
-    """Compare all targets of an integration with what was told, when the caller's transaction commits.
+    """Have all targets of an integration compared with what was told, when the caller's transaction commits.
 
-    Changes are told without it. It mends what was changed past the triggers, by a restored table for example.
+    Notices of changes need no call. This repairs what was changed without the triggers, for example by restoring a
+    table.
     """
     statements.compare(conn, integration_id)
 
 
 def snapshots(conn: Connection, customer_id: str | None = None) -> list[Snapshot]:
-    """Return what your product was told of one customer's targets, or of those of every customer that has some."""
+    """Return the targets that your product was told of one customer, or of every customer that has some."""
     found = statements.told(conn, customer_id)
     by_customer: dict[str, list[Pair]] = {customer_id: []} if customer_id is not None else {}
     for row in found:
@@ -61,29 +62,30 @@ def snapshots(conn: Connection, customer_id: str | None = None) -> list[Snapshot
 
 
 def read_pairs(lines: Iterable[str]) -> list[Pair]:
-    """Return the pairs of a list in the form of Snapshot.lines. Raises ValueError that names the first odd line."""
+    """Return the pairs of lines as in Snapshot.lines. Raises ValueError with the first line of another form."""
     pairs = []
     for number, line in enumerate(lines, start=1):
         parts = line.rstrip("\r\n").split("\t")
         if parts == [""]:
             continue
         if len(parts) != len(Pair._fields) or not all(parts):
-            raise ValueError(f"line {number} is not {', '.join(Pair._fields)} with tabs between: {line.strip()[:80]!r}")
+            raise ValueError(
+                f"line {number} is not {', '.join(Pair._fields)}, separated by tabs: {line.strip()[:80]!r}"
+            )
         pairs.append(Pair(*parts))
     return pairs
 
 
 def differences(snapshot: Snapshot, held: Collection[Pair]) -> Differences:
-    """Compare a snapshot with the targets that your product holds of the same customer."""
+    """Compare a snapshot with the targets that your product has for the same customer."""
     lacking, wrong = set(snapshot.pairs) - set(held), set(held) - set(snapshot.pairs)
     return Differences(sorted(lacking), sorted(wrong))
 
 
 def tell_differences(conn: Connection, customer_id: str, held: Collection[Pair]) -> Differences:
-    """Queue a notice for each difference from what your product holds, in the caller's transaction; return them.
+    """Write a notice for each difference from what your product has, in the caller's transaction; return them.
 
-    Nobody else tells anything until it is committed, so that a notice that is queued here is not overtaken by its own
-    cause.
+    No other transaction writes notices until the commit, so that the newest notice about a target is always true.
     """
     statements.wait_for_turn(conn)
     [snapshot] = snapshots(conn, customer_id)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from rich import box
@@ -220,7 +221,13 @@ def _watch(
             console.print(f"Postgres does not answer: {str(error).splitlines()[0]}", highlight=False)
             counts = shown
             with suppress(embedded.EmbeddedPostgresError):  # tried again at the next look
-                urls.warehouse_url(settings)  # starts the embedded server again, where it was
+                started_at = urls.warehouse_url(settings)  # starts the embedded server again
+                if started_at != warehouse:
+                    # All processes look for it where it was.
+                    raise StackError(
+                        "Postgres ended, and another program has taken its port meanwhile: it was started again on "
+                        f"port {urlsplit(started_at).port}. Start `kombo-pipeline up` again"
+                    ) from error
         except psycopg.Error as error:
             # A summary is no reason to stop everything: a lock or a migration may have been in its way.
             console.print(f"The summary failed and is tried again: {str(error).splitlines()[0]}", highlight=False)

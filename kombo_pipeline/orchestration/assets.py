@@ -183,22 +183,22 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
             # What it does not see any more is matched by the next run: own_jobs_sensor asks for it.
             matched = Matched(why=f"matched elsewhere: {error}")
         summary = match_candidates.summary(conn, integration_id)
-        bands = {f"candidates_{name}": summary["bands"].get(name, 0) for name in BANDS if name != "none"}
+        bands = {f"candidates_{name}": summary.bands.get(name, 0) for name in BANDS if name != "none"}
         examples = match_candidates.examples(conn, integration_id, limit=12)
-        metadata = {
+        metadata: dict[str, Any] = {
             "status": matched.why or "matched",
-            "own_jobs": summary["own_jobs"],
+            "own_jobs": summary.own_jobs,
             "own_jobs_scored": matched.scored,
             "ats_jobs_changed": matched.ats_jobs_changed,
             "pairs_scored": matched.pairs,
             **{f"linked_now_by_{method}": matched.linked[method] for method in IDENTIFIER_METHODS},
-            **{f"links_{state}": summary["links"].get(state, 0) for state in ("active", "suspended")},
+            **{f"links_{state}": summary.links.get(state, 0) for state in ("active", "suspended")},
             **bands,
-            "without_counterpart": summary["outcomes"].get("none", 0),
-            "waiting_for_review": summary["waiting"],
-            "confidence": dg.MetadataValue.md(histogram(summary["confidences"])),
+            "without_counterpart": summary.outcomes.get("none", 0),
+            "waiting_for_review": summary.waiting,
+            "confidence": dg.MetadataValue.md(histogram(summary.confidences)),
             "examples": table(examples, ("own_title", "ats_title", "confidence", "band", "method", "why")),
-            "dagster/partition_row_count": summary["candidates"],
+            "dagster/partition_row_count": summary.candidates,
             "dagster/table_name": "core.job_match_candidates",
             "dagster/column_schema": column_schema(conn, "core", "job_match_candidates"),
             "seconds": round(time.monotonic() - started, 3),

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from kombo_pipeline.ingest.statements.webhook_events import WaitingIntegration
+from kombo_pipeline.linking.statements.matched_integrations import WaitingMatching
 from kombo_pipeline.orchestration.backlog import Asked, InterruptedMatching
 
 REQUESTS_A_TICK: Final = 100
@@ -25,16 +26,12 @@ def run_key(waiting: WaitingIntegration) -> str:
     return f"{key}#{waiting.interrupted}" if waiting.interrupted else key
 
 
-def rematch_keys(
-    waiting: Iterable[Mapping[str, Any]], interrupted: Iterable[InterruptedMatching] = ()
-) -> dict[str, str]:
+def rematch_keys(waiting: Iterable[WaitingMatching], interrupted: Iterable[InterruptedMatching] = ()) -> dict[str, str]:
     """Return the key under which one state of an integration's own jobs is matched once; see `run_key`.
 
     A failed run is asked for again by the next own job, and by every sync, which matches as well.
     """
-    keys = {
-        each["integration_id"]: f"{each['integration_id']}@{each['matched_at']}@{each['state']}" for each in waiting
-    }
+    keys = {each.integration_id: f"{each.integration_id}@{each.matched_at}@{each.state}" for each in waiting}
     for each in interrupted:
         key = keys.get(each.integration_id) or f"{each.integration_id}@{each.matched_at}@"
         keys[each.integration_id] = f"{key}#{each.interrupted}"

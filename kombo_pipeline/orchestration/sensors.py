@@ -8,7 +8,7 @@ from kombo_pipeline import settings
 from kombo_pipeline.db import leases
 from kombo_pipeline.ingest import events, health, renewal
 from kombo_pipeline.ingest.statements import forgotten, integrations, webhook_events
-from kombo_pipeline.linking.statements import match_candidates
+from kombo_pipeline.linking.statements import matched_integrations
 from kombo_pipeline.matching.version import versions
 from kombo_pipeline.orchestration import backlog
 from kombo_pipeline.orchestration.assets import integration, own_jobs, own_jobs_metadata
@@ -80,7 +80,9 @@ def own_jobs_sensor(context: dg.SensorEvaluationContext, warehouse: Warehouse) -
     """Keep no cursor: an own job waits as long as it is not matched as it is now, however it was written."""
     partitions = set(context.instance.get_dynamic_partitions(str(integration.name)))
     with warehouse.connect() as conn:
-        waiting = rematch_keys(match_candidates.own_jobs_waiting(conn), backlog.interrupted_matchings(conn, versions()))
+        waiting = rematch_keys(
+            matched_integrations.own_jobs_waiting(conn), backlog.interrupted_matchings(conn, versions())
+        )
         # A sync that is in work, or queued, matches as well.
         held_up = in_work(conn, "fetch", "rematch") | queued(
             context.instance, (*FETCHING_JOBS, rematch.name), at_least=PRIORITIES["own jobs"]

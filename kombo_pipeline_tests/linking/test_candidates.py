@@ -1,5 +1,6 @@
 """Matching on a real warehouse: what links, what is proposed, and that matching a part is matching everything."""
 
+import dataclasses
 import random
 import time
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.limits import TITLE
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.by_title import jobs_by_title
-from kombo_pipeline.linking.candidates import Matched, match_integration
+from kombo_pipeline.linking.candidates import HASHED, Matched, match_integration
 from kombo_pipeline.linking.decisions import Answer
+from kombo_pipeline.linking.statements.matchable_jobs import AtsJob
 from kombo_pipeline.orchestration import audits
 from kombo_pipeline_tests.hostile_texts import hostile_texts
 
@@ -73,7 +75,7 @@ class Customer:
                 answer_id=uuid4(), customer_id="acme", own_job_id=own_job_id, integration_id=self.integration_id,
                 decision=decision, decided_by="ana", kombo_job_ids=kombo_job_ids, method=method,
             ),
-        )[0]["answer_id"]  # fmt: skip
+        )[0].answer_id  # fmt: skip
 
     def outcome(self, own_job_id: str) -> tuple[str, str | None]:
         row = self.conn.execute(
@@ -459,6 +461,10 @@ def test_nothing_new_writes_nothing(acme: Customer) -> None:
     before = acme.conn.execute("select xmin::text, matched_at from core.own_job_matches").fetchall()
     assert acme.match().scored == 0
     assert acme.conn.execute("select xmin::text, matched_at from core.own_job_matches").fetchall() == before
+
+
+def test_everything_that_matching_reads_of_an_ats_job_counts_for_its_hash() -> None:
+    assert sorted(HASHED) == sorted(field.name for field in dataclasses.fields(AtsJob))
 
 
 @pytest.mark.parametrize(

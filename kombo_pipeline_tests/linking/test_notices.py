@@ -230,11 +230,11 @@ def test_ten_attempts_take_about_three_days_and_then_it_is_a_dead_letter(
     assert newest(conn, link_id)["dead_at"]
     assert deliver_due(conn, product.endpoint) == 0
     [dead] = statements.undelivered(conn, dead=True, limit=10)
-    assert dead["customer_id"] == "acme"
+    assert dead.customer_id == "acme"
     assert statements.retry(conn) == 1
     conn.commit()
     assert deliver_due(conn, product.endpoint) == 1
-    assert product.received[0][0] == str(dead["notice_id"])
+    assert product.received[0][0] == str(dead.notice_id)
 
 
 def test_the_pause_is_jittered(conn: Connection, link: Callable[[], int], product: Product) -> None:
@@ -255,7 +255,7 @@ def test_a_receiver_that_is_silent_or_not_there_has_failed(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(notices, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(notices, "RESPONSE_SECONDS", 0.2)
     link_id = link()
     product.answers = [1.0]
     assert deliver_due(conn, product.endpoint) == 1

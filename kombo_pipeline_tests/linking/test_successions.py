@@ -14,7 +14,7 @@ from kombo_pipeline.ingest.statements import integrations, webhook_events
 from kombo_pipeline.ingest.successions import SuccessionError
 from kombo_pipeline.linking import candidates, decisions
 from kombo_pipeline.linking.decisions import Answer
-from kombo_pipeline.linking.statements import match_candidates
+from kombo_pipeline.linking.statements import matched_integrations
 from kombo_pipeline.sandbox.world import World
 from kombo_pipeline_tests.conftest import as_member
 
@@ -497,7 +497,7 @@ def test_a_connection_that_was_taken_over_is_not_fetched_and_says_so(acme: Custo
     state = replace(rhythm, fetch_attempted_at=long_ago, full_fetched_at=long_ago)
     assert not polling.is_silent(state, now=datetime.now(UTC))
     assert not polling.full_fetch_is_due(state, now=datetime.now(UTC))
-    assert old not in {row["integration_id"] for row in match_candidates.own_jobs_waiting(acme.conn)}
+    assert old not in {row.integration_id for row in matched_integrations.own_jobs_waiting(acme.conn)}
     acme.fetch(old)
     assert acme.open_jobs() == {new: 6}
     assert health()[:2] == ("needs attention", "us")

@@ -7,6 +7,7 @@ import random
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -47,6 +48,9 @@ def started(*arguments: str) -> Iterator[Up]:
         assert up.process.poll() is None, up.output
         yield up
     finally:
+        print(up.output[-20_000:])
+        for log in (up.data_dir / "logs").iterdir():
+            print(f"{log.name} ends with\n{log.read_text(errors='replace')[-2_000:]}")
         if up.process.poll() is None:
             up.process.terminate()
             up.process.wait(timeout=60)
@@ -154,8 +158,9 @@ def test_ten_minutes_of_kills_at_random_lose_nothing_and_repeat_nothing(killed: 
             # Slower than `up` gives a process up: five restarts in a minute.
             time.sleep(dice.uniform(1, 6))
         assert killed.process.poll() is None, killed.output
-        # Everything is up again.
-        until(lambda: httpx.get(killed.address("Receiver").replace("webhooks/kombo", "healthz")).is_success)
+        healthz = killed.address("Receiver").replace("webhooks/kombo", "healthz")
+        until(lambda: killed.process.poll() is not None or httpx.get(healthz).is_success)
+        assert killed.process.poll() is None, killed.output
         acknowledged = len(sender.acknowledged)
         until(lambda: len(sender.acknowledged) > acknowledged + 20)
     print(f"{killings.total()} kills: {dict(killings)}; {len(sender.acknowledged)} deliveries acknowledged")
@@ -184,6 +189,27 @@ def test_ten_minutes_of_kills_at_random_lose_nothing_and_repeat_nothing(killed: 
     with killed.connect() as conn:
         told = {row["notice_id"] for row in conn.execute(TOLD).fetchall()}
     assert told <= {id_ for ids in Product.heard.values() for id_ in ids}, "delivered, and never heard"
+
+
+@pytest.fixture
+def alone() -> Iterator[Up]:
+    """An `up` of its own with one customer."""
+    yield from started("--integrations", "1", "--jobs", "10")
+
+
+def test_a_database_that_comes_back_on_another_port_ends_everything_with_a_word(alone: Up) -> None:
+    """All processes look for it where it was, so nothing would work any more."""
+    server = embedded.status(alone.data_dir / "postgres")
+    assert server is not None
+    postmaster = int((alone.data_dir / "postgres/pgdata/postmaster.pid").read_text().split()[0])
+    alone.process.send_signal(signal.SIGSTOP)
+    os.kill(postmaster, signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(postmaster))
+    with socket.create_server(("127.0.0.1", server.port)):
+        alone.process.send_signal(signal.SIGCONT)
+        assert alone.process.wait(timeout=120) == 1, alone.output
+    assert "another program has taken its port" in alone.output
+    until(lambda: not [each for each in alone.alive() if "postgres" not in each])
 
 
 def victim(up: Up, name: str, dice: random.Random) -> int:

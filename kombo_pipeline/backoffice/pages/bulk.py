@@ -1,17 +1,18 @@
-"""Accepting in bulk what identifiers decide but for a harmless reason: a preview, a choice, one answer an item.
+"""The page that accepts many links at once: an identifier decides, and only a harmless reason kept it from linking.
 
-Titles never decide here. Two reasons why an identifier went to a person are harmless:
+It shows a preview to choose from, and records one answer for each chosen item. Titles never decide here. Two reasons
+why an identifier was left to a person are harmless:
 
 - *The link's job is open again.* The identifier that made the link still names that job and no other, no title, code
-  or place changed since, and nobody took a resumption back (`review.resumable`). The person would only confirm.
+  or place has changed since, and nobody took a resumption back (`resumable_pairs`). The person would only confirm.
 - *The identifier belongs to several ATS jobs, of which one is left.* Customers copy a requisition with its code, or
   close one and post it again under the same code. It is settled when exactly one of these jobs is open, or, where
-  only the loosely read form of a code is shared ("REQ-12" and "req 0012"), exactly one has the same title. And only
-  when nothing else speaks against it: the titles may be those of one job by the rule that identifiers themselves are
-  held to, no further ATS job is named by any identifier of the own job, and no other own job names or has this one.
+  only the loosely read form of a code is shared ("REQ-12" and "req 0012"), exactly one has the same title. It is
+  settled only when nothing else speaks against it: there is no objection by the rules of `matching.objections`, no
+  identifier of the own job names a further ATS job, and no other own job names this ATS job or is linked to it.
 
-Everything else that identifiers leave open (they name different jobs, titles differ, several own jobs claim one ATS
-job, a person said otherwise before) is a contradiction, and is looked at one by one.
+In all other cases (identifiers name different jobs, titles differ, several own jobs name one ATS job, a person answered
+otherwise before) identifiers contradict each other, and a person decides one by one.
 """
 
 import re
@@ -34,73 +35,73 @@ from kombo_pipeline.backoffice.widgets.view import card_url, customers_of
 from kombo_pipeline.db.connection import Connection
 from kombo_pipeline.linking import decisions
 from kombo_pipeline.linking.decisions import Answer, AnsweredMeanwhileError
-from kombo_pipeline.linking.statements import link_decisions, review_queue
+from kombo_pipeline.linking.statements import bulk_acceptance, link_decisions, review_cards
+from kombo_pipeline.linking.statements.bulk_acceptance import CollidingPair, IdentifiedPair
 from kombo_pipeline.matching.objections import Side, objections
 from kombo_pipeline.matching.titles import read_title
 from kombo_pipeline.vocabulary import METHODS
 
 AT_ONCE: Final = 200
-"""Items of one preview; more come after these."""
+"""How many items one preview has at most."""
 _SEVERAL: Final = re.compile(r"(?P<loose>, read loosely,)? belongs to \d+ ATS jobs$")
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Item:
-    """An own job that may be accepted in bulk, with the ATS job and the reason in words."""
+    """A pair that may be accepted in bulk, and why, in words."""
 
-    row: Row
+    pair: IdentifiedPair
     reason: str
 
     @property
     def name(self) -> str:
-        """Names the item in a form."""
-        return urlencode([(name, self.row[name]) for name in ("customer_id", "own_job_id", "integration_id")])
+        """The name of the item in a form."""
+        return urlencode(self.pair.key._asdict())
 
 
 def harmless(conn: Connection, *, customer_id: str | None = None) -> list[Item]:
     """Return what may be accepted in bulk now."""
     resumed = [
-        Item(row, f"open again since {row['look_again_since']:%Y-%m-%d}; its {_word(row)} still decides")
-        for row in review_queue.resumable(conn, customer_id=customer_id)
+        Item(pair, f"open again since {pair.look_again_since:%Y-%m-%d}; its {METHODS[pair.method]} still decides")
+        for pair in bulk_acceptance.resumable_pairs(conn, customer_id=customer_id)
     ]
-    found = review_queue.collisions(conn, customer_id=customer_id)
-    by_own_job = groupby(found, key=lambda row: (row["customer_id"], row["own_job_id"], row["integration_id"]))
-    return resumed + [item for _, rows in by_own_job if (item := settled(list(rows)))]
+    found = bulk_acceptance.colliding_pairs(conn, customer_id=customer_id)
+    by_own_job = groupby(found, key=lambda pair: pair.key)
+    return resumed + [item for _, pairs in by_own_job if (item := settled(list(pairs)))]
 
 
-def settled(rows: Sequence[Row]) -> Item | None:
-    """Return which of the ATS jobs that one identifier names the own job is; None where a person must look."""
-
-    collision = _SEVERAL.search(rows[0]["reason"] or "")
-    if not collision or any(row["others_named"] for row in rows):
+def settled(pairs: Sequence[CollidingPair]) -> Item | None:
+    """Return the pair that is settled among the ATS jobs that one identifier of an own job names; None without one."""
+    first = pairs[0]
+    collision = _SEVERAL.search(first.reason or "")
+    if not collision or any(pair.others_named for pair in pairs):
         return None
-    is_open = [row for row in rows if row["lifecycle"] == "open"]
-    reason = f"the only open one of {len(rows)} ATS jobs with this {_word(rows[0])}"
+    identifier = METHODS[first.method]
+    is_open = [pair for pair in pairs if pair.lifecycle == "open"]
+    reason = f"the only open one of {len(pairs)} ATS jobs with this {identifier}"
     if len(is_open) > 1 and collision["loose"]:
-        core = read_title(rows[0]["title"] or "").core
-        is_open = [row for row in is_open if core and read_title(row["name"] or "").core == core]
-        reason = f"the only one of {len(rows)} ATS jobs with a like {_word(rows[0])} that has the same title"
+        core = read_title(first.title or "").core
+        is_open = [pair for pair in is_open if core and read_title(pair.name or "").core == core]
+        reason = f"the only one of {len(pairs)} ATS jobs with a similar {identifier} that has the same title"
     if len(is_open) != 1:
         return None
-    [row] = is_open
-    own = Side(row["title"], row["location"], row["employment_type"], row["department"])
-    ats = Side(row["name"], row["place"], row["ats_employment_type"], row["ats_department"])
-    if row["wanted_by"] or objections(own, ats):
+    [pair] = is_open
+    own = Side(pair.title, pair.location, pair.employment_type, pair.department)
+    ats = Side(pair.name, pair.place, pair.ats_employment_type, pair.ats_department)
+    if pair.wanted_by or objections(own, ats):
         return None
-    return Item(row, reason)
+    return Item(pair, reason)
 
 
 @needs("viewer")
 def preview(request: Request) -> Response:
-    """What would be accepted, each with its reason, to choose from."""
+    """Show what would be accepted, each item with its reason, to choose from."""
     customer_id = request.query_params.get("customer") or None
     with rendering.warehouse(request) as conn:
         items = harmless(conn, customer_id=customer_id)
         batch = _uuid(request.query_params.get("batch"))
         standing = link_decisions.batch_size(conn, batch) if batch else 0
-        connections = review_queue.connections(conn)
+        integrations = review_cards.integrations(conn)
     shown = items[:AT_ONCE]
     signed = {
         "batch_id": str(uuid4()),
@@ -114,7 +115,7 @@ def preview(request: Request) -> Response:
         more=len(items) - len(shown),
         batch=batch,
         standing=standing,
-        customers=customers_of(connections),
+        customers=customers_of(integrations),
         customer_id=customer_id,
         token=request.app.state.access.signer("bulk").dumps(signed),
         card_url=card_url,
@@ -123,15 +124,18 @@ def preview(request: Request) -> Response:
 
 @needs("reviewer")
 def accept(request: Request) -> Response:
-    """Accept the chosen items: one answer each, all with the batch's id. What changed meanwhile is left out."""
+    """Accept the chosen items: one answer for each, all with the id of the batch.
+
+    Items that changed meanwhile are left out.
+    """
     try:
         signed = request.app.state.access.signer("bulk").loads(str(request.state.form.get("batch") or ""))
     except BadSignature:
-        raise HTTPException(400, "This list is not one of ours. Go back, reload the page and choose again.") from None
+        raise HTTPException(400, "This list was not made here. Go back, reload the page and choose again.") from None
     chosen = [str(name) for name in request.state.form.getlist("item") if str(name) in signed["items"]]
     here = f"/review/bulk?{urlencode({'customer': signed['customer']})}" if signed["customer"] else "/review/bulk"
     if not chosen:
-        return rendering.redirect(request, here, message="Nothing was chosen, nothing was accepted.", kind="warning")
+        return rendering.redirect(request, here, message="Nothing was chosen, so nothing was accepted.", kind="warning")
     batch_id = UUID(signed["batch_id"])
     accepted = 0
     with rendering.warehouse(request) as conn:
@@ -175,24 +179,25 @@ def _accept(conn: Connection, decided_by: str, item: Mapping[str, Any], batch_id
 
 
 def _shown(item: Item) -> dict[str, Any]:
-    row = item.row
-    kept = ("customer_id", "own_job_id", "integration_id", "kombo_job_id", "method", "matcher_version", "own_seen")
-    match = {name: row[name] for name in ("rank", "confidence", "band") if name in row}
-    on_screen = {"kombo_job_id": row["kombo_job_id"], "lifecycle": row["lifecycle"], "method": row["method"]}
+    pair = item.pair
+    match: dict[str, Any] = {}
+    if isinstance(pair, CollidingPair):
+        match = {"rank": pair.rank, "confidence": pair.confidence, "band": pair.band}
+    on_screen = {"kombo_job_id": pair.kombo_job_id, "lifecycle": pair.lifecycle, "method": pair.method}
     return {
-        **{name: row[name] for name in kept},
-        "seen_decision_id": row["seen_decision_id"],
+        **pair.key._asdict(),
+        "kombo_job_id": pair.kombo_job_id,
+        "method": pair.method,
+        "matcher_version": pair.matcher_version,
+        "own_seen": pair.own_seen,
+        "seen_decision_id": pair.seen_decision_id,
         "reason": item.reason,
-        "on_screen": [on_screen | row["seen"] | match],
+        "on_screen": [{**on_screen, **pair.seen, **match}],
     }
 
 
 def _same(now: Mapping[str, Any] | None, then: Mapping[str, Any]) -> bool:
     return now is not None and all(now[name] == then[name] for name in ("kombo_job_id", "own_seen", "on_screen"))
-
-
-def _word(row: Mapping[str, Any]) -> str:
-    return METHODS[row["method"]]
 
 
 def _uuid(text: str | None) -> UUID | None:

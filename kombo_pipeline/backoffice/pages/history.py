@@ -1,4 +1,4 @@
-"""Every answer there ever was, the newest first, with what was on the screen."""
+"""The page with all answers, the newest first, each with what was on the screen."""
 
 from typing import Final
 from urllib.parse import urlencode
@@ -11,40 +11,35 @@ from kombo_pipeline.backoffice import rendering
 from kombo_pipeline.backoffice.access import needs
 from kombo_pipeline.backoffice.widgets.card import say
 from kombo_pipeline.backoffice.widgets.view import card_url
-from kombo_pipeline.linking.statements import link_decisions, review_queue
-from kombo_pipeline.vocabulary import DECISIONS
+from kombo_pipeline.linking.statements import answers, review_cards
+from kombo_pipeline.vocabulary import DECISIONS, Decision
 
 PAGE: Final = 50
 
 
 @needs("viewer")
 def page(request: Request) -> Response:
-    """A page of answers, narrowed by person, customer and kind of answer."""
+    """Show a page of answers, filtered by person, customer and kind of answer."""
     query = request.query_params
     before = query.get("before", "")
-    chosen = {
-        "decided_by": query.get("by") or None,
-        "customer_id": query.get("customer") or None,
-        "decision": query.get("decision") if query.get("decision") in DECISIONS else None,
-    }
+    decided_by, customer_id = query.get("by") or None, query.get("customer") or None
+    decision: Decision | None = next((each for each in DECISIONS if each == query.get("decision")), None)
     with rendering.warehouse(request) as conn:
-        found = link_decisions.newest(
-            conn, **chosen, before=int(before) if before.isdecimal() and len(before) < 19 else None, limit=PAGE + 1
+        found = answers.newest(
+            conn,
+            decided_by=decided_by,
+            customer_id=customer_id,
+            decision=decision,
+            before=int(before) if before.isdecimal() and len(before) < 19 else None,
+            limit=PAGE + 1,
         )
-        people = link_decisions.people(conn)
-        connections = review_queue.connections(conn)
-    customers = {str(each["customer_id"]) for each in connections}
-    if chosen["customer_id"]:
-        customers.add(chosen["customer_id"])
+        people = answers.people(conn)
+        integrations = review_cards.integrations(conn)
+    customers = {each.customer_id for each in integrations} | ({customer_id} if customer_id else set())
     shown = found[:PAGE]
-    narrowed = {
-        name: value
-        for name, value in (
-            ("by", chosen["decided_by"]), ("customer", chosen["customer_id"]), ("decision", chosen["decision"]),
-        )
-        if value
-    }  # fmt: skip
-    older = urlencode(narrowed | {"before": str(shown[-1][0]["decision_id"])}) if len(found) > PAGE else None
+    given = {"by": decided_by, "customer": customer_id, "decision": decision}
+    narrowed = {name: value for name, value in given.items() if value}
+    older = urlencode(narrowed | {"before": str(shown[-1][0].decision_id)}) if len(found) > PAGE else None
     return rendering.render(
         request,
         "history.html",

@@ -1,7 +1,6 @@
-"""Links that live: which are suspended, why and since when, what is proposed, and what your product was told."""
+"""The pages on links: their states and reasons, what a person is asked, and what your product was told."""
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,17 +15,17 @@ from kombo_pipeline.backoffice.statements import links as statements
 from kombo_pipeline.backoffice.statements import overview
 from kombo_pipeline.backoffice.statements.links import LinkRow
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.own_job_key import own_job_key
 from kombo_pipeline.linking.statements import notices
-from kombo_pipeline.vocabulary import LINK_QUESTIONS, LINK_REASONS, LINK_STATES, NO_TARGET_REASONS, LinkState
+from kombo_pipeline.vocabulary import LINK_QUESTIONS, LINK_STATES
 
 PAGE_SIZE: Final = 50
-_CHIPS: Final[Mapping[LinkState, str]] = {"active": "good", "suspended": "warn", "retired": ""}
 _FILTERS: Final = ("state", "reason", "customer", "integration", "own_job", "text", "proposal")
 
 
 @needs("viewer")
 def listing(request: Request) -> Response:
-    """All links, those that changed last first; the filters stand in the address."""
+    """Show all links, those that changed last first; the filters are in the address."""
     wanted = {name: request.query_params.get(name, "").strip().replace("\0", "") for name in _FILTERS}
     if wanted["state"] not in LINK_STATES:
         wanted["state"] = ""
@@ -48,20 +47,19 @@ def listing(request: Request) -> Response:
         counts={state: sum(row.links for row in counts if row.state == state) for state in LINK_STATES},
         given_reasons=[row.reason for row in counts if row.reason and wanted["state"] in ("", row.state)],
         address=lambda **change: "/links?" + urlencode({k: v for k, v in {**chosen, **change}.items() if v}),
-        **_words(),
     )
 
 
 @needs("viewer")
 def detail(request: Request) -> Response:
-    """One link: both jobs, what people said, what your product was told, what changed in the ATS."""
+    """Show one link: both jobs, people's answers, the notices to your product, and the changes in the ATS."""
     with rendering.warehouse(request) as conn:
         link = _link(conn, request)
-        own = {name: getattr(link, name) for name in ("customer_id", "own_job_id", "integration_id")}
+        key = own_job_key(link)
         context: dict[str, Any] = {
             "link": link,
-            "decisions": statements.decisions_about(conn, **own),
-            "notices": notices.of_link(conn, {**own, "link_id": link.link_id, "kombo_job_id": link.kombo_job_id}),
+            "decisions": statements.decisions_about(conn, **key._asdict()),
+            "notices": notices.of_link(conn, key, link_id=link.link_id, kombo_job_id=link.kombo_job_id),
             "changes": overview.changes_of_job(conn, link.integration_id, link.kombo_job_id, 30),
             "successors": statements.successors(conn, link, 5) if link.proposal == "successor" else [],
             "others": [
@@ -70,7 +68,7 @@ def detail(request: Request) -> Response:
                 if other.link_id != link.link_id
             ],
         }
-    return rendering.render(request, "link.html", **context, **_words(), plain=rendering.plain)
+    return rendering.render(request, "link.html", **context, plain=rendering.plain)
 
 
 def _link(conn: Connection, request: Request) -> LinkRow:
@@ -79,10 +77,6 @@ def _link(conn: Connection, request: Request) -> LinkRow:
     if link is None:
         raise HTTPException(404)
     return link
-
-
-def _words() -> dict[str, Any]:
-    return {"states": _CHIPS, "reasons": LINK_REASONS, "proposals": LINK_QUESTIONS, "no_target": NO_TARGET_REASONS}
 
 
 routes: list[Route] = [

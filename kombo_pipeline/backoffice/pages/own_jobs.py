@@ -124,7 +124,7 @@ def find_ats_jobs(request: Request) -> Response:
     with rendering.warehouse(request) as conn:
         integration = visible_integration(request, conn, request.query_params.get("integration"))
         found = search.find(conn, integration.integration_id, request.query_params.get("q", ""))
-        rows = ats_jobs.jobs(conn, integration.integration_id, [row["kombo_job_id"] for row in found])
+        rows = ats_jobs.jobs(conn, integration.integration_id, [job.kombo_job_id for job in found])
     return JSONResponse(
         [
             {
@@ -164,7 +164,7 @@ def _form(
 ) -> Response:
     integration_id = integration.integration_id
     found = search.find(conn, integration_id, given.get("q", ""))
-    ids = [row["kombo_job_id"] for row in found]
+    ids = [job.kombo_job_id for job in found]
     chosen = given.get("kombo_job_id")
     listed = [chosen, *(job for job in ids if job != chosen)] if chosen else ids
     return rendering.render(

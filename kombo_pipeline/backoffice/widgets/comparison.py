@@ -1,21 +1,25 @@
-"""An own job beside an ATS job: what is the same, what differs, in which words. Pure."""
+"""Compares an own job with an ATS job for a review card: what is the same and what differs. It reads no database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from kombo_pipeline.linking.statements.job_links import Link
+from kombo_pipeline.linking.statements.review_cards import AtsJob, Candidate, LinkedOwnJob, OwnJob, RivalOwnJob
 from kombo_pipeline.matching.addresses import canonical_url
 from kombo_pipeline.matching.codes import canonical_code
 from kombo_pipeline.matching.titles import plain_words, read_title, stem
+from kombo_pipeline.vocabulary import LIFECYCLES, Band
 
 SAME, DIFFERS, ONLY_OURS, ONLY_THEIRS = "same", "differs", "only ours", "only in the ATS"
 MAX_COMPARED: Final = 4000
+"""Longer texts are shown and compared up to this many characters."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text; `only` when the other side has nothing like it."""
+    """A word of a text; `only` says that the other side has no such word."""
 
     text: str
     only: bool = False
@@ -23,7 +27,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Field:
-    """One line of the comparison. `verdict` says in words how the two sides stand to each other."""
+    """One line of the comparison. `verdict` says in words whether the two sides agree."""
 
     label: str
     own: list[Word]
@@ -35,21 +39,25 @@ class Field:
 
 @dataclass(frozen=True)
 class Chip:
-    """A short remark on an ATS job. `own_job_id` names the own job to which it leads."""
+    """A short remark on an ATS job. `own_job_id` is the own job to whose card it leads."""
 
     text: str
     kind: str = ""
     own_job_id: str | None = None
 
 
+PairKind = Literal["candidate", "linked", "found"]
+"""Why a card shows an ATS job: matching proposes it, it is linked, or a search found it."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """An own job beside one ATS job, as a card shows them."""
 
-    kind: str
-    """candidate, linked (the link there is), or found (by search)."""
-    job: Mapping[str, Any]
-    proposal: Mapping[str, Any] | None
+    kind: PairKind
+    job: AtsJob
+    proposal: Candidate | None
+    """None where matching does not propose the ATS job."""
     own_title: list[Word]
     ats_title: list[Word]
     own_normal: str
@@ -58,59 +66,59 @@ class Pair:
     fields: list[Field]
     chips: list[Chip]
     why_note: str | None
-    """Why linking it asks for a note; None where it does not."""
+    """Why a note is needed to link it; None where none is needed."""
 
     @property
     def kombo_job_id(self) -> str:
-        """The ATS job."""
-        return str(self.job["kombo_job_id"])
+        """The id of the ATS job."""
+        return self.job.kombo_job_id
 
     @property
-    def band(self) -> str | None:
-        """How far matching relies on it; None for what matching did not propose."""
-        return self.proposal["band"] if self.proposal else None
+    def band(self) -> Band | None:
+        """How likely matching thinks it; None where matching does not propose it."""
+        return self.proposal.band if self.proposal else None
 
     @property
     def titles_agree(self) -> bool:
-        """Whether both titles, read without what says nothing, have the same words."""
+        """Whether both titles have the same words, without those that say nothing about the job."""
         return sorted(self.own_normal.split()) == sorted(self.ats_normal.split())
 
     @property
     def contributions(self) -> list[Mapping[str, Any]]:
-        """The reasons for and against it."""
-        return list((self.proposal or {}).get("evidence", {}).get("contributions", ()))
+        """The evidence for and against it: {"text": ..., "weight": ...}, the weight in log-odds."""
+        return list(self.proposal.evidence.get("contributions", ())) if self.proposal else []
 
     @property
     def weightiest(self) -> Mapping[str, Any] | None:
-        """The reason that counts most; None without one."""
+        """The evidence with the largest weight; None without evidence."""
         return max(self.contributions, key=lambda each: abs(each["weight"]), default=None)
 
     @property
     def is_named(self) -> bool:
         """Whether an identifier of the own job names it."""
-        return bool(self.proposal and self.proposal["method"] != "title")
+        return self.proposal is not None and self.proposal.method != "title"
 
 
 def pair(
-    own: Mapping[str, Any],
-    job: Mapping[str, Any],
-    proposal: Mapping[str, Any] | None,
+    own: OwnJob,
+    job: AtsJob,
+    proposal: Candidate | None,
     *,
-    kind: str,
+    kind: PairKind,
     changes: list[Chip],
     why_note: str | None,
 ) -> Pair:
-    """Lay an own job beside an ATS job."""
-    own_title, ats_title = compare_titles(own["title"] or "", job["name"] or "")
+    """Return an own job beside an ATS job."""
+    own_title, ats_title = compare_titles(own.title or "", job.name or "")
     return Pair(
         kind=kind,
         job=job,
         proposal=proposal,
         own_title=own_title,
         ats_title=ats_title,
-        own_normal=read_title(own["title"] or "").core,
-        ats_normal=read_title(job["name"] or "").core,
-        place=compare_texts(own["location"] or "", job["place"] or "")[1],
+        own_normal=read_title(own.title or "").core,
+        ats_normal=read_title(job.name or "").core,
+        place=compare_texts(own.location or "", job.place or "")[1],
         fields=fields(own, job),
         chips=[*state_chips(job), *changes],
         why_note=why_note,
@@ -118,9 +126,9 @@ def pair(
 
 
 def compare_titles(own: str, ats: str) -> tuple[list[Word], list[Word]]:
-    """Split two titles into words, and mark those that say something which the other title does not.
+    """Split two titles into words, and mark the words whose meaning the other title does not have.
 
-    Words that say nothing about the job ("(m/w/d)", "full time") are never marked, synonyms count as the same.
+    Words that say nothing about the job ("(m/w/d)", "full time") are never marked; synonyms count as the same word.
     """
     ours, theirs = _stems(own), _stems(ats)
     return _marked(own, ours, theirs), _marked(ats, theirs, ours)
@@ -139,10 +147,7 @@ def _marked(title: str, mine: set[str], others: set[str]) -> list[Word]:
 
 
 def compare_texts(own: str, ats: str) -> tuple[list[Word], list[Word], str]:
-    """Split two texts into words, mark those that only one has, and say how the texts stand to each other.
-
-    Longer texts than MAX_COMPARED are shown and compared as far as that.
-    """
+    """Split two texts into words, mark those that only one text has, and say in words whether the texts agree."""
     own, ats = own[:MAX_COMPARED], ats[:MAX_COMPARED]
     ours, theirs = set(plain_words(own)), set(plain_words(ats))
     if not own.strip() or not ats.strip():
@@ -153,19 +158,19 @@ def compare_texts(own: str, ats: str) -> tuple[list[Word], list[Word], str]:
     return mine, others, SAME if ours == theirs else DIFFERS
 
 
-def fields(own: Mapping[str, Any], job: Mapping[str, Any]) -> list[Field]:
-    """What both sides say, but for titles; lines on which neither says anything are left out."""
+def fields(own: OwnJob, job: AtsJob) -> list[Field]:
+    """Return the lines of the comparison, except for the titles; lines that are empty on both sides are left out."""
     found = [
-        _field("Place", own["location"], job["place"]),
-        _exact("Job code", own["job_code"], job["job_code"], canonical_code),
-        _field("Department", own["department"], job["department"]),
-        _field("Employment", _plain(own["employment_type"]), _plain(job["employment_type"])),
-        _days(own["posted_at"], job["opened_at"] or job["remote_created_at"]),
-        _exact("Id in the ATS", own["remote_id"], job["remote_id"], str.strip),
-        _address(own["post_url"], job["post_url"]),
+        _field("Place", own.location, job.place),
+        _exact("Job code", own.job_code, job.job_code, canonical_code),
+        _field("Department", own.department, job.department),
+        _field("Employment", _plain(own.employment_type), _plain(job.employment_type)),
+        _days(own.posted_at, job.opened_at or job.remote_created_at),
+        _exact("Id in the ATS", own.remote_id, job.remote_id, str.strip),
+        _address(own.post_url, job.post_url),
     ]
-    if own["kombo_job_id"]:
-        found.append(_exact("Kombo id", own["kombo_job_id"], job["kombo_job_id"], str.strip))
+    if own.kombo_job_id:
+        found.append(_exact("Kombo id", own.kombo_job_id, job.kombo_job_id, str.strip))
     return [field for field in found if field.verdict]
 
 
@@ -200,33 +205,32 @@ def _plain(text: str | None) -> str:
     return (text or "").replace("_", " ").capitalize()
 
 
-def state_chips(job: Mapping[str, Any]) -> list[Chip]:
-    """What a person must know of an ATS job before linking it."""
-    lifecycle = job["lifecycle"]
-    since = {"closed": "closed_at", "deleted": "remote_deleted_at", "vanished": "vanished_at"}.get(lifecycle)
-    at = job[since] if since else None
-    words = lifecycle.replace("_", " ") + (f" since {at:%Y-%m-%d}" if at else "")
-    chips = [Chip(words, "good" if lifecycle == "open" else "bad")]
-    visibility = (job["visibility"] or "").upper()
-    if job["confidential"] or visibility == "CONFIDENTIAL":
+def state_chips(job: AtsJob) -> list[Chip]:
+    """Return what a person must know about an ATS job before linking it."""
+    times = {"closed": job.closed_at, "deleted": job.remote_deleted_at, "vanished": job.vanished_at}
+    since = times.get(job.lifecycle)
+    words = LIFECYCLES[job.lifecycle] + (f" since {since:%Y-%m-%d}" if since else "")
+    chips = [Chip(words, "good" if job.lifecycle == "open" else "bad")]
+    visibility = (job.visibility or "").upper()
+    if job.confidential or visibility == "CONFIDENTIAL":
         chips.append(Chip("confidential", "warn"))
     elif visibility not in ("", "PUBLIC"):
         chips.append(Chip(visibility.lower().replace("_", " "), "info" if visibility == "UNLISTED" else "warn"))
-    if odd := job["unreadable_fields"]:
+    if odd := job.unreadable_fields:
         chips.append(Chip(f"not up to date, could not be read: {', '.join(sorted(odd)).replace('_', ' ')}", "warn"))
-    for other in job["linked_to"]:
-        state = "" if other["state"] == "active" else f" ({other['state']})"
-        chips.append(Chip(f"already linked to “{_name(other)}”{state}", "bad", other["own_job_id"]))
-    chips += [Chip(f"also the best match of “{_name(other)}”", "warn", other["own_job_id"]) for other in job["best_of"]]
+    for other in job.linked_to:
+        state = "" if other.state == "active" else f" ({other.state})"
+        chips.append(Chip(f"already linked to “{_name(other)}”{state}", "bad", other.own_job_id))
+    chips += [Chip(f"also the best match of “{_name(rival)}”", "warn", rival.own_job_id) for rival in job.best_of]
     return chips
 
 
-def change_chips(link: Mapping[str, Any], own: Mapping[str, Any], job: Mapping[str, Any]) -> list[Chip]:
-    """What of a linked pair is not as it was when a person or an identifier last looked."""
+def change_chips(link: Link, own: OwnJob, job: AtsJob) -> list[Chip]:
+    """Return what has changed in a linked pair since the link was made or last confirmed."""
     chips = []
-    for whose, before, now in (("ATS", link["ats_seen"], job["seen"]), ("our", link["own_seen"], own["seen"])):
+    for whose, before, now in (("ATS", link.ats_seen, job.seen), ("our", link.own_seen, own.seen)):
         if not before:
-            chips.append(Chip("an earlier look was taken back", "warn"))
+            chips.append(Chip("an earlier confirmation was taken back", "warn"))
             continue
         for key, label in (("title", "title"), ("job_code", "job code"), ("place", "place")):
             if before.get(key) != now.get(key):
@@ -235,5 +239,5 @@ def change_chips(link: Mapping[str, Any], own: Mapping[str, Any], job: Mapping[s
     return chips
 
 
-def _name(own: Mapping[str, Any]) -> str:
-    return str(own["title"] or own["own_job_id"])[:120]
+def _name(own: LinkedOwnJob | RivalOwnJob) -> str:
+    return (own.title or own.own_job_id)[:120]

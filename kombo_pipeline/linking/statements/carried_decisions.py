@@ -1,12 +1,13 @@
 """Statements on core.carried_decisions: answers that follow the jobs to another connection, and back.
 
-They read the temporary table `paired_jobs` of carried_links.pair_jobs.
+They read the temporary table `paired_jobs`, which carried_links.pair_jobs fills.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.vocabulary import Decision
 
 _CARRY: Final = """
 with source as (
@@ -95,10 +96,11 @@ join source
 """
 
 
-def carry(conn: Connection, *, integration_id: str, predecessor_id: str, decisions: Sequence[str]) -> None:
-    """Repeat standing answers of some kinds about the successor's jobs, with their person, time and screen.
+def carry(conn: Connection, *, integration_id: str, predecessor_id: str, decisions: Sequence[Decision]) -> None:
+    """Repeat the standing answers of these kinds for the successor's jobs, with the same person, time and screen.
 
-    An accepted pair follows with its link. What was said of the same jobs in the successor itself is not overruled.
+    An accepted pair is repeated only where its link was carried over. An answer that was given in the successor itself
+    about the same jobs is not overruled.
     """
     conn.execute(
         _CARRY,
@@ -107,7 +109,7 @@ def carry(conn: Connection, *, integration_id: str, predecessor_id: str, decisio
 
 
 def retire_rejected(conn: Connection, integration_id: str) -> None:
-    """End links by identifier of which a person has said that they are wrong."""
+    """End the links by identifier that a person has rejected."""
     conn.execute(
         """
         update core.job_links l
@@ -131,7 +133,7 @@ def retire_rejected(conn: Connection, integration_id: str) -> None:
 
 
 def undo(conn: Connection, *, integration_id: str, predecessor_id: str, undone_by: str) -> None:
-    """Take back the answers that were carried over from the predecessor; those given there stand as they did."""
+    """Take back the answers that were carried over; the predecessor's own answers stay as they are."""
     conn.execute(
         """
         insert into core.link_decisions (

@@ -1,4 +1,7 @@
-"""Statements on core.carried_links: links and choices that follow the jobs to another connection, and back."""
+"""Statements on core.carried_links: links and exposures that follow the jobs to another connection, and back.
+
+A carried link is active only if the old one was and core.suspended_by says that the new one may be.
+"""
 
 from typing import Final
 
@@ -7,9 +10,9 @@ from kombo_pipeline.db.connection import Connection
 _CARRY: Final = """
 with old as (
     select
-        l.*,
+        l.link_id, l.customer_id, l.own_job_id, l.method, l.confirmed_by, l.created_at, l.matcher_version,
+        l.own_seen, l.ats_seen, l.reason,
         p.to_id,
-        p.lifecycle,
         p.titles_agree,
         l.state = 'active' or l.reason = 'integration_gone' and exists (
             select
@@ -45,29 +48,31 @@ with old as (
                 and d.stands
         )
 ),
+new as (
+    select
+        old.*,
+        case
+            when j.lifecycle <> 'open' then j.lifecycle
+            when not old.titles_agree then 'succeeded'
+            when not old.was_active then old.reason
+            else core.suspended_by(j, i, o)
+        end as suspended_by
+    from old
+    join core.own_jobs o using (customer_id, own_job_id)
+    join core.integrations i on i.integration_id = %(integration)s
+    join core.jobs j on j.integration_id = i.integration_id and j.kombo_job_id = old.to_id
+),
 made as (
     insert into core.job_links (
         customer_id, own_job_id, integration_id, kombo_job_id, method, confirmed_by, created_at,
         matcher_version, own_seen, ats_seen, state, reason
     )
     select
-        customer_id,
-        own_job_id,
-        %(integration)s,
-        to_id,
-        method,
-        confirmed_by,
-        created_at,
-        matcher_version,
-        own_seen,
-        ats_seen,
-        case when titles_agree and was_active and lifecycle = 'open' then 'active' else 'suspended' end,
-        case
-            when lifecycle <> 'open' then lifecycle
-            when not titles_agree then 'succeeded'
-            when not was_active then reason
-        end
-    from old
+        customer_id, own_job_id, %(integration)s, to_id, method, confirmed_by, created_at,
+        matcher_version, own_seen, ats_seen,
+        case when suspended_by is null then 'active' else 'suspended' end,
+        suspended_by
+    from new
     order by link_id
     returning link_id, own_job_id
 )
@@ -80,7 +85,7 @@ where c.from_link_id = old.link_id and c.taken_back_at is null
 
 
 def pair_jobs(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Leave the temporary table `paired_jobs`: jobs of both connections that share a remote id with no other job."""
+    """Fill the temporary table `paired_jobs` with the jobs of both connections that alone share a remote id."""
     conn.execute("drop table if exists paired_jobs")
     conn.execute(
         """
@@ -116,7 +121,7 @@ def pair_jobs(conn: Connection, *, integration_id: str, predecessor_id: str) -> 
 
 
 def note_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Note every live link of the predecessor as it is before anything changes."""
+    """Note every link of the predecessor that is not retired, as it is before anything changes."""
     conn.execute(
         """
         insert into core.carried_links (from_link_id, integration_id, predecessor_id, state_before, reason_before)
@@ -129,11 +134,11 @@ def note_links(conn: Connection, *, integration_id: str, predecessor_id: str) ->
 
 
 def carry_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Link own jobs with the successor's jobs as they were linked with the predecessor's.
+    """Link own jobs to the successor's jobs as they were linked to the predecessor's jobs.
 
-    One that was active, or was so until the predecessor was deleted, is active if the job is open. One to a job whose
-    title differs is suspended until a person has looked at it; an identifier alone does not carry it. An own
-    job that is linked in the successor already is left alone.
+    A link that was active, or was active until the predecessor was deleted, is active again if it may be. When the
+    titles of the two ATS jobs differ, a link that a person confirmed is suspended until a person looks at it, and a
+    link by an identifier is not carried over. An own job that has a link in the successor already gets no other one.
     """
     conn.execute(
         _CARRY,
@@ -142,7 +147,7 @@ def carry_links(conn: Connection, *, integration_id: str, predecessor_id: str) -
 
 
 def confirm_same_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Where an identifier has made the very link already that a person had confirmed, it is that person's."""
+    """Note who confirmed the old link on links that an identifier made to the same job in the successor."""
     conn.execute(
         """
         with confirmed as (
@@ -171,7 +176,7 @@ def confirm_same_links(conn: Connection, *, integration_id: str, predecessor_id:
 
 
 def doubt_other_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Have a person look at links by identifier in the successor where a person had confirmed another job."""
+    """Have a person asked about links by identifier in the successor where a person had confirmed another job."""
     conn.execute(
         """
         update core.job_links x
@@ -193,7 +198,7 @@ def doubt_other_links(conn: Connection, *, integration_id: str, predecessor_id: 
 
 
 def retire_carried(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """End the predecessor's links that live on in the successor."""
+    """End the predecessor's links that have a link in the successor."""
     conn.execute(
         """
         update core.job_links l
@@ -217,7 +222,7 @@ def retire_carried(conn: Connection, *, integration_id: str, predecessor_id: str
 
 
 def carry_exposures(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Repeat the customer's newest choice of each job, to show it or not, where nothing was chosen of it yet."""
+    """Repeat the newest choice for each job, exposed or not, where the successor's job has none yet."""
     conn.execute(
         """
         insert into core.exposed_jobs
@@ -246,7 +251,7 @@ def carry_exposures(conn: Connection, *, integration_id: str, predecessor_id: st
 
 
 def match_again(conn: Connection, integration_id: str) -> None:
-    """Have the next matching look at every own job of which something was carried to or from the integration."""
+    """Have every own job matched again whose link or answer was carried to or from the integration."""
     conn.execute(
         """
         update core.own_job_matches m
@@ -276,7 +281,7 @@ def match_again(conn: Connection, integration_id: str) -> None:
 
 
 def retire_successors(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """End the links that carry the predecessor's on."""
+    """End the links that were carried over from the predecessor."""
     conn.execute(
         """
         update core.job_links l
@@ -293,7 +298,10 @@ def retire_successors(conn: Connection, *, integration_id: str, predecessor_id: 
 
 
 def restore_links(conn: Connection, *, integration_id: str, predecessor_id: str) -> None:
-    """Put the predecessor's links back as they were noted; one that was ended otherwise meanwhile stays ended."""
+    """Restore the predecessor's links as they were noted; a link that ended for another reason meanwhile stays ended.
+
+    The caller lets them follow their jobs: a link that cannot be active now is suspended again.
+    """
     conn.execute(
         """
         update core.job_links l

@@ -1,18 +1,27 @@
-"""Statements on what names jobs: the columns `identifiers`, and the codes of all jobs of a customer."""
+"""Statements on the identifiers of jobs: which jobs share one, and how many jobs of a customer have each job code."""
 
 from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
-from psycopg.rows import tuple_row
+from psycopg.rows import class_row
 
 from kombo_pipeline.db.connection import Connection
 
-_KEYS_AT_ONCE = 5000
+_KEYS_AT_ONCE: Final = 5000
+
+
+class CodeCount(NamedTuple):
+    """A job code, and how many jobs have it."""
+
+    code: str
+    jobs: int
 
 
 def only_one_matching_of_customer(conn: Connection, customer_id: str) -> None:
-    """As `only_one_matching`, for all integrations of a customer: what one of them links depends on the others' jobs.
+    """Keep other matchings of all integrations of a customer waiting until the transaction ends.
 
-    It is taken after the lock of the integration, never before.
+    Which links one integration gets depends on the jobs of the others. This lock is taken after that of the integration
+    (matched_integrations.only_one_matching), never before it.
     """
     conn.execute(
         "select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"kombo_pipeline match customer {customer_id}",)
@@ -20,7 +29,10 @@ def only_one_matching_of_customer(conn: Connection, customer_id: str) -> None:
 
 
 def integrations_beside(conn: Connection, *, customer_id: str, integration_id: str) -> list[str]:
-    """Return the other integrations of the customer whose jobs count for uniqueness: those that live."""
+    """Return the customer's other integrations that are neither deleted nor succeeded.
+
+    Among their jobs too an identifier must be unique.
+    """
     rows = conn.execute(
         """
         select integration_id
@@ -36,40 +48,38 @@ def integrations_beside(conn: Connection, *, customer_id: str, integration_id: s
     return [row["integration_id"] for row in rows]
 
 
-def own_codes(conn: Connection, customer_id: str) -> list[tuple[str, int]]:
-    """Return the codes of a customer's own jobs that are not withdrawn, and how many bear each."""
-    with conn.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(
+def own_codes(conn: Connection, customer_id: str) -> list[CodeCount]:
+    """Return how many of a customer's own jobs that are not withdrawn have each job code."""
+    with conn.cursor(row_factory=class_row(CodeCount)) as cursor:
+        return cursor.execute(
             """
-            select btrim(job_code), count(*)
+            select btrim(job_code) as code, count(*) as jobs
             from core.own_jobs
             where customer_id = %s and withdrawn_at is null and btrim(job_code) <> ''
-            group by 1
+            group by btrim(job_code)
             """,
             (customer_id,),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
-def ats_codes(conn: Connection, integration_ids: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the codes of the ATS jobs, open and closed, and how many jobs of one integration bear each."""
-    with conn.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(
+def ats_codes(conn: Connection, integration_ids: Sequence[str]) -> list[CodeCount]:
+    """Return how many ATS jobs, open and closed, have each job code: an entry for each integration and code."""
+    with conn.cursor(row_factory=class_row(CodeCount)) as cursor:
+        return cursor.execute(
             """
-            select btrim(job_code), count(*)
+            select btrim(job_code) as code, count(*) as jobs
             from core.matchable_jobs
             where integration_id = any(%s) and btrim(job_code) <> ''
-            group by integration_id, 1
+            group by integration_id, btrim(job_code)
             """,
             (list(integration_ids),),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def match_again_beside(conn: Connection, *, customer_id: str, integration_id: str, keys: Collection[str]) -> None:
-    """Have the other integrations decide again of the own jobs that bear one of `keys`.
+    """Have own jobs that have one of `keys` matched again in the customer's other integrations.
 
-    To be called by the matching of an integration whose jobs bear or bore them.
+    `keys` are the identifiers of the ATS jobs that have just changed in this integration, old and new ones.
     """
     every = sorted(keys)
     for start in range(0, len(every), _KEYS_AT_ONCE):
@@ -84,7 +94,7 @@ def match_again_beside(conn: Connection, *, customer_id: str, integration_id: st
 
 
 def own_identifiers(conn: Connection, integration_id: str, own_job_ids: Sequence[str]) -> set[str]:
-    """Return what the own jobs named ATS jobs by when they were last matched."""
+    """Return the identifiers that the own jobs had when they were last matched."""
     rows = conn.execute(
         """
         select distinct unnest(identifiers) as key
@@ -97,7 +107,7 @@ def own_identifiers(conn: Connection, integration_id: str, own_job_ids: Sequence
 
 
 def own_bearers(conn: Connection, integration_id: str, identifiers: Collection[str]) -> dict[str, list[str]]:
-    """Return the own jobs that bear one of `identifiers`, each with all of its own."""
+    """Return the own jobs that have one of `identifiers`, each with all its identifiers."""
     rows = conn.execute(
         """
         select own_job_id, identifiers
@@ -110,7 +120,7 @@ def own_bearers(conn: Connection, integration_id: str, identifiers: Collection[s
 
 
 def ats_bearers(conn: Connection, integration_id: str, identifiers: Collection[str]) -> dict[str, list[str]]:
-    """Return the ATS jobs that bear one of `identifiers`, each with all of its own."""
+    """Return the ATS jobs that have one of `identifiers`, each with all its identifiers."""
     rows = conn.execute(
         """
         select kombo_job_id, identifiers
@@ -123,7 +133,7 @@ def ats_bearers(conn: Connection, integration_id: str, identifiers: Collection[s
 
 
 def matched_hashes(conn: Connection, integration_id: str, own_job_ids: Sequence[str]) -> dict[str, str]:
-    """Return the content_hash with which own jobs were last matched; empty where they are to be matched again."""
+    """Return the content_hash with which own jobs were last matched; empty for those to be matched again."""
     rows = conn.execute(
         """
         select own_job_id, own_hash

@@ -1,36 +1,80 @@
-"""Statements on core.job_links."""
+"""Statements on core.job_links.
+
+Whether a link may be active is decided by core.suspended_by alone: every statement here that makes a link active asks
+it, and no other module sets a link's state but for the links that follow to another connection (carried_links).
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from psycopg import sql
+from psycopg.rows import class_row
 
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.own_job_key import OwnJobKey
+from kombo_pipeline.vocabulary import Lifecycle, LinkReason, LinkState, Method
 
-Row = dict[str, Any]
+Seen = Mapping[str, Any]
+"""Title, code and place of a job as somebody saw them: {"title": ..., "job_code": ..., "place": ...}."""
 
 
-def lock_own_job(conn: Connection, customer_id: str, own_job_id: str) -> Row | None:
-    """Return an own job with what a person sees of it (`seen`), locked until the transaction ends; None if unknown."""
-    return conn.execute(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewLink:
+    """A pair to be linked, and what allows it: an identifier, or the person who confirmed it."""
+
+    customer_id: str
+    own_job_id: str
+    kombo_job_id: str
+    method: Method
+    confirmed_by: str | None
+    """None where an identifier alone made the link."""
+    matcher_version: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """A link that is active or suspended, with the lifecycle of its ATS job."""
+
+    link_id: int
+    own_job_id: str
+    kombo_job_id: str
+    method: Method
+    confirmed_by: str | None
+    state: LinkState
+    reason: LinkReason | None
+    state_since: datetime
+    created_at: datetime
+    own_seen: Seen
+    """The own job as it was when the link was made or last confirmed."""
+    ats_seen: Seen
+    """The ATS job at the same moment; empty when a person must look at the link again."""
+    lifecycle: Lifecycle
+
+
+def lock_own_job(conn: Connection, customer_id: str, own_job_id: str) -> Seen | None:
+    """Lock an own job until the transaction ends and return what a person sees of it; None if it is unknown."""
+    row = conn.execute(
         """
-        select o.*, core.seen(o) as seen
+        select core.seen(o) as seen
         from core.own_jobs o
         where customer_id = %s and own_job_id = %s
         for update
         """,
         (customer_id, own_job_id),
     ).fetchone()
+    return row["seen"] if row else None
 
 
-def ats_job(conn: Connection, *, customer_id: str, integration_id: str, kombo_job_id: str) -> Row | None:
-    """Return an ATS job's lifecycle and what a person sees of it, locked for the transaction.
+def lock_ats_job(conn: Connection, *, customer_id: str, integration_id: str, kombo_job_id: str) -> Seen | None:
+    """Lock an ATS job against changes until the transaction ends and return what a person sees of it.
 
-    None when it is unknown or of another customer.
+    None when it is unknown or another customer's.
     """
-    return conn.execute(
+    row = conn.execute(
         """
-        select j.kombo_job_id, j.lifecycle, core.seen(j) as seen
+        select core.seen(j) as seen
         from core.jobs j
         join core.integrations i using (integration_id)
         where i.customer_id = %s
@@ -40,25 +84,40 @@ def ats_job(conn: Connection, *, customer_id: str, integration_id: str, kombo_jo
         """,
         (customer_id, integration_id, kombo_job_id),
     ).fetchone()
+    return row["seen"] if row else None
 
 
-def live_link(conn: Connection, *, customer_id: str, own_job_id: str, integration_id: str) -> Row | None:
-    """Return the own job's link in the integration that is not retired; there is one at most."""
-    return conn.execute(
-        """
-        select *
-        from core.job_links
-        where customer_id = %s
-            and own_job_id = %s
-            and integration_id = %s
-            and state <> 'retired'
-        """,
-        (customer_id, own_job_id, integration_id),
-    ).fetchone()
+_LIVE: Final = sql.SQL(
+    """
+    select
+        l.link_id, l.own_job_id, l.kombo_job_id, l.method, l.confirmed_by, l.state, l.reason, l.state_since,
+        l.created_at, l.own_seen, l.ats_seen, j.lifecycle
+    from core.job_links l
+    join core.jobs j using (integration_id, kombo_job_id)
+    where l.integration_id = %(integration_id)s
+        and l.state <> 'retired'
+        and {condition}
+    """
+)
 
 
-def insert_link(conn: Connection, link: Mapping[str, Any]) -> int:
-    """Insert a link, suspended at once where it cannot be active; return its id."""
+def live_link(conn: Connection, key: OwnJobKey) -> Link | None:
+    """Return the own job's link in the integration that is not retired; there is at most one."""
+    condition = sql.SQL("l.customer_id = %(customer_id)s and l.own_job_id = %(own_job_id)s")
+    with conn.cursor(row_factory=class_row(Link)) as cursor:
+        return cursor.execute(_LIVE.format(condition=condition), key._asdict()).fetchone()
+
+
+def live_links(conn: Connection, integration_id: str, own_job_ids: Sequence[str] | None) -> dict[str, Link]:
+    """Return the links of the own jobs named (None: of all) that are not retired, by own job."""
+    condition = sql.SQL("(%(ids)s::text[] is null or l.own_job_id = any(%(ids)s))")
+    wanted = {"integration_id": integration_id, "ids": None if own_job_ids is None else list(own_job_ids)}
+    with conn.cursor(row_factory=class_row(Link)) as cursor:
+        return {link.own_job_id: link for link in cursor.execute(_LIVE.format(condition=condition), wanted)}
+
+
+def insert_link(conn: Connection, integration_id: str, link: NewLink) -> int:
+    """Insert a link and return its id. It is suspended at once where it cannot be active (core.suspended_by)."""
     row = conn.execute(
         """
         insert into core.job_links (
@@ -78,14 +137,14 @@ def insert_link(conn: Connection, link: Mapping[str, Any]) -> int:
             and j.kombo_job_id = %(kombo_job_id)s
         returning link_id
         """,
-        link,
+        {**asdict(link), "integration_id": integration_id},
     ).fetchone()
     assert row is not None
     return int(row["link_id"])
 
 
 def confirm(conn: Connection, link_id: int, *, confirmed_by: str) -> None:
-    """Confirm a live link as it is now: active if nothing suspends it, and holding for what both jobs are today."""
+    """Confirm a link that is not retired for what both jobs are today; it is active unless something suspends it."""
     conn.execute(
         """
         update core.job_links l
@@ -109,8 +168,30 @@ def confirm(conn: Connection, link_id: int, *, confirmed_by: str) -> None:
     )
 
 
-def set_state(conn: Connection, link_id: int, state: str, reason: str | None) -> None:
-    """Change the state of a link; what it is already is left as it is."""
+def revive(conn: Connection, link_id: int) -> None:
+    """Let a retired link live again: active, or suspended where it cannot be active now (core.suspended_by)."""
+    conn.execute(
+        """
+        update core.job_links l
+        set state = case when n.reason is null then 'active' else 'suspended' end,
+            reason = n.reason,
+            state_since = now()
+        from (
+            select l.link_id, core.suspended_by(j, i, o) as reason
+            from core.job_links l
+            join core.own_jobs o on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id
+            join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
+            join core.integrations i on i.integration_id = l.integration_id
+            where l.link_id = %s
+        ) n
+        where l.link_id = n.link_id
+        """,
+        (link_id,),
+    )
+
+
+def set_state(conn: Connection, link_id: int, state: Literal["suspended", "retired"], reason: LinkReason) -> None:
+    """Suspend or retire a link; one that has this state for this reason already stays as it is."""
     conn.execute(
         """
         update core.job_links
@@ -122,39 +203,39 @@ def set_state(conn: Connection, link_id: int, state: str, reason: str | None) ->
     )
 
 
-def forget_look(conn: Connection, link_id: int) -> None:
-    """Make a link come back for another look."""
+def ask_again(conn: Connection, link_id: int) -> None:
+    """Have a person asked about a link again, by forgetting what was seen of its ATS job."""
     conn.execute("update core.job_links set ats_seen = '{}' where link_id = %s", (link_id,))
 
 
-def ended_with(conn: Connection, decision: Mapping[str, Any], reasons: Sequence[str]) -> Row | None:
-    """Return the link that the decision's own transaction retired for one of `reasons`, None when there is none.
+def link_ended_at(conn: Connection, key: OwnJobKey, *, moment: datetime, reasons: Sequence[LinkReason]) -> int | None:
+    """Return the newest link of an own job that was retired at this very moment for one of `reasons`; None without one.
 
-    `suspended_by` is why it cannot be active now, None when it can.
+    The moment is the time of a transaction: that of an answer finds the link which the answer ended.
     """
-    return conn.execute(
+    row = conn.execute(
         """
-        select l.*, core.suspended_by(j, i, o) as suspended_by
-        from core.job_links l
-        join core.own_jobs o on o.customer_id = l.customer_id and o.own_job_id = l.own_job_id
-        join core.jobs j on j.integration_id = l.integration_id and j.kombo_job_id = l.kombo_job_id
-        join core.integrations i on i.integration_id = l.integration_id
-        where l.customer_id = %(customer_id)s
-            and l.own_job_id = %(own_job_id)s
-            and l.integration_id = %(integration_id)s
-            and l.state = 'retired'
-            and l.reason = any(%(reasons)s)
-            and l.state_since = %(decided_at)s
-        order by l.link_id desc
+        select link_id
+        from core.job_links
+        where customer_id = %(customer_id)s
+            and own_job_id = %(own_job_id)s
+            and integration_id = %(integration_id)s
+            and state = 'retired'
+            and reason = any(%(reasons)s)
+            and state_since = %(moment)s
+        order by link_id desc
         limit 1
         """,
-        {**decision, "reasons": list(reasons)},
+        {**key._asdict(), "moment": moment, "reasons": list(reasons)},
     ).fetchone()
+    return row["link_id"] if row else None
 
 
 def which(*, link_ids: Sequence[int] | None = None, fetch_id: int | None = None) -> sql.Composable:
-    """Narrow the statements below to some links, or to the links whose ATS job a fetch changed; all of an integration's
-    otherwise."""
+    """Return the condition that narrows the statements below to these links, or to links whose ATS job a fetch changed.
+
+    Without either it holds for all links of the integration.
+    """
     if link_ids is not None:
         return sql.SQL("and l.link_id = any({})").format(sql.Literal(list(link_ids)))
     if fetch_id is not None:
@@ -171,9 +252,9 @@ def which(*, link_ids: Sequence[int] | None = None, fetch_id: int | None = None)
 def follow_lifecycle(conn: Connection, integration_id: str, narrowed: sql.Composable) -> int:
     """Suspend the active links of an integration that cannot be active now (core.suspended_by).
 
-    A link that was suspended for its own job or a doubt about the owner alone is active again once that is over. The
-    reason of a suspended link follows the ATS job (closed, then deleted); a doubt hides no reason that only a person
-    can lift. Returns how many links changed their state.
+    A link that was suspended only because its own job was withdrawn, or because the owner was in doubt, is active again
+    once that is over. The reason of a suspended link follows its ATS job (closed, then deleted). A doubt about the
+    owner does not replace a reason that only a person can lift. Returns how many links changed.
     """
     return conn.execute(
         sql.SQL(
@@ -204,10 +285,11 @@ def follow_lifecycle(conn: Connection, integration_id: str, narrowed: sql.Compos
     ).rowcount
 
 
-def mark_for_another_look(conn: Connection, integration_id: str, narrowed: sql.Composable) -> None:
-    """Say of each live link of an integration whether a person should look at it again, and since when.
+def mark_questions(conn: Connection, integration_id: str, narrowed: sql.Composable) -> None:
+    """Note on each link that is not retired since when a person should be asked about it (`look_again_since`).
 
-    That is so when its ATS job is open again, and when an open one's title, code or place are not what was looked at.
+    A person is asked when the ATS job of a suspended link is open again, and when title, code or place of an open ATS
+    job are not what was confirmed.
     """
     conn.execute(
         sql.SQL(
@@ -217,10 +299,9 @@ def mark_for_another_look(conn: Connection, integration_id: str, narrowed: sql.C
             from (
                 select
                     l.link_id,
-                    j.lifecycle = 'open' and coalesce(l.reason, '') not in (
-                        'withdrawn',
-                        'owner_in_doubt'
-                    ) and (l.state = 'suspended' or l.ats_seen <> core.seen(j)) as is_due
+                    j.lifecycle = 'open'
+                        and coalesce(l.reason, '') not in ('withdrawn', 'owner_in_doubt')
+                        and (l.state = 'suspended' or l.ats_seen <> core.seen(j)) as is_due
                 from core.job_links l
                 join core.jobs j using (integration_id, kombo_job_id)
                 where l.integration_id = %s
@@ -235,13 +316,13 @@ def mark_for_another_look(conn: Connection, integration_id: str, narrowed: sql.C
 
 
 def expose_linked(conn: Connection, integration_id: str, narrowed: sql.Composable) -> None:
-    """Expose publishable ATS jobs with an active link of which nobody has ever chosen anything."""
+    """Expose the publishable ATS jobs that have an active link and were never exposed before."""
     conn.execute(
         sql.SQL(
             """
             insert into core.exposed_jobs (integration_id, kombo_job_id, exposed_by, channel)
-            select distinct on
-                (j.kombo_job_id) j.integration_id,
+            select distinct on (j.kombo_job_id)
+                j.integration_id,
                 j.kombo_job_id,
                 coalesce(l.confirmed_by, 'identifier ' || l.method),
                 'link'
@@ -264,7 +345,7 @@ def expose_linked(conn: Connection, integration_id: str, narrowed: sql.Composabl
 
 
 def end_other_customer(conn: Connection, integration_id: str, *, customer_id: str) -> None:
-    """Retire the links of an integration and forget its matches, if they are those of another customer."""
+    """Retire the links of an integration that belong to another customer, and delete that customer's matches."""
     others = {"integration": integration_id, "customer": customer_id}
     conn.execute(
         """

@@ -1,37 +1,85 @@
 """Statements on core.notices, the outbox of what your product is told."""
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from psycopg.rows import class_row
+
 from kombo_pipeline.db.connection import Connection
+from kombo_pipeline.linking.own_job_key import OwnJobKey
+from kombo_pipeline.vocabulary import LinkReason, NoTargetReason, NoticeType
 
-Row = dict[str, Any]
+
+class DueNotice(NamedTuple):
+    """A notice that is to be sent now."""
+
+    notice_id: UUID
+    payload: Mapping[str, Any]
+    """What is sent, as JSON."""
+    attempts: int
+    """How often it was tried before."""
 
 
-def claim_due(conn: Connection, limit: int) -> list[Row]:
-    """Lock the notices that are due, the longest due first; others that are being delivered are passed over.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UndeliveredNotice:
+    """A notice that waits or was given up, and what it is about."""
 
-    A notice is not due while an earlier one of its ordering key waits: notices about one own job go out in order. One
-    that was given up does not wait, so it holds nothing back.
+    notice_id: UUID
+    type: NoticeType
+    link_id: int | None
+    customer_id: str | None
+    own_job_id: str | None
+    integration_id: str
+    kombo_job_id: str | None
+    attempts: int
+    next_attempt_at: datetime | None
+    """When it is tried next; None where it was given up."""
+    last_error: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeOfLink:
+    """A notice of a link, or of its own job as an application target, and whether it was delivered."""
+
+    sequence: int
+    type: NoticeType
+    notice_id: UUID
+    reason: LinkReason | NoTargetReason | None
+    created_at: datetime
+    attempts: int
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+    dead_at: datetime | None
+    """When it was given up."""
+    last_error: str | None
+
+
+def claim_due(conn: Connection, limit: int) -> list[DueNotice]:
+    """Lock the notices that are due and return them, the longest due first; those that others deliver are left out.
+
+    A notice is not due while an earlier one with the same ordering key waits: notices about one own job go out in
+    order. A notice that was given up does not wait, so it holds no other back.
     """
-    return conn.execute(
-        """
-        select notice_id, payload, attempts
-        from core.notices n
-        where next_attempt_at <= now()
-            and not exists (
-                select
-                from core.notices e
-                where e.ordering_key = n.ordering_key and e.sequence < n.sequence and e.next_attempt_at is not null
-            )
-        order by next_attempt_at, sequence
-        limit %s
-        for update skip locked
-        """,
-        (limit,),
-    ).fetchall()
+    with conn.cursor(row_factory=class_row(DueNotice)) as cursor:
+        return cursor.execute(
+            """
+            select notice_id, payload, attempts
+            from core.notices n
+            where next_attempt_at <= now()
+                and not exists (
+                    select
+                    from core.notices e
+                    where e.ordering_key = n.ordering_key and e.sequence < n.sequence and e.next_attempt_at is not null
+                )
+            order by next_attempt_at, sequence
+            limit %s
+            for update skip locked
+            """,
+            (limit,),
+        ).fetchall()
 
 
 def mark_delivered(conn: Connection, notice_id: UUID) -> None:
@@ -67,9 +115,10 @@ def mark_failed(conn: Connection, notice_id: UUID, *, error: str, retry_after: t
 
 
 def give_up_unsent(conn: Connection, *, older_than: timedelta, error: str) -> int:
-    """Give up the notices that nobody tried to send for so long; return how many.
+    """Give up the notices that nobody has tried to send for as long as `older_than`; return how many.
 
-    The first attempt is due at the very moment of writing, so one that a person asked for again is spared.
+    Of these the first attempt is still due at the moment of writing. A notice that a person has asked for again is due
+    later, so it is not given up here.
     """
     return conn.execute(
         """
@@ -83,26 +132,27 @@ def give_up_unsent(conn: Connection, *, older_than: timedelta, error: str) -> in
     ).rowcount
 
 
-def undelivered(conn: Connection, *, dead: bool, limit: int) -> list[Row]:
-    """Return the notices that wait, or those that were given up, the oldest first."""
-    return conn.execute(
-        """
-        select
-            notice_id, type, link_id, customer_id, own_job_id, integration_id, kombo_job_id, attempts,
-            next_attempt_at, last_error
-        from marts.notices
-        where case when %s then dead_at else next_attempt_at end is not null
-        order by sequence
-        limit %s
-        """,
-        (dead, limit),
-    ).fetchall()
+def undelivered(conn: Connection, *, dead: bool, limit: int) -> list[UndeliveredNotice]:
+    """Return the notices that wait, or with `dead` those that were given up, the oldest first."""
+    with conn.cursor(row_factory=class_row(UndeliveredNotice)) as cursor:
+        return cursor.execute(
+            """
+            select
+                notice_id, type, link_id, customer_id, own_job_id, integration_id, kombo_job_id, attempts,
+                next_attempt_at, last_error
+            from marts.notices
+            where case when %s then dead_at else next_attempt_at end is not null
+            order by sequence
+            limit %s
+            """,
+            (dead, limit),
+        ).fetchall()
 
 
 def retry(conn: Connection, notice_id: UUID | None = None) -> int:
-    """Make a notice due at once with all its attempts, or every one that was given up; return how many.
+    """Make a notice due at once, or without an id every notice that was given up; return how many.
 
-    One that was delivered is not sent again.
+    Each has all its attempts again. A notice that was delivered is not sent again.
     """
     return conn.execute(
         """
@@ -115,23 +165,25 @@ def retry(conn: Connection, notice_id: UUID | None = None) -> int:
     ).rowcount
 
 
-def of_link(conn: Connection, link: Mapping[str, Any]) -> list[Row]:
+def of_link(conn: Connection, key: OwnJobKey, *, link_id: int, kombo_job_id: str) -> list[NoticeOfLink]:
     """Return the notices of a link, and those of its own job as a target of its ATS job, in order."""
-    return conn.execute(
-        """
-        select
-            sequence, type, notice_id, reason, created_at, attempts, next_attempt_at, delivered_at, dead_at, last_error
-        from marts.notices
-        where notice_id in (
-                select n.notice_id
-                from core.notices n
-                where n.ordering_key = core.ordering_key(%(customer_id)s, %(own_job_id)s, null, null)
-            )
-            and (
-                link_id = %(link_id)s
-                or link_id is null and integration_id = %(integration_id)s and kombo_job_id = %(kombo_job_id)s
-            )
-        order by sequence
-        """,
-        link,
-    ).fetchall()
+    with conn.cursor(row_factory=class_row(NoticeOfLink)) as cursor:
+        return cursor.execute(
+            """
+            select
+                sequence, type, notice_id, reason, created_at, attempts, next_attempt_at, delivered_at, dead_at,
+                last_error
+            from marts.notices
+            where notice_id in (
+                    select n.notice_id
+                    from core.notices n
+                    where n.ordering_key = core.ordering_key(%(customer_id)s, %(own_job_id)s, null, null)
+                )
+                and (
+                    link_id = %(link_id)s
+                    or link_id is null and integration_id = %(integration_id)s and kombo_job_id = %(kombo_job_id)s
+                )
+            order by sequence
+            """,
+            {**key._asdict(), "link_id": link_id, "kombo_job_id": kombo_job_id},
+        ).fetchall()

@@ -1,4 +1,4 @@
-"""Statements on core.targets: what your product was told last of application targets."""
+"""Statements on core.targets: the application targets that your product was told."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from kombo_pipeline.db.connection import Connection
 
 
 class Pair(NamedTuple):
-    """An own job and the ATS job that its applications go to."""
+    """An application target: an own job, and the ATS job in which its applications are created."""
 
     own_job_id: str
     integration_id: str
@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A row of core.targets, with the sequence of the newest notice at that moment."""
+    """A target that your product was told, with the sequence of the newest notice at that moment."""
 
     customer_id: str
     own_job_id: str
@@ -32,20 +32,22 @@ class Told(NamedTuple):
 
 
 class Untold(NamedTuple):
-    """An integration whose targets are not those that your product was told."""
+    """An integration whose targets differ from those that your product was told."""
 
     integration_id: str
     not_told_open: int
+    """Targets that your product was not told."""
     not_told_closed: int
+    """What your product was told and is no target."""
 
 
 def compare(conn: Connection, integration_id: str) -> None:
-    """Have the commit of this transaction compare all targets of an integration with what was told."""
+    """Have all targets of an integration compared with what was told, when this transaction commits."""
     conn.execute("select core.compare_targets(%s)", (integration_id,))
 
 
 def told(conn: Connection, customer_id: str | None) -> list[Told]:
-    """Return the pairs that were told as open, of one customer or of all, by customer."""
+    """Return the targets that were told, of one customer or of all, in the order of customers."""
     with conn.cursor(row_factory=class_row(Told)) as cursor:
         return cursor.execute(
             """
@@ -71,12 +73,12 @@ def newest_sequence(conn: Connection) -> int:
 
 
 def wait_for_turn(conn: Connection) -> None:
-    """Wait until no other transaction writes notices, and keep others from it until this one ends."""
+    """Wait until no other transaction writes notices, and keep others from writing them until this one ends."""
     conn.execute("select core.wait_for_turn_to_tell()")
 
 
 def tell_pairs(conn: Connection, customer_id: str, *, opened: Sequence[Pair], closed: Sequence[Pair]) -> None:
-    """Write a notice about each pair of a customer, whatever was told before."""
+    """Write a notice about each pair of a customer, also where the same was told before."""
     conn.execute(
         """
         select core.tell(
@@ -104,7 +106,7 @@ def tell_pairs(conn: Connection, customer_id: str, *, opened: Sequence[Pair], cl
 
 
 def untold(conn: Connection) -> list[Untold]:
-    """Compute all targets anew and return the integrations where they are not what was told, the worst first."""
+    """Return the integrations whose targets differ from what was told, those with the most differences first."""
     with conn.cursor(row_factory=class_row(Untold)) as cursor:
         return cursor.execute(
             """

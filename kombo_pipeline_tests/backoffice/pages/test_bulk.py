@@ -38,7 +38,7 @@ def nurse(conn, acme: str, *jobs: dict[str, Any], **own: Any) -> str:
 
 def harmless(conn, acme: str) -> list[tuple[str, str]]:
     conn.rollback()
-    return [(item.row["kombo_job_id"], item.reason) for item in bulk.harmless(conn, customer_id=acme)]
+    return [(item.pair.kombo_job_id, item.reason) for item in bulk.harmless(conn, customer_id=acme)]
 
 
 CLOSED = {"status": "CLOSED"}
@@ -58,7 +58,7 @@ def test_a_code_that_is_alike_only_when_read_loosely_is_settled_by_the_same_titl
         job_code="N/4711",
     )
     assert harmless(conn, acme) == [
-        (f"{acme}-0", "the only one of 2 ATS jobs with a like job code that has the same title")
+        (f"{acme}-0", "the only one of 2 ATS jobs with a similar job code that has the same title")
     ]
 
 
@@ -190,4 +190,4 @@ def test_nothing_chosen_nothing_accepted(reviewer: Client, viewer: Client, conn,
     assert reviewer.submit("/review/bulk", batch="forged", item=boxes).status_code == 400
     assert viewer.submit("/review/bulk", batch=token, item=boxes).status_code == 403
     assert r.link_of(conn, acme, f"{acme}/0") is None
-    assert "You may look; accepting needs the role reviewer." in viewer.get("/review/bulk").text
+    assert "You can see this page, but only a reviewer can accept." in viewer.get("/review/bulk").text

@@ -69,7 +69,7 @@ def test_history_is_narrowed_by_person_customer_and_answer(viewer: Client, conn,
     assert len(entries(text(viewer, customer=acme, by="cleo"))) == 2
     assert len(entries(text(viewer, customer=acme, decision="rejected"))) == 1
     assert len(entries(text(viewer, customer=acme, decision="nonsense", before="x"))) == 3
-    assert "No answer fits" in text(viewer, customer="nobody")
+    assert "No answer matches the filter" in text(viewer, customer="nobody")
     assert ">Undo" not in text(viewer, customer=acme)
 
 
@@ -83,4 +83,4 @@ def test_pages_hold_every_answer_once(viewer: Client, conn, acme: str) -> None:
         older = re.search(r'<a class="button" href="([^"]+)">Older', page)
         address = older[1] if older else ""
     assert (seen, pages) == (120, 3)
-    assert "That is the first answer." in page
+    assert "This is the first answer." in page

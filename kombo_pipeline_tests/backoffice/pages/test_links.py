@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from kombo_pipeline.linking import decisions, links
 from kombo_pipeline.linking.decisions import Answer
+from kombo_pipeline.vocabulary import NO_TARGET_REASONS
 from kombo_pipeline_tests.backoffice.conftest import Backoffice, Client, assert_accessible
 from kombo_pipeline_tests.backoffice.customers import Customer, add_customer
 
@@ -126,10 +127,24 @@ def test_filters_in_the_address_choose_links(
     assert shown(viewer, **query) == expected
 
 
+def test_a_notice_of_a_target_names_no_link_and_stands_on_the_page_of_its_link_in_order(
+    backoffice: Backoffice, viewer: Client, story: dict[str, int]
+) -> None:
+    told = "select core.tell(%s, customer_id, integration_id, own_job_id, kombo_job_id, %s)"
+    with backoffice.connect() as conn:
+        for kind, reason in (("target.opened", None), ("target.closed", "stale")):
+            conn.execute(f"{told} from core.job_links where link_id = %s", (kind, reason, story["active"]))
+        conn.commit()
+    notices = viewer.get(f"/links/{story['active']}").text.partition('id="told"')[2]
+    newest_first = [notices.index(words) for words in ("target closed", "target opened", "started")]
+    assert newest_first == sorted(newest_first)
+    assert NO_TARGET_REASONS["stale"] in notices
+
+
 def test_the_page_of_a_link_has_its_whole_history(viewer: Client, story: dict[str, int]) -> None:
     text = viewer.get(f"/links/{story['closed']}").text
     assert "&lt;i&gt;sure&lt;/i&gt;" in text
-    for words in ("accepted", "started", "suspended", "given up", "answered 500 &lt;b&gt;oh&lt;/b&gt;"):
+    for words in ("Linked", "started", "suspended", "given up", "answered 500 &lt;b&gt;oh&lt;/b&gt;"):
         assert words in text
     assert "Take back" not in text
     assert 'href="/review?of=closed&amp;in=personio%3Aclosed&amp;own=closed/own%3F1"' in text

@@ -169,7 +169,7 @@ def test_a_job_that_closed_while_its_card_was_open_is_linked_suspended_and_the_p
     conn.execute("update core.jobs set status = 'CLOSED' where kombo_job_id = %s", (job,))
     conn.commit()
     said = press(reviewer, page, f"link:{job}")
-    assert "But the ATS job is closed, so the link is suspended" in text(reviewer.get(said.headers["location"]))
+    assert "But the link is suspended, because the ATS job is closed." in text(reviewer.get(said.headers["location"]))
     assert r.link_of(conn, customer, own) == (job, "suspended", "closed")
 
 
@@ -383,7 +383,7 @@ def test_a_card_of_another_customers_integration_does_not_exist(
 
 def test_a_viewer_looks_and_does_not_answer(viewer: Client, reviewer: Client, customer: str, conn) -> None:
     page = card(viewer, customer, f"{customer}/0")
-    assert "You may look; answering needs the role reviewer." in page
+    assert "You can see this page, but only a reviewer can answer." in page
     assert r.candidates(page) == []
     mine = card(reviewer, customer, f"{customer}/0")
     assert press(viewer, mine, f"link:{customer}-0").status_code == 403
@@ -431,11 +431,11 @@ def test_foreign_text_stays_text_and_foreign_addresses_harmless(reviewer: Client
 
 
 def test_bands_show_how_often_they_were_right(reviewer: Client, backoffice: Backoffice, conn) -> None:
-    from kombo_pipeline.linking.statements import link_decisions
+    from kombo_pipeline.linking.statements import answers
 
     name = f"p{uuid4().hex[:8]}"
     r.add_customer(conn, name)
-    before = link_decisions.band_precision(conn)
+    before = answers.band_precision(conn)
     bands = {}
     for number, answer in enumerate(("link", "link", "not", "nowhere")):
         page = card(reviewer, name, f"{name}/{number}")
@@ -450,7 +450,7 @@ def test_bands_show_how_often_they_were_right(reviewer: Client, backoffice: Back
         bands[row["band"]] = (right + (answer == "link"), judged + 1)
         assert press(reviewer, page, answer if answer == "nowhere" else f"{answer}:{job}").status_code == 303
     conn.rollback()
-    after = link_decisions.band_precision(conn)
+    after = answers.band_precision(conn)
     gained = {
         band: (after[band][0] - before.get(band, (0, 0))[0], after[band][1] - before.get(band, (0, 0))[1])
         for band in bands

@@ -158,7 +158,7 @@ def test_two_people_with_one_card(page_as: Open, conn, acme: str) -> None:
     expect(second.locator(".conflict")).to_contain_text("reviewer answered")
     expect(second.locator("#own-title")).to_have_text(shown)
     assert_accessible(second)
-    second.get_by_role("link", name="Leave it as it is and go on").click()
+    second.get_by_role("link", name="Leave it and go on").click()
     left(second, 7)
     expect(second.locator("#own-title")).not_to_have_text(shown)
     first.goto(f"/review?customer={acme}")
@@ -166,7 +166,7 @@ def test_two_people_with_one_card(page_as: Open, conn, acme: str) -> None:
     first.keyboard.press("y")
     left(first, 6)
     second.keyboard.press("x")
-    second.get_by_role("button", name="No counterpart all the same").click()
+    second.get_by_role("button", name="No counterpart anyway").click()
     expect(second.locator(".conflict")).to_have_count(0)
     left(second, 6)
     rows = conn.execute(
@@ -199,8 +199,8 @@ def test_a_job_that_closes_while_its_card_is_open(page_as: Open, conn, acme: str
     conn.execute("update core.jobs set status = 'CLOSED' where kombo_job_id = %s", (f"{acme}-0",))
     conn.commit()
     page.keyboard.press("1")
-    expect(page.locator(".notice.warning")).to_contain_text("the ATS job is closed, so the link is suspended")
-    expect(page.locator(".strip .what").first).to_contain_text("suspended: closed")
+    expect(page.locator(".notice.warning")).to_contain_text("the link is suspended, because the ATS job is closed")
+    expect(page.locator(".strip .what").first).to_contain_text("suspended: the ATS job is closed")
     assert (
         conn.execute("select count(*) as n from marts.application_targets where customer_id = %s", (acme,)).fetchone()[
             "n"

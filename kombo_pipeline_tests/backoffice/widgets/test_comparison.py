@@ -1,10 +1,13 @@
 """What differs between two jobs, in words."""
 
+import dataclasses
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
 from kombo_pipeline.backoffice.widgets.comparison import compare_titles, fields
+from kombo_pipeline.linking.statements.review_cards import AtsJob, OwnJob
 
 
 def only(words: list) -> list[str]:
@@ -32,16 +35,14 @@ def test_the_words_of_a_title_stay_as_they_were_written() -> None:
     assert [word.text for word in mine] == ["Senior", "Engineer", "(m/w/d)"]
 
 
-OWN = dict.fromkeys(
-    ("location", "job_code", "department", "employment_type", "posted_at", "remote_id", "post_url", "kombo_job_id")
-)
-JOB = dict.fromkeys(
-    ("place", "job_code", "department", "employment_type", "opened_at", "remote_created_at", "remote_id", "post_url")
-) | {"kombo_job_id": "j1"}
+def row(kind: type, **given: object) -> Any:
+    """A row of which only these columns are known; all others are empty."""
+    return kind(**(dict.fromkeys(field.name for field in dataclasses.fields(kind)) | given))
 
 
-def verdicts(own: dict, job: dict) -> dict[str, str]:
-    return {field.label: field.verdict for field in fields(OWN | own, JOB | job)}
+def verdicts(own: dict[str, object], job: dict[str, object]) -> dict[str, str]:
+    pairs = fields(row(OwnJob, **own), row(AtsJob, **{"kombo_job_id": "j1", **job}))
+    return {field.label: field.verdict for field in pairs}
 
 
 def test_fields_of_which_neither_side_speaks_are_left_out() -> None:
