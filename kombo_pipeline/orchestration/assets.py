@@ -21,7 +21,7 @@ from kombo_pipeline.ingest.statements.forgotten import ForgottenError
 from kombo_pipeline.kombo.errors import KomboError, KomboRefused
 from kombo_pipeline.linking.statements import match_candidates
 from kombo_pipeline.orchestration import in_work
-from kombo_pipeline.orchestration.metadata import column_schema, histogram, kombo_log, moment, table
+from kombo_pipeline.orchestration.metadata import by_confidence, column_schema, kombo_log, moment, table
 from kombo_pipeline.orchestration.resources import KomboApi, Warehouse
 from kombo_pipeline.own_jobs import statements as own_job_tables
 from kombo_pipeline.vocabulary import BANDS, IDENTIFIER_METHODS
@@ -196,7 +196,7 @@ def job_match_candidates(context: dg.AssetExecutionContext, warehouse: Warehouse
             **bands,
             "without_counterpart": summary.outcomes.get("none", 0),
             "waiting_for_review": summary.waiting,
-            "confidence": dg.MetadataValue.md(histogram(summary.confidences)),
+            "confidence": by_confidence(summary.confidences),
             "examples": table(examples, ("own_title", "ats_title", "confidence", "band", "method", "why")),
             "dagster/partition_row_count": summary.candidates,
             "dagster/table_name": "core.job_match_candidates",

@@ -1,6 +1,5 @@
 """What a materialization or a check shows in Dagster's UI."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,27 +9,17 @@ from kombo_pipeline.db import catalog
 from kombo_pipeline.db.connection import Connection
 
 
-def histogram(counts: Sequence[int]) -> str:
-    """Return a bar chart as Markdown with an inline SVG: own jobs by the confidence of their first candidate.
+def by_confidence(counts: Sequence[int]) -> dg.MetadataValue:
+    """Return a table of own jobs by the confidence of their first candidate.
 
     `counts` are those of bins of equal width from 0 to 1.
     """
-    most, width, height = max([1, *counts]), 30, 90
-    bars = []
-    for number, count in enumerate(counts):
-        tall = round(count / most * height, 1)
-        x = number * width
-        bars.append(
-            f'<rect x="{x + 2}" y="{height + 14 - tall}" width="{width - 4}" height="{tall}" fill="#4f6bed"/>'
-            f'<text x="{x + width / 2}" y="{height + 10 - tall}" text-anchor="middle">{count}</text>'
-            f'<text x="{x + width / 2}" y="{height + 28}" text-anchor="middle">{number / len(counts):.1f}</text>'
-        )
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * len(counts)}" height="{height + 34}" '
-        f'font-family="sans-serif" font-size="10" fill="#444">{"".join(bars)}</svg>'
-    )
-    picture = base64.b64encode(svg.encode()).decode()
-    return f"![own jobs by confidence: {list(counts)}](data:image/svg+xml;base64,{picture})"
+    bins = len(counts)
+    rows = [
+        {"confidence": f"{number / bins:.1f} to {(number + 1) / bins:.1f}", "own_jobs": count}
+        for number, count in enumerate(counts)
+    ]
+    return table(rows, ("confidence", "own_jobs"))
 
 
 def table(rows: Sequence[object], columns: Sequence[str]) -> dg.MetadataValue:

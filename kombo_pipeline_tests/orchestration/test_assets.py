@@ -262,8 +262,10 @@ def test_a_sync_links_what_identifiers_decide_and_proposes_the_rest(world: World
     assert metadata["links_active"] == 1
     assert metadata["without_counterpart"] == 1
     assert metadata["waiting_for_review"] == 1
-    assert metadata["confidence"].startswith("![own jobs by confidence: [")
-    assert "data:image/svg+xml;base64," in metadata["confidence"]
+    confidences = rows_of(result, "job_match_candidates", "confidence")
+    assert [record["confidence"] for record in confidences][::9] == ["0.0 to 0.1", "0.9 to 1.0"]
+    assert len(confidences) == 10
+    assert sum(int(record["own_jobs"]) for record in confidences) == 3
     assert {record["own_title"] for record in rows_of(result, "job_match_candidates", "examples")} >= {
         "Data Engineer (m/w/d)"
     }
