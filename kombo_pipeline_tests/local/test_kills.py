@@ -118,11 +118,12 @@ class Product(BaseHTTPRequestHandler):
 
     heard: ClassVar[defaultdict[bytes, set[str]]] = defaultdict(set)
     """The ids under which each body came."""
+    fails: ClassVar[bool] = True
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.heard[body].add(self.headers["webhook-id"])
-        self.send_response(500 if len(self.heard) % 7 == 0 and random.random() < 0.5 else 204)
+        self.send_response(500 if self.fails and len(self.heard) % 7 == 0 and random.random() < 0.5 else 204)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -183,6 +184,10 @@ def test_ten_minutes_of_kills_at_random_lose_nothing_and_repeat_nothing(killed: 
             assert_copy_equals_kombo(conn, kombo, integration_id)
     until(lambda: killed.number("select count(*) from core.leases") == 0, within=400)
     assert killed.number(GAPS) == 0, "a change was written twice, or one is missing"
+    Product.fails = False
+    with killed.connect() as conn:
+        # What failed twice pauses for half an hour; the back office can send it at once, as is done here.
+        conn.execute("update core.notices set next_attempt_at = now() where delivered_at is null")
     until(lambda: killed.number(UNSENT, moment["now"]) == 0, within=400)
     assert Product.heard, "the product was told something"
     assert {len(ids) for ids in Product.heard.values()} == {1}, "a notice came under two ids"
